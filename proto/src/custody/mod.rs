@@ -1,0 +1,230 @@
+//! Custody: what was seen of a lock, and what that proves.
+//!
+//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge`] weighs it.
+//!
+//! # Theory of operation
+//!
+//! A quiet waiter is not proof: a new shared lock may barge past a woken waiter, which then goes back to sleep and never
+//! tells (`flock(2)` promises no order). What can be trusted is a `lock:` line read with care from
+//! `/proc/PID/fdinfo/FD` (`proc(5)`): at that moment, that process had that lock. Under the contract with the server (a
+//! master takes one shared lock before it serves and keeps it until it exits), two such sightings of one master are
+//! *custody* of everything between them. So it is enough that two masters' custodies overlap:
+//!
+//! ```text
+//! old master   |==== seen ============== seen ====|  told to leave, drains, exits
+//! new master                  |== seen =================== seen ==|
+//! window opens ─────────── new first, then old ───────────── closes
+//! ```
+//!
+//! The order matters: new, **then** old, proves that both held at once; old, then new, proves nothing. A sighting takes
+//! time, and a lock line may be a moment stale, so it has a number before and one after, and custody runs from the end of
+//! the first sighting to the beginning of the last.
+//!
+//! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
+
+mod judge;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use judge::{Basis, Doubt, Kept, Unbroken, Verdict, judge, unbroken};
+
+/// The place of an observation among all those of one service and one incarnation; counts from 1, without holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+/// A process, told apart from every other of the same boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its pid, in the agent's pid namespace.
+    pub pid: u32,
+    /// When it started, in clock ticks after boot.
+    pub start_ticks: u64,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pid)
+    }
+}
+
+/// The fingerprint of a process image: another after each exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Image {
+    /// The address of the bottom of the stack.
+    pub start_stack: u64,
+    /// The 16 random bytes that the kernel gave to this image.
+    pub random: [u8; 16],
+}
+
+/// A file, told apart from every other by what fstat says, not by its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// A shared lock, as one holder's fdinfo shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lock {
+    /// The locked file.
+    pub file: FileIdentity,
+    /// The file offset that names this open file description; 0 when the server set none.
+    pub mark: u64,
+    /// Who called flock; 0 when it is dead and of another pid namespace.
+    pub taker: u32,
+}
+
+/// Whose process it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The master in charge when the window opened.
+    OldMaster,
+    /// The master that the dialect names as its successor.
+    NewMaster,
+    /// A process below a master; never a link of the proof.
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OldMaster => "old master",
+            Self::NewMaster => "new master",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+/// One careful look at one holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The number taken before the look; the observation's own number was taken after it.
+    pub began: Seq,
+    /// Whose process it is.
+    pub role: Role,
+    /// The process.
+    pub process: Process,
+    /// What it ran, before and after the lock was read.
+    pub image: Image,
+    /// The lock that it held.
+    pub lock: Lock,
+}
+
+/// What an observation is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A process was found holding the lock.
+    Sighting(Sighting),
+    /// A process was looked at and not found holding the lock.
+    Absence {
+        /// The number taken before the look.
+        began: Seq,
+        /// Whose process it is.
+        role: Role,
+        /// The process.
+        process: Process,
+        /// What was found instead, for a person.
+        reason: String,
+    },
+    /// The waiter was granted: nobody held the lock.
+    Grant {
+        /// The file that was free.
+        file: FileIdentity,
+    },
+    /// The agent sent a signal.
+    Signal {
+        /// To whom.
+        process: Process,
+        /// Which one, by name.
+        signal: String,
+    },
+    /// What a readiness probe found.
+    Readiness {
+        /// Whether the answer was the one wanted.
+        ready: bool,
+        /// What was answered and by whom, for a person.
+        detail: String,
+        /// The process that held the other end of the connection, where that can be told.
+        answered_by: Option<u32>,
+    },
+    /// A process was seen to have exited.
+    Exit {
+        /// Whose process it was.
+        role: Role,
+        /// The process.
+        process: Process,
+    },
+}
+
+/// One numbered thing that an agent saw or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// Its number.
+    pub seq: Seq,
+    /// When, since boot.
+    pub at: Duration,
+    /// The run of the agent that saw it.
+    pub incarnation: String,
+    /// What it is about.
+    pub fact: Fact,
+}
+
+impl Observation {
+    /// The numbers that this observation accounts for: a look has two, everything else has one.
+    fn numbers(&self) -> impl Iterator<Item = Seq> + use<> {
+        let began = match &self.fact {
+            Fact::Sighting(sighting) => Some(sighting.began),
+            Fact::Absence { began, .. } => Some(*began),
+            Fact::Grant { .. } | Fact::Signal { .. } | Fact::Readiness { .. } | Fact::Exit { .. } => None,
+        };
+        began.into_iter().chain([self.seq])
+    }
+}
+
+/// Everything that was seen in one window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Testimony {
+    /// The service.
+    pub service: String,
+    /// The boot in which it was seen.
+    pub boot: String,
+    /// The run of the agent that opened the window.
+    pub incarnation: String,
+    /// The lock file on which the window was opened.
+    pub file: FileIdentity,
+    /// The first number of the window, stated apart from the lines.
+    pub opened: Seq,
+    /// The last number of the window, stated apart from the lines.
+    pub closed: Seq,
+    /// The lines, by number.
+    pub observations: Vec<Observation>,
+    /// Whether lines were left out because there were too many.
+    pub truncated: bool,
+}
+
+impl Testimony {
+    /// All sightings of one role, with the numbers at which they ended.
+    pub(crate) fn sightings(&self, role: Role) -> impl Iterator<Item = (Seq, &Sighting)> {
+        self.observations.iter().filter_map(move |observation| match &observation.fact {
+            Fact::Sighting(sighting) if sighting.role == role => Some((observation.seq, sighting)),
+            Fact::Sighting(_)
+            | Fact::Absence { .. }
+            | Fact::Grant { .. }
+            | Fact::Signal { .. }
+            | Fact::Readiness { .. }
+            | Fact::Exit { .. } => None,
+        })
+    }
+
+    /// When the observation with this number was made.
+    pub(crate) fn at(&self, seq: Seq) -> Option<Duration> {
+        self.observations.iter().find(|observation| observation.seq == seq).map(|observation| observation.at)
+    }
+}
+
+/// Testimonies for tests: one clean one, to be broken in exactly one way by each case.
+#[cfg(test)]
+pub(crate) mod samples;

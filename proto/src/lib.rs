@@ -1,0 +1,16 @@
+//! What both sides of Baton must agree on: the wire, the testimony and its judge, and who a certificate is.
+//!
+//! **Invariant:** this crate imports neither the agent nor the controller, and does no input or output: everything here
+//! is values in, values out.
+
+pub mod custody;
+pub mod document;
+pub mod identity;
+pub mod name;
+pub mod wire;
+
+/// The wire types, generated from `baton/agent/v1/agent.proto`, where each is documented.
+#[expect(missing_docs, clippy::pedantic, reason = "generated; the documentation is in the .proto")]
+pub mod v1 {
+    tonic::include_proto!("baton.agent.v1");
+}

@@ -1,0 +1,250 @@
+//! Between the wire and the domain: both sides, the agent's disk and its local commands speak the same testimony.
+//!
+//! **Invariant:** whatever comes from the wire is hostile until it has passed here; nothing is filled in by a guess.
+
+use std::time::Duration;
+
+use crate::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Sighting, Testimony};
+use crate::v1;
+
+/// What a message lacked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// A field that is always sent.
+    #[error("the message has no {0}")]
+    Missing(&'static str),
+    /// A number that is none of an enum's.
+    #[error("{value} is no {what}")]
+    Unknown {
+        /// The enum.
+        what: &'static str,
+        /// The number.
+        value: i32,
+    },
+    /// A field of the wrong size.
+    #[error("{what} has {length} bytes")]
+    Length {
+        /// The field.
+        what: &'static str,
+        /// Its size.
+        length: usize,
+    },
+}
+
+/// Nanoseconds for the wire; a time that does not fit (after 584 years of uptime) is the last one that does.
+#[must_use]
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl From<Process> for v1::Process {
+    fn from(process: Process) -> Self {
+        Self { pid: process.pid, start_ticks: process.start_ticks }
+    }
+}
+
+impl From<v1::Process> for Process {
+    fn from(process: v1::Process) -> Self {
+        Self { pid: process.pid, start_ticks: process.start_ticks }
+    }
+}
+
+impl From<FileIdentity> for v1::FileIdentity {
+    fn from(file: FileIdentity) -> Self {
+        Self { device: file.device, inode: file.inode }
+    }
+}
+
+impl From<v1::FileIdentity> for FileIdentity {
+    fn from(file: v1::FileIdentity) -> Self {
+        Self { device: file.device, inode: file.inode }
+    }
+}
+
+impl From<Role> for v1::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::OldMaster => Self::OldMaster,
+            Role::NewMaster => Self::NewMaster,
+            Role::Worker => Self::Worker,
+        }
+    }
+}
+
+fn role(value: i32) -> Result<Role, Malformed> {
+    match v1::Role::try_from(value) {
+        Ok(v1::Role::OldMaster) => Ok(Role::OldMaster),
+        Ok(v1::Role::NewMaster) => Ok(Role::NewMaster),
+        Ok(v1::Role::Worker) => Ok(Role::Worker),
+        Ok(v1::Role::Unspecified) | Err(_) => Err(Malformed::Unknown { what: "role", value }),
+    }
+}
+
+impl From<&Testimony> for v1::Testimony {
+    fn from(testimony: &Testimony) -> Self {
+        Self {
+            service: testimony.service.clone(),
+            boot_id: testimony.boot.clone(),
+            incarnation: testimony.incarnation.clone(),
+            file: Some(testimony.file.into()),
+            opened_seq: testimony.opened.0,
+            closed_seq: testimony.closed.0,
+            observations: testimony.observations.iter().map(Into::into).collect(),
+            truncated: testimony.truncated,
+        }
+    }
+}
+
+impl TryFrom<v1::Testimony> for Testimony {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Testimony) -> Result<Self, Malformed> {
+        Ok(Self {
+            service: wire.service,
+            boot: wire.boot_id,
+            incarnation: wire.incarnation,
+            file: wire.file.ok_or(Malformed::Missing("testimony's file"))?.into(),
+            opened: Seq(wire.opened_seq),
+            closed: Seq(wire.closed_seq),
+            observations: wire.observations.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            truncated: wire.truncated,
+        })
+    }
+}
+
+impl From<&Observation> for v1::Observation {
+    fn from(observation: &Observation) -> Self {
+        use v1::observation::Fact as Wire;
+        let fact = match &observation.fact {
+            Fact::Sighting(sighting) => Wire::Sighting(sighting.into()),
+            Fact::Absence { began, role, process, reason } => Wire::Absence(v1::Absence {
+                began_seq: began.0,
+                role: v1::Role::from(*role).into(),
+                process: Some((*process).into()),
+                reason: reason.clone(),
+            }),
+            Fact::Grant { file } => Wire::Grant(v1::Grant { file: Some((*file).into()) }),
+            Fact::Signal { process, signal } => {
+                Wire::Signal(v1::SignalSent { process: Some((*process).into()), signal: signal.clone() })
+            }
+            Fact::Readiness { ready, detail, answered_by } => Wire::Readiness(v1::Readiness {
+                ready: *ready,
+                detail: detail.clone(),
+                answered_by: answered_by.unwrap_or_default(),
+            }),
+            Fact::Exit { role, process } => {
+                Wire::Exit(v1::Exit { role: v1::Role::from(*role).into(), process: Some((*process).into()) })
+            }
+        };
+        Self {
+            seq: observation.seq.0,
+            at_ns: nanoseconds(observation.at),
+            incarnation: observation.incarnation.clone(),
+            fact: Some(fact),
+        }
+    }
+}
+
+impl TryFrom<v1::Observation> for Observation {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Observation) -> Result<Self, Malformed> {
+        use v1::observation::Fact as Wire;
+        let fact = match wire.fact.ok_or(Malformed::Missing("observation's fact"))? {
+            Wire::Sighting(sighting) => Fact::Sighting(sighting.try_into()?),
+            Wire::Absence(absence) => Fact::Absence {
+                began: Seq(absence.began_seq),
+                role: role(absence.role)?,
+                process: absence.process.ok_or(Malformed::Missing("absence's process"))?.into(),
+                reason: absence.reason,
+            },
+            Wire::Grant(grant) => Fact::Grant { file: grant.file.ok_or(Malformed::Missing("grant's file"))?.into() },
+            Wire::Signal(signal) => Fact::Signal {
+                process: signal.process.ok_or(Malformed::Missing("signal's process"))?.into(),
+                signal: signal.signal,
+            },
+            Wire::Readiness(readiness) => Fact::Readiness {
+                ready: readiness.ready,
+                detail: readiness.detail,
+                answered_by: (readiness.answered_by != 0).then_some(readiness.answered_by),
+            },
+            Wire::Exit(exit) => {
+                Fact::Exit { role: role(exit.role)?, process: exit.process.ok_or(Malformed::Missing("exit's process"))?.into() }
+            }
+        };
+        Ok(Self { seq: Seq(wire.seq), at: Duration::from_nanos(wire.at_ns), incarnation: wire.incarnation, fact })
+    }
+}
+
+impl From<&Sighting> for v1::Sighting {
+    fn from(sighting: &Sighting) -> Self {
+        Self {
+            began_seq: sighting.began.0,
+            role: v1::Role::from(sighting.role).into(),
+            process: Some(sighting.process.into()),
+            image: Some(v1::Image { start_stack: sighting.image.start_stack, random: sighting.image.random.to_vec() }),
+            lock: Some(v1::Lock { file: Some(sighting.lock.file.into()), mark: sighting.lock.mark, taker: sighting.lock.taker }),
+        }
+    }
+}
+
+impl TryFrom<v1::Sighting> for Sighting {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Sighting) -> Result<Self, Malformed> {
+        let image = wire.image.ok_or(Malformed::Missing("sighting's image"))?;
+        let lock = wire.lock.ok_or(Malformed::Missing("sighting's lock"))?;
+        let length = image.random.len();
+        Ok(Self {
+            began: Seq(wire.began_seq),
+            role: role(wire.role)?,
+            process: wire.process.ok_or(Malformed::Missing("sighting's process"))?.into(),
+            image: Image {
+                start_stack: image.start_stack,
+                random: image.random.try_into().map_err(|_| Malformed::Length { what: "an image's random", length })?,
+            },
+            lock: Lock { file: lock.file.ok_or(Malformed::Missing("lock's file"))?.into(), mark: lock.mark, taker: lock.taker },
+        })
+    }
+}
+
+impl v1::Step {
+    /// The step's name for people: the verb of what was being done.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Unspecified => "none",
+            Self::Open => "open",
+            Self::Signal => "signal",
+            Self::Appear => "appear",
+            Self::Ready => "ready",
+            Self::Overlap => "overlap",
+            Self::Retire => "retire",
+            Self::Drain => "drain",
+            Self::Close => "close",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::custody::Testimony;
+    use crate::custody::samples::clean;
+    use crate::v1;
+
+    #[test]
+    fn a_testimony_comes_back_as_it_went() {
+        let testimony = clean();
+        assert_eq!(Testimony::try_from(v1::Testimony::from(&testimony)), Ok(testimony));
+    }
+
+    #[test]
+    fn a_testimony_with_an_empty_field_is_malformed() {
+        let mut wire = v1::Testimony::from(&clean());
+        wire.observations[0].fact = None;
+        assert!(Testimony::try_from(wire).is_err());
+        let wire = v1::Testimony { file: None, ..v1::Testimony::from(&clean()) };
+        assert!(Testimony::try_from(wire).is_err());
+    }
+}
