@@ -1,0 +1,5 @@
+//! The witness on each host: it watches the locks of its services, hands them over when asked, and testifies.
+
+pub mod config;
+pub mod dialect;
+pub mod service;

@@ -183,12 +183,11 @@ impl<'a> Table<'a> {
 
     /// A text or a whole number, as text, if the key is there.
     pub fn scalar(&mut self, notes: &mut Notes, name: &str) -> Option<Value<String>> {
-        self.take(notes, name, "a whole number or a string", |value| match value {
-            DeValue::String(text) => Some(text.into_owned()),
-            DeValue::Integer(integer) => {
-                i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string())
+        self.take(notes, name, "a whole number or a string", |value| {
+            if let DeValue::Integer(integer) = &value {
+                return i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string());
             }
-            _ => None,
+            value.as_str().map(str::to_owned)
         })
     }
 

@@ -1,0 +1,79 @@
+//! The agent's configuration: text in, a [`Config`] that can only be valid out, or all mistakes at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dialect::Dialect;
+
+/// A valid configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The trust domain.
+    pub fleet: String,
+    /// This host's name, as in its certificate.
+    pub host: String,
+    /// Where gRPC over mutual TLS is served.
+    pub listen: SocketAddr,
+    /// Where gRPC over a unix socket is served.
+    pub socket: PathBuf,
+    /// The directory that holds what must survive the agent.
+    pub state: PathBuf,
+    /// The certificate files.
+    pub tls: Tls,
+    /// The services, by name, at least one.
+    pub services: Vec<Service>,
+}
+
+/// The files of mutual TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// This host's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The fleet's authority, PEM.
+    pub authority: PathBuf,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How it is reloaded.
+    pub dialect: Dialect,
+    /// Where its master writes its pid.
+    pub pidfile: PathBuf,
+    /// The lock file; `<pidfile>.lock` unless configured.
+    pub lock: PathBuf,
+    /// When a new generation counts as ready.
+    pub ready: Ready,
+    /// How long the old generation may take to finish its requests.
+    pub drain_within: Duration,
+}
+
+/// When a new generation counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// The probe.
+    pub probe: Probe,
+    /// How long the new generation may take, from the signal on.
+    pub within: Duration,
+    /// For how long it must then stay ready.
+    pub settle: Duration,
+}
+
+/// How readiness is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A GET over plain HTTP that must be answered with a 2xx by a process of the new generation.
+    Http {
+        /// Where to connect, such as `127.0.0.1:8080`.
+        address: SocketAddr,
+        /// The Host header.
+        host: String,
+        /// The path and query.
+        path: String,
+    },
+}

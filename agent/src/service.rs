@@ -1,0 +1,104 @@
+//! A service as the rest of the agent sees it: a handle to the driver that owns it.
+//!
+//! **Invariant:** the handle holds no state of the service; every answer comes from its driver.
+
+use baton_proto::v1;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many events a stream may lag behind before it is cut off; the client asks again and joins anew.
+pub const STREAM_EVENTS_MAX: usize = 256;
+
+/// What can be asked of a driver.
+#[derive(Debug)]
+pub enum Command {
+    /// The state now.
+    Status(oneshot::Sender<v1::ServiceStatus>),
+    /// A handover, or to join the one with the same key, or its stored result.
+    Reload(Attempt, oneshot::Sender<Result<mpsc::Receiver<v1::reload_event::Event>, Refusal>>),
+    /// The state now, then what happens.
+    Watch(oneshot::Sender<Result<mpsc::Receiver<v1::WatchEvent>, Refusal>>),
+    /// The stored records, newest first.
+    Records(oneshot::Sender<Vec<v1::Record>>),
+}
+
+/// The key of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The rollout that asks; a checked name.
+    pub rollout: String,
+    /// Which try it is, from 1.
+    pub number: u32,
+    /// The fence; above that of every other rollout that came before.
+    pub fence: u64,
+}
+
+/// Why a driver did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The service is not in a state to be reloaded.
+    #[error("{0}")]
+    Precondition(String),
+    /// There is a limit to the streams of one service.
+    #[error("too many streams are open on this service (at most {0})")]
+    TooManyStreams(usize),
+    /// The agent is shutting down.
+    #[error("the agent is shutting down")]
+    Stopping,
+}
+
+/// A handle to a service's driver.
+#[derive(Debug, Clone)]
+pub struct Service {
+    name: String,
+    inbox: mpsc::Sender<Command>,
+}
+
+impl Service {
+    /// A handle that sends to `inbox`.
+    pub fn new(name: String, inbox: mpsc::Sender<Command>) -> Self {
+        Self { name, inbox }
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The state now.
+    ///
+    /// # Errors
+    /// When the agent is shutting down.
+    pub async fn status(&self) -> Result<v1::ServiceStatus, Refusal> {
+        self.ask(Command::Status).await
+    }
+
+    /// Begins a handover and yields its events; the last is the ending.
+    ///
+    /// # Errors
+    /// When the service cannot be reloaded now.
+    pub async fn reload(&self, attempt: Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
+        self.ask(|reply| Command::Reload(attempt, reply)).await?
+    }
+
+    /// Yields the state now, then what happens.
+    ///
+    /// # Errors
+    /// When there are too many watchers.
+    pub async fn watch(&self) -> Result<mpsc::Receiver<v1::WatchEvent>, Refusal> {
+        self.ask(Command::Watch).await?
+    }
+
+    /// The stored records, newest first.
+    ///
+    /// # Errors
+    /// When the agent is shutting down.
+    pub async fn records(&self) -> Result<Vec<v1::Record>, Refusal> {
+        self.ask(Command::Records).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(command(reply)).await.map_err(|_| Refusal::Stopping)?;
+        answer.await.map_err(|_| Refusal::Stopping)
+    }
+}
