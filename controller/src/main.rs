@@ -1,1 +1,3 @@
+//! The command `baton`.
+
 fn main() {}
