@@ -165,7 +165,8 @@ impl Rollout {
         match outcome {
             Outcome::Proven(_) | Outcome::RolledBack { .. } => {
                 actions.push(Action::Guard(host.clone(), outcome.clone()));
-                self.set(place, State::Confirming { outcome: outcome.clone(), deadline: now + GUARD_DEADLINE });
+                let deadline = now + GUARD_DEADLINE;
+                self.set(place, State::Confirming { outcome: outcome.clone(), deadline, cause: "no answer".into() });
             }
             Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => {
                 self.set(place, State::Ended { outcome: outcome.clone() });
@@ -184,10 +185,16 @@ impl Rollout {
         true
     }
 
-    fn guard_lost(&mut self, now: Duration, host: &HostName, cause: &str) -> bool {
-        let Some(place) = self.place_if(host, |state| matches!(state, State::Guarded { .. })) else { return false };
-        let Some(outcome) = self.hosts[place].1.outcome().cloned() else { return false };
-        self.set(place, State::Redialling { outcome, deadline: now + GUARD_DEADLINE, cause: cause.to_owned() });
+    fn guard_lost(&mut self, now: Duration, host: &HostName, why: &str) -> bool {
+        let Some(place) = self.places.get(host).copied() else { return false };
+        match &mut self.hosts[place].1 {
+            State::Confirming { cause, .. } | State::Redialling { cause, .. } => why.clone_into(cause),
+            State::Guarded { outcome } => {
+                let (outcome, cause) = (outcome.clone(), why.to_owned());
+                self.set(place, State::Redialling { outcome, deadline: now + GUARD_DEADLINE, cause });
+            }
+            State::Waiting | State::InFlight { .. } | State::Ended { .. } => return false,
+        }
         true
     }
 
@@ -207,10 +214,9 @@ impl Rollout {
             let outcome = match &self.hosts[place].1 {
                 State::InFlight { asked: true, .. } => Outcome::Unknown("its deadline passed before the handover ended".into()),
                 State::InFlight { asked: false, .. } => Outcome::Refused("its deadline passed before it could be asked".into()),
+                State::Confirming { cause, .. } => Outcome::Unknown(format!("no guard could be set up: {cause}")),
                 State::Redialling { cause, .. } => Outcome::Unknown(format!("its guard was lost: {cause}")),
-                State::Confirming { .. } | State::Waiting | State::Guarded { .. } | State::Ended { .. } => {
-                    Outcome::Unknown("no guard could be set up in time".into())
-                }
+                State::Waiting | State::Guarded { .. } | State::Ended { .. } => continue,
             };
             actions.push(Action::Abandon(self.hosts[place].0.clone()));
             self.end(place, outcome, actions);
@@ -226,13 +232,10 @@ impl Rollout {
                 State::InFlight { asked: true, .. } => {
                     self.end(place, Outcome::Unknown("left in flight; its agent finishes on its own".into()), actions);
                 }
-                State::Confirming { .. }
-                | State::Redialling { .. }
-                | State::Waiting
-                | State::Guarded { .. }
-                | State::Ended { .. } => {
+                State::Confirming { .. } | State::Redialling { .. } => {
                     self.end(place, Outcome::Unknown("left before its guard stood".into()), actions);
                 }
+                State::Waiting | State::Guarded { .. } | State::Ended { .. } => {}
             }
         }
     }

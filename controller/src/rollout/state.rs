@@ -9,7 +9,7 @@ use crate::outcome::Outcome;
 pub(super) enum State {
     Waiting,
     InFlight { deadline: Duration, asked: bool },
-    Confirming { outcome: Outcome, deadline: Duration },
+    Confirming { outcome: Outcome, deadline: Duration, cause: String },
     Guarded { outcome: Outcome },
     Redialling { outcome: Outcome, deadline: Duration, cause: String },
     Ended { outcome: Outcome },
