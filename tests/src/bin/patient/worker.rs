@@ -14,9 +14,9 @@ use baton_tests::clock;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signalfd::SignalFd;
 
+use crate::Failed;
 use crate::master::timeout;
 use crate::signals::{self, Notice};
-use crate::Failed;
 use connection::Connection;
 
 /// How long a connection may be idle once the worker is leaving.
