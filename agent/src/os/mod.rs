@@ -5,3 +5,4 @@ pub mod inotify;
 pub mod lock;
 pub mod process;
 pub mod signal;
+pub mod socket;
