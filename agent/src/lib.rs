@@ -2,4 +2,9 @@
 
 pub mod config;
 pub mod dialect;
+pub mod handover;
+pub mod journal;
+pub mod os;
+pub mod procfs;
 pub mod service;
+pub mod waiter;
