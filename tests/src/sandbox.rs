@@ -1,8 +1,8 @@
 //! The directory of a test, and the leash that ends whatever was started in it.
 //!
-//! Everything that a test starts has its standard output or error in the sandbox, and so has whatever that forks, execs or
-//! daemonises. The leash is a small process of its own: when its standard input ends, because the sandbox is dropped or because the
-//! test is dead in whatever way, it kills all of these and removes the directory.
+//! Everything that a test starts has one of its standard streams in the sandbox, and so has whatever that forks, execs or
+//! daemonises. The leash is a small process of its own: when its standard input ends, because it is let go or because the test is
+//! dead in whatever way, it kills all of these and removes the directory.
 //!
 //! **Invariant:** a process is killed only through a pidfd that was opened before its files were looked at, so no stranger is hit.
 
@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -24,7 +25,20 @@ const SWEEP_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Sandbox {
     path: PathBuf,
-    leash: Child,
+    leash: Leash,
+}
+
+/// The other end of the leash. All copies are one.
+#[derive(Debug, Clone)]
+pub struct Leash(Arc<Mutex<Child>>);
+
+impl Leash {
+    /// Ends everything and removes the directory; true when nothing is left.
+    pub fn let_go(&self) -> bool {
+        let mut process = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(process.stdin.take());
+        process.wait().is_ok_and(|status| status.success())
+    }
 }
 
 impl Sandbox {
@@ -41,12 +55,17 @@ impl Sandbox {
             .process_group(0)
             .spawn()
             .expect("the leash starts");
-        Self { path, leash }
+        Self { path, leash: Leash(Arc::new(Mutex::new(leash))) }
     }
 
     /// Where the test's files are.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// For whoever must end everything without waiting for the sandbox to be dropped.
+    pub fn leash(&self) -> Leash {
+        self.leash.clone()
     }
 
     /// Prints all logs when a test is failing: they are about to be removed.
@@ -68,8 +87,7 @@ impl Drop for Sandbox {
         if std::thread::panicking() {
             self.print_logs();
         }
-        drop(self.leash.stdin.take());
-        let swept = self.leash.wait().is_ok_and(|status| status.success());
+        let swept = self.leash.let_go();
         assert!(swept || std::thread::panicking(), "something in {} outlived its sandbox", self.path.display());
     }
 }
@@ -99,7 +117,7 @@ fn report(log: &Path) {
     }
 }
 
-/// Kills all that has its output in `folder`, until nothing has.
+/// Kills all that has a standard stream in `folder`, until nothing has.
 ///
 /// # Errors
 /// When something is still there at the deadline.
@@ -119,16 +137,18 @@ fn kill_all(folder: &Path) -> io::Result<usize> {
         // Whatever cannot be opened or looked at is gone, or somebody else's.
         let Some(pid) = pid else { continue };
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if writes_into(pid, folder) && pidfd_send_signal(pidfd, Signal::KILL).is_ok() {
+        if has_stream_in(pid, folder) && pidfd_send_signal(pidfd, Signal::KILL).is_ok() {
             found += 1;
         }
     }
     Ok(found)
 }
 
-fn writes_into(pid: Pid, folder: &Path) -> bool {
+fn has_stream_in(pid: Pid, folder: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
-    [1, 2].iter().any(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).is_ok_and(|target| target.starts_with(folder)))
+    [0, 1, 2]
+        .iter()
+        .any(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).is_ok_and(|target| target.starts_with(folder)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The leash of a sandbox: `leash DIRECTORY` waits for the end of its standard input, then kills whatever has its output in the
-//! directory, and removes it.
+//! The leash of a sandbox: `leash DIRECTORY` waits for the end of its standard input, then kills whatever has a standard stream in
+//! the directory, and removes it.
 
 use std::io::{self, Read};
 use std::path::Path;
