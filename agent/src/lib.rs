@@ -2,9 +2,13 @@
 
 pub mod config;
 pub mod dialect;
+pub mod driver;
+pub mod files;
 pub mod handover;
 pub mod journal;
 pub mod os;
+pub mod probe;
 pub mod procfs;
 pub mod service;
+pub mod store;
 pub mod waiter;
