@@ -2,4 +2,6 @@
 
 pub mod config;
 pub mod dialect;
+pub mod doors;
+pub mod failure;
 pub mod service;
