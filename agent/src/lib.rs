@@ -4,4 +4,6 @@ pub mod config;
 pub mod dialect;
 pub mod doors;
 pub mod failure;
+pub mod os;
+pub mod procfs;
 pub mod service;
