@@ -1,1 +1,2 @@
+//! The `baton-agent` command.
 fn main() {}
