@@ -2,4 +2,6 @@
 
 pub mod config;
 pub mod dialect;
+pub mod os;
+pub mod procfs;
 pub mod service;

@@ -1,0 +1,7 @@
+//! The operating system, in safe calls: the only place that knows nix and rustix.
+
+pub mod clock;
+pub mod inotify;
+pub mod lock;
+pub mod process;
+pub mod signal;

@@ -1,0 +1,203 @@
+//! The texts of /proc, turned into values (`proc(5)`).
+//!
+//! **Invariant:** every reader is total: a text that it does not understand is `None`, never a guess and never a panic.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 3: the state, such as `S` or `Z`.
+    pub state: char,
+    /// Field 4.
+    pub parent: u32,
+    /// Field 22: the start, in clock ticks after boot.
+    pub start_ticks: u64,
+    /// Field 28: the address of the bottom of the stack; 0 when the reader may not know.
+    pub start_stack: u64,
+}
+
+impl Stat {
+    /// Whether the process has ended: a zombie, or dead.
+    pub fn is_corpse(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Reads `/proc/PID/stat`. The command's name may hold anything, parentheses and line feeds too; it ends at the last `)`.
+pub fn stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    // `nth` counts from here: fields 5 to 21 are skipped, then 23 to 27.
+    let start_ticks = fields.nth(17)?.parse().ok()?;
+    let start_stack = fields.nth(5)?.parse().ok()?;
+    Some(Stat { state, parent, start_ticks, start_stack })
+}
+
+/// The address of the 16 random bytes, from `/proc/PID/auxv` of a process of this machine's word size.
+pub fn random_address(auxv: &[u8]) -> Option<u64> {
+    const AT_RANDOM: u64 = 25;
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_ne_bytes);
+    auxv.chunks_exact(16).find_map(|pair| {
+        let (key, value) = pair.split_at(8);
+        (word(key)? == AT_RANDOM).then(|| word(value))?
+    })
+}
+
+/// Whether `/proc/PID/status` says that the process is dumping core: a corpse that may hold its files for seconds.
+pub fn is_dumping_core(status: &str) -> bool {
+    status.lines().any(|line| line.strip_prefix("CoreDumping:").is_some_and(|value| value.trim() == "1"))
+}
+
+/// A flock, as `/proc/PID/fdinfo/FD` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// `pos:`.
+    pub position: u64,
+    /// The taker in the line of a shared flock, if there is one.
+    pub shared_taker: Option<u32>,
+}
+
+/// Reads `/proc/PID/fdinfo/FD`. Only a granted shared flock counts; a waiting request (`->`) does not.
+pub fn descriptor(text: &str) -> Option<Descriptor> {
+    let position = text.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()?;
+    let shared_taker = text.lines().filter_map(|line| line.strip_prefix("lock:")).find_map(shared_flock);
+    Some(Descriptor { position, shared_taker })
+}
+
+/// `1: FLOCK  ADVISORY  READ 1234 fe:00:5678 0 EOF`
+fn shared_flock(line: &str) -> Option<u32> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    match fields.as_slice() {
+        [_, "FLOCK", "ADVISORY", "READ", taker, ..] => taker.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The pids in `/proc/PID/task/TID/children`.
+pub fn children(text: &str) -> Vec<u32> {
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The pid in a pid file: one positive number and nothing else.
+pub fn pid_file(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
+}
+
+/// The inode of the socket whose own end is `local` and whose other end is `remote`, from `/proc/net/tcp` or `tcp6`. The
+/// inode is 0 while nobody has accepted the connection.
+pub fn socket_inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let matches = address(fields.next()?)? == canonical(local) && address(fields.next()?)? == canonical(remote);
+        // Fields 4 to 9 are state, queues, timers, retransmissions, uid and timeout.
+        if matches { fields.nth(6)?.parse().ok() } else { None }
+    })
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// `0100007F:1F90`: each 32-bit word of the address in host order, the port as a number.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let words: Vec<u8> = (0..ip.len() / 8)
+        .map(|word| ip.get(word * 8..word * 8 + 8).and_then(|hex| u32::from_str_radix(hex, 16).ok()))
+        .collect::<Option<Vec<u32>>>()?
+        .into_iter()
+        .flat_map(u32::to_ne_bytes)
+        .collect();
+    let ip = match <[u8; 4]>::try_from(words.as_slice()) {
+        Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
+        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.as_slice()).ok()?)),
+    };
+    Some(SocketAddr::new(ip.to_canonical(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, socket_inode, stat};
+
+    #[test]
+    fn stat_is_read_whatever_the_command_is_called() {
+        let line = |name: &str| {
+            format!(
+                "77 ({name}) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 7391 5 6 18446744073709551615 1 2 140722 3 4 0 0"
+            )
+        };
+        for name in ["ruby", "a b", ") S 9 9 (", "x\ny"] {
+            assert_eq!(
+                stat(&line(name)),
+                Some(Stat { state: 'S', parent: 1, start_ticks: 7391, start_stack: 140_722 }),
+                "{name}"
+            );
+        }
+        assert_eq!(stat("77 (ruby) S 1"), None);
+        assert_eq!(stat(""), None);
+    }
+
+    #[test]
+    fn the_random_bytes_are_found_in_auxv() {
+        let auxv: Vec<u8> = [6_u64, 4096, 25, 0x7ffd, 0, 0].into_iter().flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(random_address(&auxv), Some(0x7ffd));
+        assert_eq!(random_address(&auxv[..16]), None);
+        assert_eq!(random_address(&auxv[..31]), None);
+    }
+
+    #[test]
+    fn only_a_granted_shared_flock_is_a_lock() {
+        let check = |lock: &str, shared_taker| {
+            let text = format!("pos:\t4711\nflags:\t0100002\nmnt_id:\t28\nino:\t12\n{lock}");
+            assert_eq!(descriptor(&text), Some(Descriptor { position: 4711, shared_taker }), "{lock}");
+        };
+        check("lock:\t1: FLOCK  ADVISORY  READ 1234 fe:00:12 0 EOF\n", Some(1234));
+        check("lock:\t1: FLOCK  ADVISORY  READ 0 fe:00:12 0 EOF\n", Some(0));
+        check("lock:\t1: FLOCK  ADVISORY  WRITE 1234 fe:00:12 0 EOF\n", None);
+        check("lock:\t1: -> FLOCK  ADVISORY  READ 1234 fe:00:12 0 EOF\n", None);
+        check("lock:\t1: POSIX  ADVISORY  READ 1234 fe:00:12 0 EOF\n", None);
+        check("", None);
+        assert_eq!(descriptor("flags:\t0\n"), None);
+    }
+
+    #[test]
+    fn small_texts_are_read() {
+        assert!(is_dumping_core("Name:\tx\nCoreDumping:\t1\nTHP_enabled:\t1\n"));
+        assert!(!is_dumping_core("Name:\tx\nCoreDumping:\t0\n"));
+        assert_eq!(children("12 13 \n"), [12, 13]);
+        for (text, pid) in
+            [("123\n", Some(123)), (" 9 ", Some(9)), ("", None), ("0", None), ("-1", None), ("12 13", None), ("4294967295", None)]
+        {
+            assert_eq!(pid_file(text), pid, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_found_by_both_of_its_ends() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 100 1 0\n\
+             \x20  1: 0100007F:1F90 0200007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 101 1 0\n";
+        let find =
+            |local: &str, remote: &str| socket_inode(table, local.parse().expect("address"), remote.parse().expect("address"));
+        assert_eq!(find("127.0.0.1:8080", "127.0.0.2:50000"), Some(101));
+        assert_eq!(find("127.0.0.2:50000", "127.0.0.1:8080"), None);
+        let table6 =
+            "header\n 1: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000200007F:C350 01 0:0 0:0 0 0 0 102 1 0\n";
+        let found = socket_inode(table6, "127.0.0.1:8080".parse().expect("address"), "127.0.0.2:50000".parse().expect("address"));
+        assert_eq!(found, Some(102));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let anywhere = "127.0.0.1:80".parse().expect("address");
+            let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
+            let _ = (random_address(&bytes), socket_inode(&format!("h\n 0: {text}"), anywhere, anywhere));
+        }
+    }
+}
