@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod dialect;
+pub mod hold;
 pub mod os;
 pub mod procfs;
 pub mod service;

@@ -1,7 +1,9 @@
 //! The operating system, in safe calls: the only place that knows nix and rustix.
 
+pub mod child;
 pub mod clock;
 pub mod inotify;
 pub mod lock;
 pub mod process;
 pub mod signal;
+pub mod wait;
