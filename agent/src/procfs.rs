@@ -2,8 +2,6 @@
 //!
 //! **Invariant:** every reader is total: a text that it does not understand is `None`, never a guess and never a panic.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 /// What `/proc/PID/stat` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -86,43 +84,11 @@ pub fn pid_file(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
 }
 
-/// The inode of the socket whose own end is `local` and whose other end is `remote`, from `/proc/net/tcp` or `tcp6`. The
-/// inode is 0 while nobody has accepted the connection.
-pub fn socket_inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let matches = address(fields.next()?)? == canonical(local) && address(fields.next()?)? == canonical(remote);
-        // Fields 4 to 9 are state, queues, timers, retransmissions, uid and timeout.
-        if matches { fields.nth(6)?.parse().ok() } else { None }
-    })
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// `0100007F:1F90`: each 32-bit word of the address in host order, the port as a number.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let words: Vec<u8> = (0..ip.len() / 8)
-        .map(|word| ip.get(word * 8..word * 8 + 8).and_then(|hex| u32::from_str_radix(hex, 16).ok()))
-        .collect::<Option<Vec<u32>>>()?
-        .into_iter()
-        .flat_map(u32::to_ne_bytes)
-        .collect();
-    let ip = match <[u8; 4]>::try_from(words.as_slice()) {
-        Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
-        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.as_slice()).ok()?)),
-    };
-    Some(SocketAddr::new(ip.to_canonical(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, socket_inode, stat};
+    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, stat};
 
     #[test]
     fn stat_is_read_whatever_the_command_is_called() {
@@ -177,27 +143,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_connection_is_found_by_both_of_its_ends() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
-             \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 100 1 0\n\
-             \x20  1: 0100007F:1F90 0200007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 101 1 0\n";
-        let find =
-            |local: &str, remote: &str| socket_inode(table, local.parse().expect("address"), remote.parse().expect("address"));
-        assert_eq!(find("127.0.0.1:8080", "127.0.0.2:50000"), Some(101));
-        assert_eq!(find("127.0.0.2:50000", "127.0.0.1:8080"), None);
-        let table6 =
-            "header\n 1: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000200007F:C350 01 0:0 0:0 0 0 0 102 1 0\n";
-        let found = socket_inode(table6, "127.0.0.1:8080".parse().expect("address"), "127.0.0.2:50000".parse().expect("address"));
-        assert_eq!(found, Some(102));
-    }
-
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let anywhere = "127.0.0.1:80".parse().expect("address");
             let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
-            let _ = (random_address(&bytes), socket_inode(&format!("h\n 0: {text}"), anywhere, anywhere));
+            let _ = random_address(&bytes);
         }
     }
 }

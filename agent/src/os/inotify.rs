@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify as Instance, WatchDescriptor};
+/// What the kernel calls a watch.
+pub use nix::sys::inotify::WatchDescriptor as Watch;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify as Instance};
 
 /// What a watch is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +25,12 @@ pub enum Event {
     /// Something happened to a name in a watched directory, or to a watched file itself (then without a name).
     Changed {
         /// The watch.
-        watch: WatchDescriptor,
+        watch: Watch,
         /// The name in the directory.
         name: Option<OsString>,
     },
     /// The watch ended: what it watched is gone.
-    Ended(WatchDescriptor),
+    Ended(Watch),
     /// Events were lost: anything may have happened.
     Overflow,
 }
@@ -50,7 +52,7 @@ impl Inotify {
     ///
     /// # Errors
     /// When it is not there, or there are too many watches.
-    pub fn watch(&self, path: &Path, interest: Interest) -> io::Result<WatchDescriptor> {
+    pub fn watch(&self, path: &Path, interest: Interest) -> io::Result<Watch> {
         let flags = match interest {
             Interest::Names => {
                 AddWatchFlags::IN_CREATE
@@ -91,11 +93,5 @@ impl Inotify {
 impl AsFd for Inotify {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl AsRawFd for Inotify {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
     }
 }

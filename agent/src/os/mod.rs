@@ -5,5 +5,7 @@ pub mod clock;
 pub mod inotify;
 pub mod lock;
 pub mod process;
+pub mod readable;
 pub mod signal;
+pub mod socket;
 pub mod wait;

@@ -5,9 +5,10 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use baton_proto::custody::{FileIdentity, Image, Lock, Process};
+use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, open, openat, statat};
 use rustix::io::{Errno, pread};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -30,6 +31,13 @@ pub struct Seen {
     pub image: Image,
     /// The lock that it holds.
     pub lock: Lock,
+}
+
+impl Seen {
+    /// The same as a sighting, which began under this number.
+    pub fn sighting(self, began: Seq, role: Role) -> Sighting {
+        Sighting { began, role, process: self.process, image: self.image, lock: self.lock }
+    }
 }
 
 /// Why a look did not find a holder.
@@ -262,6 +270,21 @@ pub fn pid_in(path: &Path) -> Option<u32> {
     procfs::pid_file(&text)
 }
 
+/// Which file a path names, and when its inode last changed: a file that was renamed away and back has another stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp of the file that the path names now, if it names one.
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::symlink_metadata(path).ok()?;
+        Some(Self { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) })
+    }
+}
+
 /// One process, held by a pidfd: it can be signalled and its exit be waited for, and no other is meant by mistake.
 #[derive(Debug)]
 pub struct Handle {
@@ -302,11 +325,5 @@ impl AsFd for Handle {
     /// The pidfd: readable once the process has exited.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
-    }
-}
-
-impl std::os::fd::AsRawFd for Handle {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.pidfd.as_raw_fd()
     }
 }
