@@ -37,11 +37,6 @@ impl Census {
         self.obstacle.as_ref()
     }
 
-    /// Forgets the family's list, which is not needed while somebody holds.
-    pub(super) fn rest(&mut self) {
-        self.family.shrink_to_fit();
-    }
-
     /// Looks at those whom the pid files name and at all that come from us. Without pid files, and when nobody comes from us,
     /// at everybody.
     pub(super) fn look(&mut self) -> Look {

@@ -37,7 +37,7 @@ pub use job::Ended;
 
 use crate::os::inotify::{Inotify, Interest};
 use crate::os::signal::{Inbox, Received};
-use crate::os::{child, clock, process, wait};
+use crate::os::{child, clock, memory, process, wait};
 use census::Census;
 use job::{Action, Event, Job, NotStarted, Policy};
 use waiter::Waiter;
@@ -161,7 +161,7 @@ impl Hold {
             Action::Arm(file) => match Waiter::arm(&self.args.lock, file) {
                 Ok(waiter) => {
                     self.waiter = Some(waiter);
-                    self.census.rest();
+                    memory::forget_text();
                     // Without NOTIFY_SOCKET nobody is told, and nobody wants to know.
                     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
                 }

@@ -4,6 +4,7 @@ pub mod child;
 pub mod clock;
 pub mod inotify;
 pub mod lock;
+pub mod memory;
 pub mod process;
 pub mod readable;
 pub mod signal;
