@@ -1,8 +1,16 @@
 //! The agent's configuration: text in, a [`Config`] that can only be valid out, or all mistakes at once.
+//!
+//! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
+
+mod parse;
+mod path;
+mod url;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use baton_proto::document::Mistakes;
 
 use crate::dialect::Dialect;
 
@@ -23,6 +31,16 @@ pub struct Config {
     pub tls: Tls,
     /// The services, by name, at least one.
     pub services: Vec<Service>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// All mistakes in it, each with its line and key.
+    pub fn parse(text: &str) -> Result<Self, Mistakes> {
+        baton_proto::document::read(text, parse::config)
+    }
 }
 
 /// The files of mutual TLS.
@@ -77,3 +95,6 @@ pub enum Probe {
         path: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

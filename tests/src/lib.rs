@@ -1,1 +1,31 @@
+//! The harness: real agents, a real controller and real servers, started in a temporary directory and gone with it.
+//!
+//! - [`fleet`]: hosts with a server and an agent each, and the controller that walks them
+//! - [`agent`], [`controller`], [`server`], [`pki`]: the processes of a fleet, and their certificates
+//! - [`deployed`]: Unicorn as the files of `deploy/` run it
+//! - [`load`]: clients that count every failure
+//! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
+//! - [`binaries`], [`address`], [`notify`], [`wait`], [`clock`], [`http`]: what these need
+//! - [`fault`]: what the patient can be told to do wrong
+//! - [`tidy`]: the architecture, as checks
+//!
+//! A harness fails by panicking: that is how a test fails. The panic says what was waited for and what was seen last.
+//!
+//! **Invariant:** the agent and the controller are run as the binaries that are shipped, never called.
 
+pub mod address;
+pub mod agent;
+pub mod binaries;
+pub mod clock;
+pub mod controller;
+pub mod deployed;
+pub mod fault;
+pub mod fleet;
+pub mod http;
+pub mod load;
+pub mod notify;
+pub mod pki;
+pub mod sandbox;
+pub mod server;
+pub mod tidy;
+pub mod wait;

@@ -184,10 +184,11 @@ fn sound(testimony: &Testimony) -> Result<(), Doubt> {
     if testimony.truncated {
         return Err(Doubt::Truncated);
     }
-    whole(testimony)?;
+    // First, because an agent that died also leaves holes, and this names the reason.
     if testimony.observations.iter().any(|observation| observation.incarnation != testimony.incarnation) {
         return Err(Doubt::AgentRestarted);
     }
+    whole(testimony)?;
     for observation in &testimony.observations {
         if let Some(seen) = file_of(observation)
             && seen != testimony.file

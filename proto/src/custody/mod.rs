@@ -174,7 +174,7 @@ pub struct Observation {
 
 impl Observation {
     /// The numbers that this observation accounts for: a look has two, everything else has one.
-    fn numbers(&self) -> impl Iterator<Item = Seq> + use<> {
+    pub fn numbers(&self) -> impl Iterator<Item = Seq> + use<> {
         let began = match &self.fact {
             Fact::Sighting(sighting) => Some(sighting.began),
             Fact::Absence { began, .. } => Some(*began),

@@ -1,0 +1,41 @@
+# What a newcomer types. On Debian or Ubuntu with git, make, a C compiler and Rust.
+
+CARGO := cargo
+LOCKED := --locked --workspace
+SOAK_ROUNDS ?= 20
+
+.PHONY: help setup build test demo bench soak lint doc clean
+
+help: ## show this list (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need: Debian packages, when root
+	@tests/setup.sh
+
+build: ## build all binaries
+	$(CARGO) build $(LOCKED) --bins
+
+demo: build ## restart a fleet of five on this machine, under load; then deploy a release that cannot boot
+	@target/debug/demo
+
+test: setup lint build doc ## everything that a change must pass; .ci/run is this
+	$(CARGO) test $(LOCKED)
+
+lint: ## formatting and clippy, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+
+doc: ## the documentation of the code, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+
+bench: setup build ## the figures, each beside a baseline of the same run
+	$(CARGO) bench $(LOCKED)
+
+soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times
+	@for round in $$(seq $(SOAK_ROUNDS)); do \
+	    echo "round $$round of $(SOAK_ROUNDS)"; \
+	    $(CARGO) test --locked --quiet --package baton-tests || exit 1; \
+	done
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,190 @@
+//! Reads the tables of `agent.toml`, noting what is wrong and reading on.
+//!
+//! **Invariant:** whatever is filled in for a value that was wrong is never seen: the mistake was noted, and a file with a
+//! mistake yields no configuration.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use baton_proto::document::{Notes, Table};
+use baton_proto::name;
+
+use super::path::{self, Claims};
+use super::{Config, Probe, Ready, Service, Tls, url};
+
+const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
+const SOCKET: &str = "/run/baton/agent.sock";
+const STATE: &str = "/var/lib/baton";
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_SETTLE: Duration = Duration::from_secs(3);
+const DRAIN_WITHIN: Duration = Duration::from_mins(2);
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Each service costs a thread and some descriptors.
+const SERVICES_MAX: usize = 256;
+
+/// Reads the root table.
+pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> {
+    let services = services(root, notes);
+    if !has(root, "agent") {
+        root.wrong(notes, "the table [agent] is missing");
+    }
+    let mut agent = root.table(notes, "agent")?;
+    let fleet = required_name(&mut agent, notes, "fleet");
+    let host = required_name(&mut agent, notes, "host");
+    let listen = listen(&mut agent, notes);
+    let socket = path_or(&mut agent, notes, "socket", SOCKET, path::SOCKET_LENGTH_MAX);
+    let state = path_or(&mut agent, notes, "state", STATE, path::LENGTH_MAX);
+    let tls = tls(&mut agent, notes);
+    agent.finish(notes);
+    Some(Config { fleet: fleet?, host: host?, listen: listen?, socket: socket?, state: state?, tls: tls?, services })
+}
+
+fn has(table: &Table<'_>, key: &str) -> bool {
+    table.names().iter().any(|name| name == key)
+}
+
+fn required_name(table: &mut Table<'_>, notes: &mut Notes, key: &'static str) -> Option<String> {
+    let found = table.text(notes, key);
+    let found = table.require(notes, key, found)?;
+    found.try_map(notes, |text| name::check(key, &text).map(|()| text))
+}
+
+fn listen(agent: &mut Table<'_>, notes: &mut Notes) -> Option<SocketAddr> {
+    let Some(given) = agent.text(notes, "listen") else { return Some(LISTEN) };
+    given.try_map(notes, |text| {
+        text.parse().map_err(|_| format!("{:?} is not an IP address with a port, such as \"{LISTEN}\"", path::shown(&text)))
+    })
+}
+
+fn path_or(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: &str, length_max: usize) -> Option<PathBuf> {
+    let Some(given) = table.text(notes, key) else { return Some(PathBuf::from(default)) };
+    given.try_map(notes, |text| path::absolute(&text, length_max))
+}
+
+fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
+    let found = table.text(notes, key);
+    let found = table.require(notes, key, found)?;
+    found.try_map(notes, |text| path::absolute(&text, path::LENGTH_MAX))
+}
+
+fn tls(agent: &mut Table<'_>, notes: &mut Notes) -> Option<Tls> {
+    if !has(agent, "tls") {
+        agent.wrong(notes, "the table [agent.tls] is missing");
+    }
+    let mut table = agent.table(notes, "tls")?;
+    let certificate = required_path(&mut table, notes, "certificate");
+    let key = required_path(&mut table, notes, "key");
+    let authority = required_path(&mut table, notes, "authority");
+    table.finish(notes);
+    Some(Tls { certificate: certificate?, key: key?, authority: authority? })
+}
+
+/// Reads every `[service.NAME]`; those with a mistake are left out.
+fn services(root: &mut Table<'_>, notes: &mut Notes) -> Vec<Service> {
+    let is_there = has(root, "service");
+    let Some(mut table) = root.table(notes, "service") else {
+        if !is_there {
+            root.wrong(notes, "there is no service: at least one table such as [service.web] is wanted");
+        }
+        return Vec::new();
+    };
+    let names = table.names();
+    if names.is_empty() || names.len() > SERVICES_MAX {
+        table.wrong(notes, format!("has {} services where 1 to {SERVICES_MAX} are wanted", names.len()));
+    }
+    let mut claims = Claims::default();
+    let services = names.iter().filter_map(|name| service(&mut table, notes, name, &mut claims)).collect();
+    table.finish(notes);
+    services
+}
+
+fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut Claims) -> Option<Service> {
+    let mut table = services.table(notes, name)?;
+    if let Err(not_a_name) = name::check("service", name) {
+        table.wrong(notes, not_a_name.to_string());
+    }
+    let dialect = table.text(notes, "dialect");
+    let dialect = table.require(notes, "dialect", dialect).and_then(|given| given.try_map(notes, |text| text.parse()));
+    let files = files(&mut table, notes, claims);
+    let ready = ready(&mut table, notes);
+    let drain_within = drain(&mut table, notes);
+    for (key, what) in [
+        ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
+        ("release", "releases are not supported yet; switch them before the restart"),
+        ("hooks", "hooks are not supported yet; run them around the restart"),
+    ] {
+        table.unsupported(notes, key, what);
+    }
+    table.finish(notes);
+    let (pidfile, lock) = files?;
+    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within })
+}
+
+/// The pid file and the lock file, which are this service's alone.
+fn files(table: &mut Table<'_>, notes: &mut Notes, claims: &mut Claims) -> Option<(PathBuf, PathBuf)> {
+    let (pidfile_key, lock_key) = (format!("{}.pidfile", table.key()), format!("{}.lock", table.key()));
+    let given_pidfile = table.text(notes, "pidfile");
+    let given_pidfile = table.require(notes, "pidfile", given_pidfile);
+    let given_lock = table.text(notes, "lock");
+    let mut claim = |path: PathBuf, key: &str| claims.claim(&path, key).map(|()| path);
+    let pidfile = given_pidfile
+        .clone()
+        .and_then(|given| given.try_map(notes, |text| claim(path::absolute(&text, path::LENGTH_MAX)?, &pidfile_key)));
+    let lock = match given_lock {
+        Some(given) => given.try_map(notes, |text| claim(path::absolute(&text, path::LENGTH_MAX)?, &lock_key)),
+        // A lock beside a pid file that is wrong would be wrong for the same reason: once is enough.
+        None if pidfile.is_none() => None,
+        None => given_pidfile.and_then(|given| {
+            given.try_map(notes, |text| {
+                let lock = claim(path::absolute(&format!("{text}.lock"), path::LENGTH_MAX)?, &lock_key);
+                lock.map_err(|what| format!("its default lock {text}.lock {what}"))
+            })
+        }),
+    };
+    Some((pidfile?, lock?))
+}
+
+fn ready(service: &mut Table<'_>, notes: &mut Notes) -> Option<Ready> {
+    if !has(service, "ready") {
+        service.wrong(notes, "ready is missing: such as { http = \"http://127.0.0.1:8080/up\" }");
+    }
+    let mut table = service.table(notes, "ready")?;
+    let probe = probe(&mut table, notes);
+    let within = bounded(&mut table, notes, "within", READY_WITHIN, SECOND, HOUR);
+    let settle = bounded(&mut table, notes, "settle", READY_SETTLE, Duration::ZERO, 10 * MINUTE);
+    table.finish(notes);
+    Some(Ready { probe: probe?, within, settle })
+}
+
+fn probe(ready: &mut Table<'_>, notes: &mut Notes) -> Option<Probe> {
+    let others = ["https", "tcp", "unix", "exec", "notify", "file"];
+    let another = others.iter().any(|key| has(ready, key));
+    for key in others {
+        ready.unsupported(notes, key, &format!("a {key} probe is not supported yet; http is"));
+    }
+    let http = ready.text(notes, "http");
+    let http = if another { http } else { ready.require(notes, "http", http) };
+    http?.try_map(notes, |text| url::probe(&text))
+}
+
+fn drain(service: &mut Table<'_>, notes: &mut Notes) -> Duration {
+    let Some(mut table) = service.table(notes, "drain") else { return DRAIN_WITHIN };
+    let within = bounded(&mut table, notes, "within", DRAIN_WITHIN, SECOND, DAY);
+    table.finish(notes);
+    within
+}
+
+fn bounded(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: Duration, least: Duration, most: Duration) -> Duration {
+    let Some(given) = table.duration(notes, key) else { return default };
+    if given.value < least || given.value > most {
+        let (value, least, most) = (given.value.as_secs_f64(), least.as_secs(), most.as_secs());
+        notes.wrong(&given, format!("is {value} s, wanted {least} to {most} s"));
+    }
+    given.value
+}

@@ -1,0 +1,220 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Config, Probe};
+
+const SMALL: &str = r#"
+[agent]
+fleet = "prod"
+host = "web-1"
+[agent.tls]
+certificate = "/etc/baton/web-1.crt"
+key = "/etc/baton/web-1.key"
+authority = "/etc/baton/fleet-ca.crt"
+[service.web]
+dialect = "unicorn"
+pidfile = "/run/web/unicorn.pid"
+ready = { http = "http://127.0.0.1:8080/up" }
+"#;
+
+/// The small configuration with one text in place of another; what is wrong with it.
+fn check(from: &str, to: &str, expected: &str) {
+    assert!(SMALL.contains(from), "{from:?} is not in the sample");
+    let told = Config::parse(&SMALL.replacen(from, to, 1)).map_or_else(|mistakes| mistakes.to_string(), |_| String::new());
+    assert_eq!(told, expected, "for {to:?}");
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let config = Config::parse(SMALL).expect("the sample is valid");
+    assert_eq!(config.listen.to_string(), "0.0.0.0:7646");
+    assert_eq!(config.socket, PathBuf::from("/run/baton/agent.sock"));
+    assert_eq!(config.state, PathBuf::from("/var/lib/baton"));
+    let [web] = config.services.as_slice() else { panic!("{config:?}") };
+    assert_eq!(web.lock, PathBuf::from("/run/web/unicorn.pid.lock"));
+    assert_eq!(web.drain_within, Duration::from_mins(2));
+    assert_eq!((web.ready.within, web.ready.settle), (Duration::from_mins(1), Duration::from_secs(3)));
+    let expected = Probe::Http { address: "127.0.0.1:8080".parse().unwrap(), host: "127.0.0.1:8080".into(), path: "/up".into() };
+    assert_eq!(web.ready.probe, expected);
+}
+
+#[test]
+fn what_is_given_is_taken() {
+    let text = r#"
+        [agent]
+        fleet = "prod"
+        host = "web-1"
+        listen = "[::1]:0"
+        socket = "/tmp/agent.sock"
+        state = "/tmp/state"
+        tls = { certificate = "/c", key = "/k", authority = "/a" }
+        [service.web]
+        dialect = "unicorn"
+        pidfile = "/run/web/unicorn.pid"
+        lock = "/run/web/lock"
+        ready = { http = "http://localhost", within = "5s", settle = "0s" }
+        drain = { within = "1m 30s" }
+        [service.api]
+        dialect = "unicorn"
+        pidfile = "/run/api/unicorn.pid"
+        ready = { http = "http://[::1]:81?deep=1" }
+    "#;
+    let config = Config::parse(text).expect("it is valid");
+    assert_eq!(config.listen.to_string(), "[::1]:0");
+    assert_eq!((config.socket, config.state), (PathBuf::from("/tmp/agent.sock"), PathBuf::from("/tmp/state")));
+    let [api, web] = config.services.as_slice() else { panic!("{:?}", config.services) };
+    assert_eq!((api.name.as_str(), web.name.as_str()), ("api", "web"));
+    assert_eq!(web.lock, PathBuf::from("/run/web/lock"));
+    assert_eq!((web.ready.within, web.ready.settle), (Duration::from_secs(5), Duration::ZERO));
+    assert_eq!(web.drain_within, Duration::from_secs(90));
+    let Probe::Http { address, host, path } = &web.ready.probe;
+    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("127.0.0.1:80", "localhost", "/"));
+    let Probe::Http { address, host, path } = &api.ready.probe;
+    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("[::1]:81", "[::1]:81", "/?deep=1"));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = r#"
+[agent]
+fleet = "prod/../other"
+listen = "localhost"
+socket = "agent.sock"
+colour = "blue"
+[agent.tls]
+certificate = "web-1.crt"
+key = 5
+[service.web]
+dialect = "unicron"
+pidfile = "/run/web/../unicorn.pid"
+ready = { tcp = "127.0.0.1:8080", within = "2h", settle = "soon" }
+start = { command = ["unicorn"] }
+hooks = {}
+release = {}
+drain = { within = "0s", without = "1s" }
+[service.api]
+ready = { http = "https://127.0.0.1/" }
+"#;
+    let told = Config::parse(text).expect_err("it is full of mistakes").to_string();
+    let expected = "\
+line 2: agent.host: is missing
+line 3: agent.fleet: \"prod/../other\" is not a fleet name: 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit
+line 4: agent.listen: \"localhost\" is not an IP address with a port, such as \"0.0.0.0:7646\"
+line 5: agent.socket: \"agent.sock\" is not absolute: it must begin with a slash
+line 6: agent.colour: is not a known key here
+line 7: agent.tls.authority: is missing
+line 8: agent.tls.certificate: \"web-1.crt\" is not absolute: it must begin with a slash
+line 9: agent.tls.key: is integer, wanted a string
+line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn
+line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
+line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
+line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
+line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
+line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
+line 15: service.web.hooks: hooks are not supported yet; run them around the restart
+line 16: service.web.release: releases are not supported yet; switch them before the restart
+line 17: service.web.drain.within: is 0 s, wanted 1 to 86400 s
+line 17: service.web.drain.without: is not a known key here
+line 18: service.api.dialect: is missing
+line 18: service.api.pidfile: is missing
+line 19: service.api.ready.http: https is not supported yet; http is";
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn missing_tables_are_told() {
+    let told = Config::parse("").expect_err("it is empty").to_string();
+    assert_eq!(
+        told,
+        "line 1: there is no service: at least one table such as [service.web] is wanted\nline 1: the table [agent] is missing"
+    );
+    check(
+        "[agent.tls]",
+        "[agent.tsl]",
+        "line 2: agent: the table [agent.tls] is missing\nline 5: agent.tsl: is not a known key here",
+    );
+    check(
+        "ready = { http = \"http://127.0.0.1:8080/up\" }",
+        "",
+        "line 9: service.web: ready is missing: such as { http = \"http://127.0.0.1:8080/up\" }",
+    );
+    let told = Config::parse("agent = 1").expect_err("it is no table").to_string();
+    assert!(told.ends_with("line 1: agent: is integer, wanted a table"), "{told}");
+    assert!(Config::parse("[agent\n").is_err());
+}
+
+#[test]
+fn names_are_checked() {
+    let rule = "1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit";
+    check("\"web-1\"", "\"\"", &format!("line 4: agent.host: \"\" is not a host name: {rule}"));
+    check("service.web", "service.\"a/b\"", &format!("line 9: service.a/b: \"a/b\" is not a service name: {rule}"));
+}
+
+#[test]
+fn no_file_serves_two_purposes() {
+    let second = |rest: &str| {
+        format!("[service.api]\ndialect = \"unicorn\"\nready = {{ http = \"http://127.0.0.1/\" }}\n{rest}\n[service.web]")
+    };
+    check(
+        "[service.web]",
+        &second("pidfile = \"/run//web/./unicorn.pid\""),
+        "line 15: service.web.pidfile: is service.api.pidfile already",
+    );
+    check(
+        "[service.web]",
+        &second("pidfile = \"/run/api.pid\"\nlock = \"/run/web/unicorn.pid.lock\""),
+        "line 16: service.web.pidfile: its default lock /run/web/unicorn.pid.lock is service.api.lock already",
+    );
+    check(
+        "[service.web]\n",
+        "[service.web]\nlock = \"/run/web/unicorn.pid\"\n",
+        "line 10: service.web.lock: is service.web.pidfile already",
+    );
+}
+
+#[test]
+fn paths_are_checked() {
+    let path = "\"/run/web/unicorn.pid\"";
+    check(path, "\"/\"", "line 11: service.web.pidfile: \"/\" names no file");
+    check(path, "\"/a\\u0000b\"", "line 11: service.web.pidfile: has a control character in it");
+    check(
+        path,
+        &format!("\"/{}\"", "a".repeat(5_000)),
+        "line 11: service.web.pidfile: has 5001 bytes, at most 4095 are possible",
+    );
+    check(
+        "host = \"web-1\"",
+        &format!("host = \"web-1\"\nsocket = \"/{}\"", "a".repeat(107)),
+        "line 5: agent.socket: has 108 bytes, at most 107 are possible",
+    );
+}
+
+#[test]
+fn probe_urls_are_checked() {
+    let url = "http://127.0.0.1:8080/up";
+    let refused = |to: &str, why: &str| check(url, to, &format!("line 12: service.web.ready.http: {why}"));
+    for authority in
+        ["example.com", "0.0.0.0:80", "127.0.0.1:0", "127.0.0.1:65536", "a@127.0.0.1", "::1", "[::1", "127.0.0.1:", ""]
+    {
+        refused(
+            &format!("http://{authority}/up"),
+            &format!("{authority:?} is not an IP address of this host or localhost, with a port or without"),
+        );
+    }
+    refused("ftp://127.0.0.1/", "\"ftp://127.0.0.1/\" is not a URL such as \"http://127.0.0.1:8080/up\"");
+    refused("http://127.0.0.1/#top", "a fragment (#) is never sent");
+    refused("http://127.0.0.1/ HTTP/1.1", "\"http://127.0.0.1/ HTTP/1.1\" has a character in it that is not plain visible ASCII");
+    check("{ http = \"http://127.0.0.1:8080/up\" }", "{ within = \"5s\" }", "line 12: service.web.ready.http: is missing");
+}
+
+#[test]
+fn there_is_a_limit_to_services() {
+    let mut text = SMALL.to_owned();
+    for number in 0..256 {
+        let files = format!("pidfile = \"/run/{number}\"\nready = {{ http = \"http://127.0.0.1/\" }}");
+        writeln!(text, "[service.s{number}]\ndialect = \"unicorn\"\n{files}").unwrap();
+    }
+    let told = Config::parse(&text).expect_err("it has one too many").to_string();
+    assert!(told.ends_with("service: has 257 services where 1 to 256 are wanted"), "{told}");
+}

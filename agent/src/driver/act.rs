@@ -1,0 +1,256 @@
+//! The doing: one action of the handover after the other, and what came of each.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use baton_proto::custody::{Fact, Role, judge};
+use baton_proto::v1;
+use baton_proto::v1::reload_event::Event as Told;
+use tokio::time::{sleep, timeout};
+
+use super::holder::explain;
+use super::{Driver, Inbox, Input, publish};
+use crate::dialect::Signal;
+use crate::handover::{Action, Ending, Event, Intent, Outcome, Step, Whom};
+use crate::os::{clock, process};
+use crate::probe::{Masters, probe};
+use crate::store::{RECORDS_MAX, UnderWay};
+
+/// How long the waiter's thread may take from its number to its word.
+const GRANT_WITHIN: Duration = Duration::from_millis(100);
+/// How long the disk may take before the ending is told all the same.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+impl Driver {
+    /// Tells the handover what happened and does what it answers.
+    pub(super) async fn feed(&mut self, events: impl IntoIterator<Item = Event>, inbox: &mut Inbox) {
+        for event in events {
+            let Some(run) = &mut self.run else { return };
+            tracing::debug!(?event, "event");
+            let actions = run.handover.handle(clock::since_boot(), event);
+            self.pursue(actions, inbox).await;
+        }
+    }
+
+    /// Does all of this, and all that follows from it.
+    pub(super) async fn pursue(&mut self, actions: Vec<Action>, inbox: &mut Inbox) {
+        let mut actions = VecDeque::from(actions);
+        let mut events = VecDeque::new();
+        loop {
+            if let Some(action) = actions.pop_front() {
+                tracing::debug!(?action, "action");
+                events.extend(self.act(action, inbox).await);
+            } else if let Some((event, run)) = events.pop_front().zip(self.run.as_mut()) {
+                tracing::debug!(?event, "event");
+                actions.extend(run.handover.handle(clock::since_boot(), event));
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Action, inbox: &mut Inbox) -> Vec<Event> {
+        match action {
+            Action::Look(role) => vec![Event::Looked(role, self.look(role))],
+            Action::Confirm => vec![Event::Looked(Role::OldMaster, self.confirm())],
+            Action::Persist(intent) => {
+                self.persist(intent).await;
+                Vec::new()
+            }
+            Action::Signal(role, whom, signal) => self.signal(role, whom, signal),
+            Action::Probe(pause) => {
+                self.probe(pause);
+                Vec::new()
+            }
+            Action::Weigh => {
+                self.hear_the_waiter(inbox).await;
+                self.run.as_ref().map(|run| Event::Weighed(judge(run.journal.testimony()))).into_iter().collect()
+            }
+            Action::Deadline(deadline) => {
+                if let Some(run) = &mut self.run {
+                    run.deadline = deadline;
+                }
+                Vec::new()
+            }
+            Action::Tell(step, detail) => {
+                self.publish(step, detail);
+                Vec::new()
+            }
+            Action::Finish(ending) => {
+                self.finish(ending, inbox).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Looks at a master with care and notes what was found, under a number before and one after.
+    fn look(&mut self, role: Role) -> Result<(), String> {
+        let Some(run) = &mut self.run else { return Err("no handover is under way".into()) };
+        let Some(process) = run.generation(role).map(|generation| generation.master()) else {
+            return Err(format!("there is no {role}"));
+        };
+        let file = run.journal.file();
+        let began = run.opened.take().unwrap_or_else(|| self.numbers.take());
+        let looked = process::look_again(process, file);
+        let (ended, at) = (self.numbers.take(), clock::since_boot());
+        let found = match looked {
+            Ok(seen) => {
+                run.journal.note(ended, at, Fact::Sighting(seen.sighting(began, role)));
+                Ok(())
+            }
+            Err(unseen) => {
+                let reason = explain(&unseen);
+                run.journal.note(ended, at, Fact::Absence { began, role, process, reason: reason.clone() });
+                Err(reason)
+            }
+        };
+        // After a drop the waiter is armed again as soon as there is somebody to wait for.
+        if found.is_ok()
+            && let Err(error) = self.waiters.arm(&self.config.lock, file)
+        {
+            tracing::warn!(error = explain(&error), "the waiter cannot be armed");
+        }
+        found
+    }
+
+    fn confirm(&mut self) -> Result<(), String> {
+        self.look(Role::OldMaster)?;
+        let Some(old) = self.run.as_ref().map(|run| run.old.master()) else { return Ok(()) };
+        if self.pid_file_names(old.pid) {
+            return Ok(());
+        }
+        Err(format!("the old master {old} holds the lock, but did not take its pid file {} back", self.config.pidfile.display()))
+    }
+
+    /// Begins to write down what is about to be done.
+    async fn persist(&mut self, intent: Intent) {
+        let Some(run) = &self.run else { return };
+        let window = run.window();
+        self.stored.under_way = Some(UnderWay {
+            record: Some(v1::Record {
+                rollout: run.attempt.rollout.clone(),
+                attempt: run.attempt.number,
+                fence: run.attempt.fence,
+                steps: run.steps.clone(),
+                testimony: Some(run.journal.testimony().into()),
+                ending: None,
+            }),
+            boot_id: self.witness.boot.clone(),
+            old: Some(run.old.master().into()),
+            new: run.new.as_ref().map(|new| new.master().into()),
+            retiring: intent == Intent::Retire,
+        });
+        let told = self.store.write(&self.stored).await;
+        let own = self.own.clone();
+        tokio::spawn(async move {
+            let written = told.await.unwrap_or_else(|_| Err("the writer is gone".into()));
+            // The driver is gone only when the agent stops.
+            let _ = own.send(Input::Persisted(window, written)).await;
+        });
+    }
+
+    /// Signals a generation as it is now; every process of it is then waited for.
+    fn signal(&mut self, role: Role, whom: Whom, signal: Signal) -> Vec<Event> {
+        let Some(run) = &mut self.run else { return Vec::new() };
+        run.gather(role);
+        let Some(generation) = run.generation(role) else {
+            return vec![Event::Signalled(Err(format!("there is no {role}")))];
+        };
+        let sent = generation.signal(whom, signal);
+        let gone = generation.is_empty();
+        let result = match sent {
+            Ok(processes) => {
+                for process in processes {
+                    let fact = Fact::Signal { process, signal: signal.name().to_owned() };
+                    run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+                }
+                Ok(())
+            }
+            Err(error) => Err(format!("{signal} could not be sent to the {role}: {error}")),
+        };
+        let emptied = gone.then_some(Event::Emptied(role));
+        [Event::Signalled(result)].into_iter().chain(emptied).collect()
+    }
+
+    fn probe(&mut self, pause: Duration) {
+        let Some(run) = &mut self.run else { return };
+        let Some(new) = &run.new else { return };
+        let masters = Masters { old: run.old.master().pid, new: new.master().pid };
+        let (window, how, own) = (run.window(), self.config.ready.probe.clone(), self.own.clone());
+        let task = tokio::spawn(async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            // The driver is gone only when the agent stops.
+            let _ = own.send(Input::Probed(window, probe(&how, masters).await)).await;
+        });
+        run.probing = Some(task.abort_handle());
+    }
+
+    /// Takes in every grant that has its number already: the testimony must not have a hole where a drop was.
+    async fn hear_the_waiter(&mut self, inbox: &mut Inbox) {
+        loop {
+            while let Ok(grant) = inbox.grants.try_recv() {
+                self.granted(grant).await;
+            }
+            if !self.run.as_ref().is_some_and(|run| run.journal.has_hole()) {
+                return;
+            }
+            match timeout(GRANT_WITHIN, inbox.grants.recv()).await {
+                Ok(Some(grant)) => self.granted(grant).await,
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    pub(super) fn publish(&mut self, step: Step, detail: String) {
+        let Some(run) = &mut self.run else { return };
+        tracing::info!(rollout = run.attempt.rollout, %step, detail, "handover");
+        run.step = step;
+        let progress = publish::progress(step, detail, clock::since_boot());
+        run.steps.push(progress.clone());
+        run.audience.tell(&Told::Progress(progress.clone()));
+        self.say(v1::watch_event::Event::Progress(progress));
+    }
+
+    /// Closes the window, writes the record, and only then tells the ending.
+    pub(super) async fn finish(&mut self, ending: Ending, inbox: &mut Inbox) {
+        self.hear_the_waiter(inbox).await;
+        let Some(mut run) = self.run.take() else { return };
+        if let Some(probing) = run.probing.take() {
+            probing.abort();
+        }
+        self.look_for_holder().await;
+        if self.held.is_none() {
+            self.look_often();
+        }
+        let lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
+        let ending = v1::Ending {
+            result: publish::wire_result(ending.outcome).into(),
+            step: ending.failed_step.map_or(v1::Step::Unspecified, publish::wire_step).into(),
+            cause: ending.cause,
+            lingering_pids,
+            generation: self.stored.generation,
+        };
+        let testimony = v1::Testimony::from(run.journal.testimony());
+        let record = v1::Record {
+            rollout: run.attempt.rollout,
+            attempt: run.attempt.number,
+            fence: run.attempt.fence,
+            steps: run.steps,
+            testimony: Some(testimony.clone()),
+            ending: Some(ending.clone()),
+        };
+        tracing::info!(rollout = record.rollout, result = ?ending.result(), cause = ending.cause, "the handover is over");
+        self.stored.under_way = None;
+        self.stored.records.insert(0, record);
+        self.stored.records.truncate(RECORDS_MAX);
+        let written = self.store.write(&self.stored).await;
+        if timeout(WRITE_WITHIN, written).await.is_err() {
+            tracing::error!("the record of the handover is not on disk yet");
+        }
+        run.audience.tell(&Told::Testimony(testimony));
+        run.audience.tell(&Told::Ending(ending.clone()));
+        self.say(v1::watch_event::Event::Ending(ending));
+    }
+}

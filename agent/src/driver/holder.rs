@@ -1,0 +1,121 @@
+//! Who holds the lock while no handover is under way.
+
+use std::time::Duration;
+
+use baton_proto::custody::Process;
+
+use super::generation::Generation;
+use super::{Driver, Inbox, publish};
+use crate::os::process::{self, Seen};
+use crate::os::{clock, lock};
+
+/// The master that was seen holding.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// How it was seen.
+    pub(super) seen: Seen,
+    /// Since when.
+    pub(super) since: Duration,
+    /// Tells when it exits.
+    generation: Generation,
+}
+
+impl Held {
+    pub(super) fn master(&self) -> Process {
+        self.seen.process
+    }
+}
+
+impl Driver {
+    /// Looks once whether the master that the pid file names holds the lock; if so, the waiter is armed.
+    pub(super) async fn look_for_holder(&mut self) {
+        let seen = match self.find_holder() {
+            Ok(seen) => seen,
+            Err(trouble) => {
+                self.trouble = trouble;
+                self.held = None;
+                return;
+            }
+        };
+        if self.held.as_ref().is_some_and(|held| held.seen == seen && held.generation.master_lives()) {
+            return;
+        }
+        let generation = Generation::of(seen.process, self.own.clone());
+        if !generation.master_lives() {
+            self.trouble = format!("the master {} exited while it was looked at", seen.process);
+            return;
+        }
+        self.held = Some(Held { seen, since: clock::since_boot(), generation });
+        self.trouble = String::new();
+        self.looks = None;
+        self.enter(seen.process).await;
+    }
+
+    /// A master was found that may be another than the last one: then a generation has begun.
+    async fn enter(&mut self, master: Process) {
+        let known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
+        if !known {
+            self.stored.generation += 1;
+            self.stored.master = Some(master.into());
+            self.stored.boot_id.clone_from(&self.witness.boot);
+            drop(self.store.write(&self.stored).await);
+        }
+        tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
+        self.say(publish::held(master));
+    }
+
+    fn find_holder(&mut self) -> Result<Seen, String> {
+        let pidfile = &self.config.pidfile;
+        let pid =
+            process::pid_in(pidfile).ok_or_else(|| format!("the pid file {} is not there or names no pid", pidfile.display()))?;
+        let file = lock::identity(&self.config.lock)
+            .map_err(|error| format!("the lock file {} cannot be looked at: {error}", self.config.lock.display()))?;
+        let seen = process::look(pid, file).map_err(|unseen| format!("{unseen} (named by {})", pidfile.display()))?;
+        self.waiters.arm(&self.config.lock, file).map_err(|error| explain(&error))?;
+        Ok(seen)
+    }
+
+    /// What keeps a service that is held from being handed over.
+    pub(super) fn trouble_while_held(&self) -> Option<String> {
+        let path = self.config.lock.display();
+        match lock::identity(&self.config.lock) {
+            Ok(file) if Some(file) == self.waiters.armed() => {}
+            Ok(_) => {
+                return Some(format!("the lock file {path} was replaced: the master holds another file than the path names"));
+            }
+            Err(error) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
+        }
+        let old = process::pid_in(&self.pidfile_old)?;
+        // A stale file is no process.
+        process::find(old).ok()?;
+        Some(format!("an older generation is still there: {} names the living process {old}", self.pidfile_old.display()))
+    }
+
+    /// A process exited: a part of the handover under way, or the master that was held.
+    pub(super) async fn exited(&mut self, process: Process, inbox: &mut Inbox) {
+        if self.run.is_some() {
+            self.exited_in_run(process, inbox).await;
+        }
+        let Some(held) = &mut self.held else { return };
+        if held.generation.bury(process) && self.run.is_none() {
+            tracing::warn!(pid = process.pid, "the master exited");
+            self.held = None;
+            self.trouble = format!("the master {process} exited and the lock is still held: by its workers, or by a successor");
+            self.look_for_holder().await;
+            if self.held.is_none() {
+                self.look_often();
+            }
+        }
+    }
+}
+
+/// An error and its causes, in one sentence.
+pub(super) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,319 @@
+//! The driver of one service: events in, actions out. One task owns everything that is known of the service.
+//!
+//! When nothing happens it sleeps without a timer. It looks for a holder when the pid file or the lock file changes, a few
+//! times with growing pauses (nothing announces that a lock is taken), and then not again until something changes.
+//!
+//! **Invariant:** only this task changes the service's state; the waiter's thread and every other task send to it.
+
+mod act;
+mod generation;
+mod holder;
+mod publish;
+mod run;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_proto::custody::{Process, Seq};
+use baton_proto::v1;
+use baton_proto::wire::nanoseconds;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config;
+use crate::files::Files;
+use crate::journal::Numbers;
+use crate::os::clock;
+use crate::probe::Probed;
+use crate::service::{Attempt, Command, Refusal, Service};
+use crate::store::{Store, StoreError, Stored};
+use crate::waiter::{Grant, Waiters};
+use holder::Held;
+use publish::Audience;
+use run::Run;
+
+/// Commands and events that may wait for the driver.
+const INBOX_MAX: usize = 64;
+/// The first pause between two looks after a change; it doubles.
+const LOOK_PAUSE_MIN: Duration = Duration::from_millis(5);
+/// After a pause of this length no further look is taken: about 80 s after the change.
+const LOOK_PAUSE_MAX: Duration = Duration::from_secs(41);
+
+/// What a driver is told by its own tasks.
+#[derive(Debug)]
+enum Input {
+    Granted(Grant),
+    Changed,
+    Asked(Command),
+    Exited(Process),
+    Probed(Seq, Probed),
+    Persisted(Seq, Result<(), String>),
+    Woken,
+    Stopped,
+}
+
+/// What all drivers of one agent share.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// This boot.
+    pub boot: String,
+    /// This run of the agent.
+    pub incarnation: String,
+    /// Where state is kept.
+    pub state: PathBuf,
+}
+
+/// Starts the driver of one service; it ends when the last handle to it is gone.
+///
+/// # Errors
+/// When what was kept of the service cannot be read.
+pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Result<Service, StoreError> {
+    let (store, stored) = Store::open(&witness.state, &config.name)?;
+    let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
+    let (waiters, grants) = Waiters::new(Arc::clone(&numbers));
+    let mut pidfile_old = config.pidfile.clone().into_os_string();
+    pidfile_old.push(config.dialect.row().old_suffix);
+    let pidfile_old = PathBuf::from(pidfile_old);
+    let changes = files.add(vec![config.pidfile.clone(), pidfile_old.clone()], config.lock.clone());
+    let (inbox, commands) = mpsc::channel(INBOX_MAX);
+    let (own, inputs) = mpsc::channel(INBOX_MAX);
+    let name = config.name.clone();
+    let driver = Driver {
+        config,
+        witness,
+        pidfile_old,
+        numbers,
+        waiters,
+        store,
+        stored,
+        held: None,
+        trouble: String::new(),
+        looks: None,
+        run: None,
+        watchers: Audience::default(),
+        own,
+    };
+    tokio::spawn(driver.drive(Inbox { grants, changes, inputs, commands }));
+    Ok(Service::new(name, inbox))
+}
+
+/// Everything that a driver listens to.
+struct Inbox {
+    grants: mpsc::Receiver<Grant>,
+    changes: mpsc::Receiver<()>,
+    inputs: mpsc::Receiver<Input>,
+    commands: mpsc::Receiver<Command>,
+}
+
+impl Inbox {
+    async fn next(&mut self, wake: Option<Duration>) -> Input {
+        let sleep = async {
+            match wake {
+                Some(at) => sleep_until(Instant::now() + at.saturating_sub(clock::since_boot())).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(grant) = self.grants.recv() => Input::Granted(grant),
+            Some(input) = self.inputs.recv() => input,
+            Some(()) = self.changes.recv() => Input::Changed,
+            command = self.commands.recv() => command.map_or(Input::Stopped, Input::Asked),
+            () = sleep => Input::Woken,
+        }
+    }
+}
+
+/// The looks that are still to be taken after a change.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    next: Duration,
+    pause: Duration,
+}
+
+struct Driver {
+    config: config::Service,
+    witness: Witness,
+    pidfile_old: PathBuf,
+    numbers: Arc<Numbers>,
+    waiters: Waiters,
+    store: Store,
+    stored: Stored,
+    held: Option<Held>,
+    /// Why nobody is held, as a sentence; empty when somebody is.
+    trouble: String,
+    looks: Option<Looks>,
+    run: Option<Run>,
+    watchers: Audience<v1::WatchEvent>,
+    own: mpsc::Sender<Input>,
+}
+
+impl Driver {
+    #[tracing::instrument(name = "service", skip_all, fields(service = self.config.name))]
+    async fn drive(mut self, mut inbox: Inbox) {
+        self.look_for_holder().await;
+        self.look_often();
+        self.resume(&mut inbox).await;
+        loop {
+            let wake =
+                [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
+            match inbox.next(wake).await {
+                Input::Granted(grant) => self.granted(grant).await,
+                Input::Changed => self.changed(&mut inbox).await,
+                Input::Asked(command) => self.asked(command, &mut inbox).await,
+                Input::Exited(process) => self.exited(process, &mut inbox).await,
+                Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
+                Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::Woken => self.woken(&mut inbox).await,
+                Input::Stopped => return,
+            }
+        }
+    }
+
+    async fn asked(&mut self, command: Command, inbox: &mut Inbox) {
+        // Whoever asked and is gone meanwhile needs no answer.
+        match command {
+            Command::Status(reply) => drop(reply.send(self.status())),
+            Command::Records(reply) => drop(reply.send(self.stored.records.clone())),
+            Command::Watch(reply) => {
+                let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
+                drop(reply.send(self.watchers.admit([first])));
+            }
+            Command::Reload(attempt, reply) => {
+                let answer = self.reload(attempt).await;
+                drop(reply.send(answer));
+                self.begin(inbox).await;
+            }
+        }
+    }
+
+    /// Joins the handover with this key, or replays its record, or prepares a new one.
+    async fn reload(&mut self, attempt: Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
+        if let Some(run) = &mut self.run {
+            return run.join(&attempt);
+        }
+        let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
+        if let Some(record) = self.stored.records.iter().find(same) {
+            return Ok(publish::replay(record));
+        }
+        if attempt.fence < self.stored.fence
+            || (attempt.fence == self.stored.fence && attempt.rollout != self.stored.fence_rollout)
+        {
+            return Err(Refusal::Precondition(format!(
+                "rollout {} has reloaded this service since you looked (fence {} is not above {})",
+                self.stored.fence_rollout, attempt.fence, self.stored.fence
+            )));
+        }
+        self.look_for_holder().await;
+        let Some(held) = &self.held else {
+            return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble)));
+        };
+        if let Some(trouble) = self.trouble_while_held() {
+            return Err(Refusal::Precondition(trouble));
+        }
+        let mut run = Run::new(attempt.clone(), held, self);
+        let stream = run.join(&attempt)?;
+        self.run = Some(run);
+        Ok(stream)
+    }
+
+    async fn granted(&mut self, grant: Grant) {
+        if let Some(run) = &mut self.run {
+            run.note_grant(grant);
+        }
+        if !self.waiters.disarm(grant) {
+            tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
+            return;
+        }
+        let last = self.held.take().map(|held| held.master());
+        self.stored.epoch += 1;
+        tracing::warn!(
+            seq = grant.seq.0,
+            epoch = self.stored.epoch,
+            last_master = last.map(|master| master.pid),
+            "the lock was free: the service is dead, or was for a moment"
+        );
+        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
+        self.watchers.tell(&news);
+        self.trouble = "every holder is gone".into();
+        drop(self.store.write(&self.stored).await);
+        self.look_often();
+    }
+
+    async fn changed(&mut self, inbox: &mut Inbox) {
+        self.look_often();
+        if self.run.is_some() {
+            self.look_for_successor(inbox).await;
+        } else if self.held.is_none() {
+            self.look_for_holder().await;
+        }
+    }
+
+    async fn woken(&mut self, inbox: &mut Inbox) {
+        let now = clock::since_boot();
+        if self.looks.is_some_and(|looks| looks.next <= now) {
+            self.looks = self.looks.and_then(|looks| looks.after(now));
+            if self.run.is_some() {
+                self.look_for_successor(inbox).await;
+            } else if self.held.is_none() {
+                self.look_for_holder().await;
+            } else {
+                self.looks = None;
+            }
+        }
+        self.expire(now, inbox).await;
+    }
+
+    /// Something changed: look now and a few times more.
+    fn look_often(&mut self) {
+        self.looks = Some(Looks { next: clock::since_boot() + LOOK_PAUSE_MIN, pause: LOOK_PAUSE_MIN });
+    }
+
+    fn status(&self) -> v1::ServiceStatus {
+        let custody = match (&self.held, self.waiters.armed()) {
+            (Some(_), Some(_)) => v1::Custody::Held,
+            (None, Some(_)) => v1::Custody::Orphaned,
+            (Some(_) | None, None) => v1::Custody::Free,
+        };
+        let held = self.held.as_ref();
+        v1::ServiceStatus {
+            service: self.config.name.clone(),
+            dialect: self.config.dialect.to_string(),
+            custody: custody.into(),
+            trouble: if held.is_some() { self.trouble_while_held().unwrap_or_default() } else { self.trouble.clone() },
+            generation: self.stored.generation,
+            master: held.map(|held| held.master().into()),
+            epoch: self.stored.epoch,
+            held_since_ns: held.map(|held| nanoseconds(held.since)).unwrap_or_default(),
+            lock_path: self.config.lock.display().to_string(),
+            lock: self.waiters.armed().map(Into::into),
+            step: self.run.as_ref().map_or(v1::Step::Unspecified, Run::step).into(),
+            fence: self.stored.fence,
+            mark: held.map(|held| held.seen.lock.mark).unwrap_or_default(),
+        }
+    }
+
+    /// Tells all watchers.
+    fn say(&mut self, event: v1::watch_event::Event) {
+        let event = self.watch_event(event);
+        self.watchers.tell(&event);
+    }
+
+    fn watch_event(&self, event: v1::watch_event::Event) -> v1::WatchEvent {
+        v1::WatchEvent {
+            incarnation: self.witness.incarnation.clone(),
+            epoch: self.stored.epoch,
+            at_ns: nanoseconds(clock::since_boot()),
+            event: Some(event),
+        }
+    }
+}
+
+impl Looks {
+    /// The look after the one at `now`; none when there were enough.
+    fn after(self, now: Duration) -> Option<Self> {
+        let pause = self.pause * 2;
+        (pause <= LOOK_PAUSE_MAX).then(|| Self { next: now + pause, pause })
+    }
+}

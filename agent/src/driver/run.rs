@@ -1,0 +1,255 @@
+//! A handover under way: performs what [`Handover`] decides, and tells it what came of it.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Fact, Process, Role, Seq};
+use baton_proto::v1;
+use baton_proto::v1::reload_event::Event as Told;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::generation::Generation;
+use super::holder::Held;
+use super::publish::{self, Audience};
+use super::{Driver, Inbox};
+use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Step, Timing};
+use crate::journal::Journal;
+use crate::os::clock;
+use crate::os::process::{self, Stamp};
+use crate::probe::Probed;
+use crate::service::{Attempt, Refusal};
+use crate::store::{Stored, UnderWay};
+use crate::waiter::Grant;
+
+/// A handover under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) attempt: Attempt,
+    pub(super) handover: Handover,
+    pub(super) journal: Journal,
+    /// The number with which the window opened, for the first look.
+    pub(super) opened: Option<Seq>,
+    pub(super) old: Generation,
+    pub(super) new: Option<Generation>,
+    /// The pid file as it was before the signal.
+    pub(super) pidfile: Option<Stamp>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) step: Step,
+    pub(super) steps: Vec<v1::Progress>,
+    pub(super) audience: Audience<Told>,
+    pub(super) probing: Option<AbortHandle>,
+}
+
+/// The first number of this incarnation: after those of a handover that is to be resumed.
+pub(super) fn first_number(stored: &Stored) -> Seq {
+    let testimony = stored.under_way.as_ref().and_then(|under_way| under_way.record.as_ref()?.testimony.as_ref());
+    Seq(testimony.map_or(1, |testimony| testimony.closed_seq.saturating_add(1)))
+}
+
+impl Run {
+    /// A handover away from the master that is held; nothing is done yet.
+    pub(super) fn new(attempt: Attempt, held: &Held, driver: &Driver) -> Self {
+        let opened = driver.numbers.take();
+        let witness = &driver.witness;
+        let file = held.seen.lock.file;
+        let journal = Journal::open(driver.config.name.clone(), witness.boot.clone(), witness.incarnation.clone(), file, opened);
+        let old = Generation::of(held.master(), driver.own.clone());
+        Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, driver) }
+    }
+
+    fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, driver: &Driver) -> Self {
+        let ready = &driver.config.ready;
+        let timing = Timing { ready_within: ready.within, settle: ready.settle, drain_within: driver.config.drain_within };
+        let row = driver.config.dialect.row();
+        Self {
+            attempt,
+            handover: Handover::new(timing, row.reload, row.retire, old.master()),
+            journal,
+            opened: None,
+            old,
+            new,
+            pidfile: Stamp::of(&driver.config.pidfile),
+            deadline: None,
+            step: Step::Open,
+            steps: Vec::new(),
+            audience: Audience::default(),
+            probing: None,
+        }
+    }
+
+    /// Which window this is; no other handover of this incarnation has it.
+    pub(super) fn window(&self) -> Seq {
+        self.journal.testimony().opened
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    pub(super) fn step(&self) -> v1::Step {
+        publish::wire_step(self.step)
+    }
+
+    /// Lets another caller follow, if it is the same attempt.
+    pub(super) fn join(&mut self, attempt: &Attempt) -> Result<mpsc::Receiver<Told>, Refusal> {
+        if (&self.attempt.rollout, self.attempt.number) != (&attempt.rollout, attempt.number) {
+            let Attempt { rollout, number, .. } = &self.attempt;
+            let text = format!("a handover is under way (rollout {rollout}, attempt {number}, step {})", self.step);
+            return Err(Refusal::Precondition(text));
+        }
+        let so_far: Vec<Told> = self.steps.iter().cloned().map(Told::Progress).collect();
+        self.audience.admit(so_far)
+    }
+
+    pub(super) fn note_grant(&mut self, grant: Grant) {
+        self.journal.note(grant.seq, grant.at, Fact::Grant { file: grant.file });
+    }
+
+    pub(super) fn generation(&mut self, role: Role) -> Option<&mut Generation> {
+        match role {
+            Role::OldMaster => Some(&mut self.old),
+            Role::NewMaster => self.new.as_mut(),
+            Role::Worker => None,
+        }
+    }
+
+    /// Takes hold of every process of a generation, as it is now.
+    pub(super) fn gather(&mut self, role: Role) {
+        let old = self.old.master();
+        let new = self.new.as_ref().map(Generation::master);
+        let other = if role == Role::OldMaster { new } else { Some(old) };
+        if let Some(generation) = self.generation(role) {
+            generation.gather(other);
+        }
+    }
+}
+
+impl Driver {
+    /// Begins the handover that was prepared, if one was: its window is not opened yet.
+    pub(super) async fn begin(&mut self, inbox: &mut Inbox) {
+        let Some(run) = self.run.as_mut().filter(|run| run.opened.is_some()) else { return };
+        self.stored.fence = run.attempt.fence;
+        self.stored.fence_rollout.clone_from(&run.attempt.rollout);
+        let actions = run.handover.begin();
+        self.pursue(actions, inbox).await;
+    }
+
+    /// Goes on with the handover in whose middle the agent died, if there is one.
+    pub(super) async fn resume(&mut self, inbox: &mut Inbox) {
+        let Some(under_way) = self.stored.under_way.take() else { return };
+        let Some(run) = self.restore(&under_way) else {
+            tracing::error!("the record of an unfinished handover is incomplete; it is dropped");
+            return;
+        };
+        let run = self.run.insert(run);
+        let new_master = run.new.as_ref().filter(|new| new.master_lives()).map(Generation::master);
+        if under_way.boot_id != self.witness.boot {
+            let cause = "the host was rebooted in the middle of the handover".to_owned();
+            let ending = Ending { outcome: Outcome::Broken, failed_step: Some(Step::Signal), cause };
+            return self.finish(ending, inbox).await;
+        }
+        let intent = if under_way.retiring { Intent::Retire } else { Intent::Signal };
+        tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
+        let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
+        self.pursue(actions, inbox).await;
+    }
+
+    fn restore(&self, under_way: &UnderWay) -> Option<Run> {
+        let record = under_way.record.clone()?;
+        let attempt = Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence };
+        let journal = Journal::resume(record.testimony?.try_into().ok()?, self.witness.incarnation.clone());
+        let mut old = Generation::of(under_way.old?.into(), self.own.clone());
+        let new = under_way.new.map(Process::from).or_else(|| self.successor(&old));
+        let mut new = new.map(|new| Generation::of(new, self.own.clone()));
+        old.gather(new.as_ref().map(Generation::master));
+        if let Some(new) = &mut new {
+            new.gather(Some(old.master()));
+        }
+        Some(Run { steps: record.steps, ..Run::with(attempt, journal, old, new, self) })
+    }
+
+    pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
+        let Some(run) = self.run.as_mut().filter(|run| run.window() == window) else { return };
+        let (ready, detail) = match &probed.answer {
+            Answer::Ready(detail) => (true, detail.clone()),
+            Answer::Failing(detail) | Answer::Elsewhere(detail) => (false, detail.clone()),
+        };
+        let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
+        run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+        run.gather(Role::NewMaster);
+        self.feed([Event::Probed(probed.answer)], inbox).await;
+    }
+
+    pub(super) async fn persisted(&mut self, window: Seq, written: Result<(), String>, inbox: &mut Inbox) {
+        if self.run.as_ref().is_some_and(|run| run.window() == window) {
+            self.feed([Event::Persisted(written)], inbox).await;
+        }
+    }
+
+    pub(super) async fn expire(&mut self, now: Duration, inbox: &mut Inbox) {
+        let Some(run) = &mut self.run else { return };
+        if run.deadline.is_some_and(|deadline| deadline <= now) {
+            run.deadline = None;
+            self.feed([Event::Expired], inbox).await;
+        }
+    }
+
+    pub(super) async fn exited_in_run(&mut self, process: Process, inbox: &mut Inbox) {
+        let Some(run) = &mut self.run else { return };
+        let mut events = Vec::new();
+        for role in [Role::OldMaster, Role::NewMaster] {
+            let Some(generation) = run.generation(role) else { continue };
+            if !generation.bury(process) {
+                continue;
+            }
+            let (is_master, master_lives, empty) =
+                (generation.master() == process, generation.master_lives(), generation.is_empty());
+            if is_master {
+                run.journal.note(self.numbers.take(), clock::since_boot(), Fact::Exit { role, process });
+                events.push(Event::Exited(role));
+            }
+            if empty && !master_lives {
+                events.push(Event::Emptied(role));
+            }
+        }
+        self.feed(events, inbox).await;
+    }
+
+    /// Looks whether the dialect names a new master, or the old one has taken its pid file back.
+    pub(super) async fn look_for_successor(&mut self, inbox: &mut Inbox) {
+        let Some(run) = &self.run else { return };
+        if run.new.is_none()
+            && let Some(process) = self.successor(&run.old)
+        {
+            return self.appeared(process, inbox).await;
+        }
+        let returned = self.pid_file_names(run.old.master().pid) && Stamp::of(&self.config.pidfile) != run.pidfile;
+        if returned {
+            self.feed([Event::Restored], inbox).await;
+        }
+    }
+
+    async fn appeared(&mut self, process: Process, inbox: &mut Inbox) {
+        let generation = Generation::of(process, self.own.clone());
+        let Some(run) = self.run.as_mut().filter(|_| generation.master_lives()) else { return };
+        run.new = Some(generation);
+        let detail = format!("the new master {process} is named by the pid file");
+        self.publish(Step::Appear, detail);
+        self.feed([Event::Appeared(process)], inbox).await;
+    }
+
+    /// The process that the pid file names, if it is another than the old master and comes from it.
+    fn successor(&self, old: &Generation) -> Option<Process> {
+        let pid = process::pid_in(&self.config.pidfile).filter(|pid| *pid != old.master().pid)?;
+        let (process, parent) = process::find(pid).ok()?;
+        let is_heir = parent == old.master().pid || !old.master_lives();
+        let is_younger = process.start_ticks >= old.master().start_ticks;
+        (is_heir && is_younger).then_some(process)
+    }
+
+    /// Whether the pid file names this process and no other generation has one beside it.
+    pub(super) fn pid_file_names(&self, pid: u32) -> bool {
+        // In this order: a rename from one name to the other is then never mistaken for its end.
+        process::pid_in(&self.config.pidfile) == Some(pid) && !self.pidfile_old.exists()
+    }
+}

@@ -1,0 +1,205 @@
+//! Tells each service when something happened to its pid file or lock file: one inotify instance for the whole process.
+//!
+//! A directory that is not there yet is awaited: its nearest ancestor is watched until it comes.
+//!
+//! **Invariant:** an event only says *look*; what is the case is read from the files, never from the event.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::os::inotify::{Event, Inotify, Interest, Watch};
+use crate::os::readable::Readable;
+
+/// The files of one service.
+#[derive(Debug)]
+struct Target {
+    paths: Vec<PathBuf>,
+    lock: PathBuf,
+    changes: mpsc::Sender<()>,
+}
+
+impl Target {
+    fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter_map(|path| path.parent())
+    }
+
+    fn is_about(&self, directory: &Path, name: &OsString) -> bool {
+        self.paths.iter().any(|path| path.parent() == Some(directory) && path.file_name() == Some(name))
+    }
+}
+
+/// Collects the files of all services, then watches them.
+#[derive(Debug, Default)]
+pub struct Files {
+    targets: Vec<Target>,
+}
+
+impl Files {
+    /// Adds a service: the paths whose coming and going it wants to know of, and the lock, of whose opening too.
+    pub fn add(&mut self, mut paths: Vec<PathBuf>, lock: PathBuf) -> mpsc::Receiver<()> {
+        let (changes, told) = mpsc::channel(1);
+        paths.push(lock.clone());
+        self.targets.push(Target { paths, lock, changes });
+        told
+    }
+
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// When the kernel grants no inotify instance.
+    pub fn watch(self) -> io::Result<()> {
+        let inotify = Inotify::new()?;
+        let readable = Readable::of(inotify.as_fd())?;
+        let mut watches =
+            Watches { inotify, readable, targets: self.targets, directories: HashMap::new(), locks: HashMap::new() };
+        watches.install();
+        tokio::spawn(async move { watches.run().await });
+        Ok(())
+    }
+}
+
+struct Watches {
+    inotify: Inotify,
+    readable: Readable,
+    targets: Vec<Target>,
+    /// Which directory a watch is on.
+    directories: HashMap<Watch, PathBuf>,
+    /// Whose lock file a watch is on.
+    locks: HashMap<Watch, usize>,
+}
+
+impl Watches {
+    async fn run(&mut self) {
+        while self.readable.ready().await.is_ok() {
+            loop {
+                let events = match self.inotify.read() {
+                    Ok(events) if events.is_empty() => break,
+                    Ok(events) => events,
+                    Err(error) => {
+                        tracing::error!(%error, "inotify cannot be read; pid and lock files are no longer watched");
+                        return;
+                    }
+                };
+                for event in events {
+                    self.pass_on(event);
+                }
+            }
+        }
+    }
+
+    fn pass_on(&mut self, event: Event) {
+        match event {
+            Event::Changed { watch, name: Some(name) } => {
+                let Some(directory) = self.directories.get(&watch).cloned() else { return };
+                let ancestor = !self.targets.iter().any(|target| target.directories().any(|wanted| wanted == directory));
+                let lock = self.targets.iter().any(|target| target.lock.file_name() == Some(&name));
+                if ancestor || lock {
+                    self.install();
+                }
+                for target in &self.targets {
+                    if ancestor || target.is_about(&directory, &name) {
+                        tell(target);
+                    }
+                }
+            }
+            Event::Changed { watch, name: None } => {
+                if let Some(target) = self.locks.get(&watch).and_then(|index| self.targets.get(*index)) {
+                    tell(target);
+                }
+            }
+            Event::Ended(watch) => {
+                self.locks.remove(&watch);
+                // A directory that is gone may come again; a lock file's name is watched in its directory.
+                if self.directories.remove(&watch).is_some() {
+                    self.install();
+                    self.tell_all();
+                }
+            }
+            Event::Overflow => {
+                self.install();
+                self.tell_all();
+            }
+        }
+    }
+
+    fn tell_all(&self) {
+        for target in &self.targets {
+            tell(target);
+        }
+    }
+
+    /// Watches every wanted directory, or its nearest ancestor, and every lock file that is there.
+    fn install(&mut self) {
+        let inotify = &self.inotify;
+        for (index, target) in self.targets.iter().enumerate() {
+            for directory in target.directories() {
+                for (watch, path) in nearest(inotify, directory) {
+                    self.directories.insert(watch, path.to_owned());
+                }
+            }
+            if let Ok(watch) = inotify.watch(&target.lock, Interest::Opens) {
+                self.locks.insert(watch, index);
+            }
+        }
+    }
+}
+
+/// Watches the directory or its nearest ancestor; further ones, if the path grew while that was done.
+fn nearest<'a>(inotify: &Inotify, directory: &'a Path) -> Vec<(Watch, &'a Path)> {
+    let mut watched: Vec<(Watch, &Path)> = Vec::new();
+    // Each round that goes on has found a deeper directory, so there are no more rounds than directories.
+    loop {
+        // The root is always there, so some ancestor is.
+        let found = directory.ancestors().find_map(|path| Some((inotify.watch(path, Interest::Names).ok()?, path)));
+        match found {
+            Some((watch, path)) if !watched.iter().any(|(_, known)| *known == path) => watched.push((watch, path)),
+            Some(_) | None => return watched,
+        }
+    }
+}
+
+fn tell(target: &Target) {
+    // With one word waiting already, the driver will look; a driver that is gone needs no news.
+    let _ = target.changes.try_send(());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Files;
+
+    #[tokio::test]
+    async fn a_pid_file_in_a_directory_that_comes_later_is_noticed() {
+        let root = tempfile::tempdir().expect("directory");
+        let directory = root.path().join("run/web");
+        let pid = directory.join("unicorn.pid");
+        let mut files = Files::default();
+        let mut changes = files.add(vec![pid.clone()], directory.join("unicorn.pid.lock"));
+        files.watch().expect("watch");
+        fs::create_dir_all(&directory).expect("create");
+        assert_eq!(changes.recv().await, Some(()));
+        fs::write(&pid, "1").expect("write");
+        assert_eq!(changes.recv().await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn somebody_who_opens_the_lock_is_noticed_and_a_stranger_is_not() {
+        let root = tempfile::tempdir().expect("directory");
+        let lock = root.path().join("unicorn.pid.lock");
+        fs::write(&lock, "").expect("write");
+        let mut files = Files::default();
+        let mut changes = files.add(vec![root.path().join("unicorn.pid")], lock.clone());
+        files.watch().expect("watch");
+        fs::write(root.path().join("another"), "").expect("write");
+        tokio::task::yield_now().await;
+        assert!(changes.try_recv().is_err());
+        fs::File::open(&lock).expect("open");
+        assert_eq!(changes.recv().await, Some(()));
+    }
+}

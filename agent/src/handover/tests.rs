@@ -1,0 +1,265 @@
+use std::time::Duration;
+
+use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Verdict};
+use proptest::prelude::*;
+
+use super::{Action, Answer, Ending, Event, Handover, Intent, Timing, Whom};
+use crate::dialect::Signal;
+
+const OLD: Process = Process { pid: 100, start_ticks: 1 };
+const NEW: Process = Process { pid: 200, start_ticks: 2 };
+
+fn timing() -> Timing {
+    Timing { ready_within: Duration::from_mins(1), settle: Duration::ZERO, drain_within: Duration::from_mins(2) }
+}
+
+fn handover() -> Handover {
+    Handover::new(timing(), Signal::Usr2, Signal::Quit, OLD)
+}
+
+fn kept() -> Verdict {
+    Verdict::Kept(Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::ZERO })
+}
+
+fn ready() -> Event {
+    Event::Probed(Answer::Ready("200 from 201".into()))
+}
+
+/// An event without its occasion, by a letter: tests read as stories.
+fn event(letter: char) -> Event {
+    match letter {
+        'o' => Event::Looked(Role::OldMaster, Ok(())),
+        'O' => Event::Looked(Role::OldMaster, Err("it does not hold".into())),
+        'n' => Event::Looked(Role::NewMaster, Ok(())),
+        'N' => Event::Looked(Role::NewMaster, Err("it is gone".into())),
+        'p' => Event::Persisted(Ok(())),
+        'P' => Event::Persisted(Err("the disk is full".into())),
+        's' => Event::Signalled(Ok(())),
+        'S' => Event::Signalled(Err("no such process".into())),
+        'a' => Event::Appeared(NEW),
+        'r' => ready(),
+        'f' => Event::Probed(Answer::Failing("503 from 201".into())),
+        'e' => Event::Probed(Answer::Elsewhere("200 from the old 101".into())),
+        'k' => Event::Weighed(kept()),
+        'u' => Event::Weighed(Verdict::Unproven(Doubt::NoOverlap)),
+        'd' => Event::Weighed(Verdict::Dropped { at: Seq(7) }),
+        'x' => Event::Exited(Role::OldMaster),
+        'y' => Event::Exited(Role::NewMaster),
+        'X' => Event::Emptied(Role::OldMaster),
+        'Y' => Event::Emptied(Role::NewMaster),
+        'b' => Event::Restored,
+        't' => Event::Expired,
+        other => panic!("{other} is no event"),
+    }
+}
+
+/// What a list of actions does, without the talk.
+fn deeds(actions: &[Action]) -> String {
+    let deed = |action: &Action| match action {
+        Action::Look(Role::OldMaster) => "look-old".to_owned(),
+        Action::Look(_) => "look-new".to_owned(),
+        Action::Confirm => "confirm".to_owned(),
+        Action::Persist(Intent::Signal) => "write-signal".to_owned(),
+        Action::Persist(Intent::Retire) => "write-retire".to_owned(),
+        Action::Signal(role, whom, signal) => {
+            let role = if *role == Role::OldMaster { "old" } else { "new" };
+            let whom = if *whom == Whom::All { "-all" } else { "" };
+            format!("{signal}-{role}{whom}")
+        }
+        Action::Probe(_) => "probe".to_owned(),
+        Action::Weigh => "weigh".to_owned(),
+        Action::Deadline(_) | Action::Tell(..) => String::new(),
+        Action::Finish(Ending { outcome, failed_step, .. }) => {
+            format!("{outcome:?}{}", failed_step.map(|step| format!("@{step}")).unwrap_or_default())
+        }
+    };
+    let words: Vec<String> = actions.iter().map(deed).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+/// Plays the letters to a new handover; what it did, all in one line.
+fn play(letters: &str) -> String {
+    let mut handover = handover();
+    let mut words = vec![deeds(&handover.begin())];
+    for (second, letter) in letters.chars().enumerate() {
+        let now = Duration::from_secs(second as u64);
+        words.push(deeds(&handover.handle(now, event(letter))));
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+const TO_READY: &str = "look-old write-signal SIGUSR2-old probe";
+const TO_WEIGH: &str = "look-old write-signal SIGUSR2-old probe look-new look-old look-new weigh";
+
+#[test]
+fn a_handover_goes_its_way() {
+    assert_eq!(play("opsarnonkpsxXn"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new HandedOver"));
+}
+
+#[test]
+fn nothing_is_signalled_unless_the_old_master_holds_and_the_intent_is_written() {
+    assert_eq!(play("Oo"), "look-old confirm RolledBack@open");
+    assert_eq!(play("oPo"), "look-old write-signal confirm RolledBack@signal");
+}
+
+#[test]
+fn what_fails_before_the_point_of_no_return_is_undone() {
+    let cases = [
+        // The signal could not be sent.
+        ("opSbo", "look-old write-signal SIGUSR2-old confirm RolledBack@signal".to_owned()),
+        // The new master died while it booted, before anybody saw it.
+        ("opsbo", "look-old write-signal SIGUSR2-old confirm RolledBack@appear".to_owned()),
+        // None appeared.
+        ("opstto", "look-old write-signal SIGUSR2-old confirm RolledBack@appear".to_owned()),
+        // One appeared too late.
+        ("opstasYbo", "look-old write-signal SIGUSR2-old SIGQUIT-new confirm RolledBack@appear".to_owned()),
+        // It died before it was ready; the rest of its generation leaves by itself.
+        ("opsaeybYo", format!("{TO_READY} probe confirm RolledBack@ready")),
+        // It was never ready.
+        ("opsaftsyYbo", format!("{TO_READY} probe SIGQUIT-new confirm RolledBack@ready")),
+        // It does not go when asked, nor when told.
+        ("opsattsstyYbo", format!("{TO_READY} SIGQUIT-new SIGTERM-new-all SIGKILL-new-all confirm RolledBack@ready")),
+        // The overlap was not witnessed.
+        ("opsarnonusYbo", format!("{TO_WEIGH} SIGQUIT-new confirm RolledBack@overlap")),
+        ("opsarnondsYbo", format!("{TO_WEIGH} SIGQUIT-new confirm RolledBack@overlap")),
+        // The new master died between the overlap and the end of the old one.
+        ("opsarnonkyYpbo", format!("{TO_WEIGH} write-retire confirm RolledBack@overlap")),
+        // The second intent could not be written.
+        ("opsarnonkPsYbo", format!("{TO_WEIGH} write-retire SIGQUIT-new confirm RolledBack@retire")),
+    ];
+    for (letters, expected) in cases {
+        assert_eq!(play(letters), expected, "{letters}");
+    }
+}
+
+#[test]
+fn an_undone_handover_whose_old_master_does_not_hold_is_broken() {
+    assert_eq!(play("opsbO"), "look-old write-signal SIGUSR2-old confirm Broken@appear");
+}
+
+#[test]
+fn an_old_master_that_leaves_by_itself_is_not_mourned_but_told() {
+    // Between the signal and the new one: the new one is followed, and the judge will say what it proves.
+    assert_eq!(play("opsxarn"), format!("{TO_READY} look-new HandedOver"));
+    assert_eq!(play("opsaxrn"), format!("{TO_READY} look-new HandedOver"));
+    assert_eq!(play("opsarxnonun"), format!("{TO_WEIGH} look-new HandedOver"));
+    // There is nothing to return to: the new one is left alone, whatever its state.
+    assert_eq!(play("opsaxt"), format!("{TO_READY} Broken@ready"));
+    assert_eq!(play("opsxt"), "look-old write-signal SIGUSR2-old Broken@appear");
+    assert_eq!(play("ox"), "look-old write-signal Broken@signal");
+}
+
+#[test]
+fn a_new_master_that_dies_after_the_old_one_was_told_to_leave_is_the_end() {
+    assert_eq!(play("opsarnonkpsyxXN"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new Broken@close"));
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_not_waited_for() {
+    assert_eq!(play("opsarnonkpstn"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new HandedOver"));
+}
+
+#[test]
+fn ready_must_hold_for_the_settle_time() {
+    let settle = Duration::from_secs(3);
+    let mut handover = Handover::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    handover.begin();
+    for letter in "opsa".chars() {
+        handover.handle(Duration::ZERO, event(letter));
+    }
+    let mut at = |seconds, letter| deeds(&handover.handle(Duration::from_secs(seconds), event(letter)));
+    assert_eq!(at(1, 'r'), "probe");
+    assert_eq!(at(3, 'r'), "probe");
+    // A wrong answer starts it anew; one of the old generation does not.
+    assert_eq!(at(3, 'f'), "probe");
+    assert_eq!(at(4, 'r'), "probe");
+    assert_eq!(at(5, 'e'), "probe");
+    assert_eq!(at(6, 'r'), "probe");
+    assert_eq!(at(7, 'r'), "look-new look-old look-new weigh");
+}
+
+#[test]
+fn a_new_master_that_dies_while_it_settles_is_told_from_one_that_never_was_ready() {
+    let settle = Duration::from_secs(3);
+    let mut handover = Handover::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    handover.begin();
+    for letter in "opsar".chars() {
+        handover.handle(Duration::ZERO, event(letter));
+    }
+    let actions = handover.handle(Duration::from_secs(2), event('y'));
+    let told = actions.iter().find_map(|action| if let Action::Tell(_, text) = action { Some(text.as_str()) } else { None });
+    assert_eq!(
+        told,
+        Some("ready failed: the new master 200 exited 2.0s after it was ready; its reason is in the server's own log")
+    );
+}
+
+#[test]
+fn a_resumed_handover_never_signals_twice() {
+    let resume = |intent, old_lives, new, letters: &str| {
+        let mut handover = handover();
+        let mut words = vec![deeds(&handover.resume(Duration::ZERO, intent, old_lives, new))];
+        words.extend(letters.chars().map(|letter| deeds(&handover.handle(Duration::ZERO, event(letter)))));
+        words.retain(|word| !word.is_empty());
+        words.join(" ")
+    };
+    // Witnessed and ready: the old one is retired.
+    assert_eq!(resume(Intent::Retire, true, Some(NEW), "sXn"), "SIGQUIT-old look-new HandedOver");
+    // Not witnessed: the new one is stopped, now or when it appears.
+    assert_eq!(resume(Intent::Signal, true, Some(NEW), "sYbo"), "SIGQUIT-new confirm RolledBack@signal");
+    assert_eq!(resume(Intent::Signal, true, None, "asYbo"), "SIGQUIT-new confirm RolledBack@signal");
+    assert_eq!(resume(Intent::Signal, true, None, "to"), "confirm RolledBack@signal");
+    // The old one left meanwhile.
+    assert_eq!(resume(Intent::Signal, false, Some(NEW), "rn"), "probe look-new HandedOver");
+    assert_eq!(resume(Intent::Retire, false, Some(NEW), "rn"), "probe look-new HandedOver");
+    // The new one left meanwhile: the old one must not be told to follow it.
+    assert_eq!(resume(Intent::Retire, true, None, "bo"), "confirm RolledBack@retire");
+    assert_eq!(resume(Intent::Retire, false, None, ""), "Broken@signal");
+}
+
+/// The promises of a handover, written apart from it.
+fn check_laws(letters: &[char]) -> Result<(), TestCaseError> {
+    let mut handover = handover();
+    let mut done: Vec<Action> = handover.begin();
+    for letter in letters {
+        let given = event(*letter);
+        let actions = handover.handle(Duration::ZERO, given.clone());
+        let over = done.iter().any(|action| matches!(action, Action::Finish(_)));
+        prop_assert!(!over || actions.is_empty(), "it went on after its end: {actions:?}");
+        for action in &actions {
+            if let Action::Signal(Role::OldMaster, whom, signal) = action {
+                let written = if *signal == Signal::Usr2 { Intent::Signal } else { Intent::Retire };
+                prop_assert!(done.contains(&Action::Persist(written)), "signalled before it was written down");
+                prop_assert_eq!(*whom, Whom::Master);
+                prop_assert_eq!(&given, &Event::Persisted(Ok(())));
+            }
+            if *action == Action::Persist(Intent::Retire) {
+                prop_assert_eq!(&given, &Event::Weighed(kept()));
+            }
+        }
+        done.extend(actions);
+    }
+    for signal in [Signal::Usr2, Signal::Quit] {
+        let sent = done.iter().filter(|action| matches!(action, Action::Signal(Role::OldMaster, _, s) if *s == signal)).count();
+        prop_assert!(sent <= 1, "{signal} was sent {sent} times");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn whatever_happens_the_promises_hold(letters in proptest::collection::vec(
+        proptest::sample::select("oOnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>()), 0..40)) {
+        check_laws(&letters)?;
+    }
+
+    #[test]
+    fn the_promises_hold_around_the_happy_path(path in Just("opsarnonkpsxXn".chars().collect::<Vec<_>>()),
+        noise in proptest::collection::vec((0..14usize, proptest::sample::select("oOnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>())), 0..4)) {
+        let mut letters = path;
+        for (at, letter) in noise { letters.insert(at.min(letters.len()), letter); }
+        check_laws(&letters)?;
+    }
+}

@@ -1,0 +1,59 @@
+//! The lock file, as one who waits for it sees it.
+//!
+//! **Invariant:** every descriptor here is close-on-exec: a granted exclusive lock that a child inherits would refuse
+//! every server for as long as that child lives.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use baton_proto::custody::FileIdentity;
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+
+/// Opens a lock file for waiting; reading rights suffice. It is not created: that is for the server to do.
+///
+/// # Errors
+/// When it is not there, may not be read, or is no regular file.
+pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
+    // O_NONBLOCK: a fifo in the lock's place must not hang us. It changes nothing for a regular file.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok((file, FileIdentity { device: metadata.dev(), inode: metadata.ino() }))
+}
+
+/// Which file the path names now.
+///
+/// # Errors
+/// When it names none.
+pub fn identity(path: &Path) -> io::Result<FileIdentity> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    Ok(FileIdentity { device: metadata.dev(), inode: metadata.ino() })
+}
+
+/// Blocks until nobody holds the lock, then holds it exclusively. May never return.
+///
+/// # Errors
+/// When the kernel refuses, for want of memory for locks.
+pub fn wait(file: &File) -> io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Lets go of the lock and closes the file, in this order: a child between fork and exec still has the descriptor, so
+/// closing alone would not free the lock.
+pub fn release(file: File) {
+    // Unlocking an open descriptor does not fail (flock(2) names no error for it that could apply).
+    let _ = flock(&file, FlockOperation::Unlock);
+    drop(file);
+}

@@ -1,0 +1,200 @@
+//! One readiness probe: who answered, and what.
+//!
+//! An old process that answers the probe is the classic false success. So the probe connects, sends all but the end of its
+//! request, asks the kernel which process holds the other end of the connection, and only then completes it.
+//!
+//! **Invariant:** an answer counts as the new generation's only when a process of it held the connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::config::Probe;
+use crate::handover::Answer;
+use crate::os::{process, socket};
+
+/// How long one probe may take from connect to answer.
+const WITHIN: Duration = Duration::from_secs(5);
+/// The first pause while nobody has accepted the connection; it doubles.
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_micros(500);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// More than any status line.
+const STATUS_LINE_BYTES_MAX: usize = 512;
+
+/// The masters between which the probe has to tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Masters {
+    /// The old master.
+    pub old: u32,
+    /// The new master.
+    pub new: u32,
+}
+
+/// What a probe found, and who answered.
+#[derive(Debug)]
+pub struct Probed {
+    /// What it means.
+    pub answer: Answer,
+    /// Who held the other end, where that could be told.
+    pub answered_by: Option<u32>,
+}
+
+enum Holder {
+    New(u32),
+    Old(u32),
+    Stranger,
+}
+
+/// Probes once.
+pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
+    let Probe::Http { address, host, path } = probe;
+    let deadline = Instant::now() + WITHIN;
+    let attempt = timeout_at(deadline, http(*address, host, path, masters));
+    let elsewhere = |cause| Probed { answer: Answer::Elsewhere(cause), answered_by: None };
+    match attempt.await {
+        Ok(Ok(probed)) => probed,
+        Ok(Err(error)) => elsewhere(format!("{address}: {error}")),
+        Err(_) => elsewhere(format!("{address}: nobody took the request within {WITHIN:?}")),
+    }
+}
+
+async fn http(address: SocketAddr, host: &str, path: &str, masters: Masters) -> std::io::Result<Probed> {
+    let mut connection = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton-agent\r\nConnection: close\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let Some(holder) = holder(connection.peer_addr()?, connection.local_addr()?, masters).await? else {
+        return Err(std::io::ErrorKind::ConnectionReset.into());
+    };
+    let status = timeout_at(Instant::now() + WITHIN / 2, complete(&mut connection)).await;
+    let (ready, told) = match status {
+        Ok(Ok(line)) => verdict(&line),
+        Ok(Err(error)) => (false, format!("no answer ({error})")),
+        Err(_) => (false, "the request was taken and not answered".to_owned()),
+    };
+    Ok(match holder {
+        Holder::New(pid) if ready => Probed { answer: Answer::Ready(format!("{told} from {pid}")), answered_by: Some(pid) },
+        Holder::New(pid) => Probed { answer: Answer::Failing(format!("{told} from {pid}")), answered_by: Some(pid) },
+        Holder::Old(pid) => {
+            Probed { answer: Answer::Elsewhere(format!("{told} from {pid} of the old generation")), answered_by: Some(pid) }
+        }
+        Holder::Stranger => {
+            let told = format!("{told} from a process outside the service: which generation it speaks for cannot be told");
+            Probed { answer: if ready { Answer::Ready(told) } else { Answer::Elsewhere(told) }, answered_by: None }
+        }
+    })
+}
+
+/// Who accepted the connection whose server end is `server`; none when it was closed meanwhile.
+async fn holder(server: SocketAddr, ours: SocketAddr, masters: Masters) -> std::io::Result<Option<Holder>> {
+    let mut pause = ACCEPT_PAUSE_MIN;
+    loop {
+        match socket::inode(server, ours)? {
+            None => return Ok(None),
+            // It waits in the listener's queue: nothing tells when a worker takes it.
+            Some(0) => sleep(pause).await,
+            Some(inode) => return Ok(Some(owner(inode, masters))),
+        }
+        pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+    }
+}
+
+fn owner(inode: u64, masters: Masters) -> Holder {
+    let generation = |master: u32, other: u32| {
+        let below = process::descendants(master, Some(other)).into_iter().map(|process| process.pid);
+        below.chain([master]).find(|pid| process::has_socket(*pid, inode))
+    };
+    // The new master may be a child of the old one: each is asked without the other.
+    match generation(masters.new, masters.old) {
+        Some(pid) => Holder::New(pid),
+        None => generation(masters.old, masters.new).map_or(Holder::Stranger, Holder::Old),
+    }
+}
+
+/// Sends the end of the request and reads the first line of the answer.
+async fn complete(connection: &mut TcpStream) -> std::io::Result<String> {
+    connection.write_all(b"\r\n").await?;
+    let mut line = Vec::new();
+    while !line.contains(&b'\n') && line.len() < STATUS_LINE_BYTES_MAX {
+        if connection.read_buf(&mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
+    Ok(String::from_utf8_lossy(&line[..end]).trim_end().to_owned())
+}
+
+/// Whether a status line is the wanted one, and what to say of it.
+fn verdict(line: &str) -> (bool, String) {
+    let mut words = line.split(' ');
+    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
+    match words.next().and_then(|word| word.parse::<u16>().ok()) {
+        Some(status @ 100..600) if is_http => ((200..300).contains(&status), status.to_string()),
+        Some(_) | None => (false, "something that is not HTTP".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Masters, probe, verdict};
+    use crate::config::Probe;
+    use crate::handover::Answer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn only_a_2xx_is_ready() {
+        for (line, ready) in [
+            ("HTTP/1.1 200 OK", true),
+            ("HTTP/1.0 204", true),
+            ("HTTP/1.1 302 Found", false),
+            ("HTTP/1.1 503 Service Unavailable", false),
+            ("SSH-2.0-OpenSSH 200", false),
+            ("HTTP/1.1 2000 OK", false),
+            ("", false),
+        ] {
+            assert_eq!(verdict(line).0, ready, "{line}");
+        }
+    }
+
+    /// Probes a server in this process, which plays the master of one generation.
+    async fn answered(masters: Masters, status: &'static str) -> Answer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        let serve = async {
+            let (mut connection, _) = listener.accept().await.expect("accept");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                connection.read_buf(&mut request).await.expect("read");
+            }
+            connection.write_all(status.as_bytes()).await.expect("write");
+            connection.shutdown().await.expect("shutdown");
+            connection
+        };
+        let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
+        tokio::join!(probe(&http, masters), serve).0.answer
+    }
+
+    #[tokio::test]
+    async fn who_answered_decides_what_it_means() {
+        let (us, nobody) = (std::process::id(), u32::MAX);
+        let ok = "HTTP/1.1 200 OK\r\n\r\n";
+        let new = Masters { old: nobody, new: us };
+        let old = Masters { old: us, new: nobody };
+        let stranger = Masters { old: nobody, new: nobody };
+        assert_eq!(answered(new, ok).await, Answer::Ready(format!("200 from {us}")));
+        assert_eq!(answered(new, "HTTP/1.1 503 No\r\n\r\n").await, Answer::Failing(format!("503 from {us}")));
+        assert_eq!(answered(old, ok).await, Answer::Elsewhere(format!("200 from {us} of the old generation")));
+        assert!(matches!(answered(stranger, ok).await, Answer::Ready(told) if told.contains("cannot be told")));
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_says_nothing_of_the_new_generation() {
+        let address = TcpListener::bind("127.0.0.1:0").await.expect("bind").local_addr().expect("address");
+        let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
+        let probed = probe(&http, Masters { old: 1, new: 2 }).await;
+        assert!(matches!(probed.answer, Answer::Elsewhere(cause) if cause.contains("refused")));
+    }
+}

@@ -1,0 +1,180 @@
+//! The texts of /proc, turned into values (`proc(5)`).
+//!
+//! **Invariant:** every reader is total: a text that it does not understand is `None`, never a guess and never a panic.
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 3: the state, such as `S` or `Z`.
+    pub state: char,
+    /// Field 4.
+    pub parent: u32,
+    /// Field 22: the start, in clock ticks after boot.
+    pub start_ticks: u64,
+    /// Field 28: the address of the bottom of the stack; 0 when the reader may not know.
+    pub start_stack: u64,
+}
+
+impl Stat {
+    /// Whether the process has ended: a zombie, or dead.
+    pub fn is_corpse(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Reads `/proc/PID/stat`. The command's name may hold anything, parentheses and line feeds too; it ends at the last `)`.
+pub fn stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    // `nth` counts from here: fields 5 to 21 are skipped, then 23 to 27.
+    let start_ticks = fields.nth(17)?.parse().ok()?;
+    let start_stack = fields.nth(5)?.parse().ok()?;
+    Some(Stat { state, parent, start_ticks, start_stack })
+}
+
+/// The address of the 16 random bytes, from `/proc/PID/auxv` of a process of this machine's word size.
+pub fn random_address(auxv: &[u8]) -> Option<u64> {
+    const AT_RANDOM: u64 = 25;
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_ne_bytes);
+    auxv.chunks_exact(16).find_map(|pair| {
+        let (key, value) = pair.split_at(8);
+        (word(key)? == AT_RANDOM).then(|| word(value))?
+    })
+}
+
+/// Whether `/proc/PID/status` says that the process is dumping core: a corpse that may hold its files for seconds.
+pub fn is_dumping_core(status: &str) -> bool {
+    status.lines().any(|line| line.strip_prefix("CoreDumping:").is_some_and(|value| value.trim() == "1"))
+}
+
+/// A flock, as `/proc/PID/fdinfo/FD` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// `pos:`.
+    pub position: u64,
+    /// The taker in the line of a shared flock, if there is one.
+    pub shared_taker: Option<u32>,
+}
+
+/// Reads `/proc/PID/fdinfo/FD`. Only a granted shared flock counts; a waiting request (`->`) does not.
+pub fn descriptor(text: &str) -> Option<Descriptor> {
+    let position = text.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()?;
+    let shared_taker = text.lines().filter_map(|line| line.strip_prefix("lock:")).find_map(shared_flock);
+    Some(Descriptor { position, shared_taker })
+}
+
+/// `1: FLOCK  ADVISORY  READ 1234 fe:00:5678 0 EOF`
+fn shared_flock(line: &str) -> Option<u32> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    match fields.as_slice() {
+        [_, "FLOCK", "ADVISORY", "READ", taker, ..] => taker.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The pids in `/proc/PID/task/TID/children`.
+pub fn children(text: &str) -> Vec<u32> {
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The ranges of addresses, in `/proc/PID/maps`, where files are mapped to be executed and never to be written.
+pub fn text_of_files(maps: &str) -> Vec<(usize, usize)> {
+    let range = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let is_text = fields.next()? == "r-xp";
+        // The inode is 0 and there is no path for [vdso] and for what is no file.
+        let is_file = fields.nth(2)? != "0" && fields.next()?.starts_with('/');
+        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+        (is_text && is_file && start < end).then_some((start, end))
+    };
+    maps.lines().filter_map(range).collect()
+}
+
+/// The pid in a pid file: one positive number and nothing else.
+pub fn pid_file(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, stat, text_of_files};
+
+    #[test]
+    fn stat_is_read_whatever_the_command_is_called() {
+        let line = |name: &str| {
+            format!(
+                "77 ({name}) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 7391 5 6 18446744073709551615 1 2 140722 3 4 0 0"
+            )
+        };
+        for name in ["ruby", "a b", ") S 9 9 (", "x\ny"] {
+            assert_eq!(
+                stat(&line(name)),
+                Some(Stat { state: 'S', parent: 1, start_ticks: 7391, start_stack: 140_722 }),
+                "{name}"
+            );
+        }
+        assert_eq!(stat("77 (ruby) S 1"), None);
+        assert_eq!(stat(""), None);
+    }
+
+    #[test]
+    fn the_random_bytes_are_found_in_auxv() {
+        let auxv: Vec<u8> = [6_u64, 4096, 25, 0x7ffd, 0, 0].into_iter().flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(random_address(&auxv), Some(0x7ffd));
+        assert_eq!(random_address(&auxv[..16]), None);
+        assert_eq!(random_address(&auxv[..31]), None);
+    }
+
+    #[test]
+    fn only_a_granted_shared_flock_is_a_lock() {
+        let check = |lock: &str, shared_taker| {
+            let text = format!("pos:\t4711\nflags:\t0100002\nmnt_id:\t28\nino:\t12\n{lock}");
+            assert_eq!(descriptor(&text), Some(Descriptor { position: 4711, shared_taker }), "{lock}");
+        };
+        check("lock:\t1: FLOCK  ADVISORY  READ 1234 fe:00:12 0 EOF\n", Some(1234));
+        check("lock:\t1: FLOCK  ADVISORY  READ 0 fe:00:12 0 EOF\n", Some(0));
+        check("lock:\t1: FLOCK  ADVISORY  WRITE 1234 fe:00:12 0 EOF\n", None);
+        check("lock:\t1: -> FLOCK  ADVISORY  READ 1234 fe:00:12 0 EOF\n", None);
+        check("lock:\t1: POSIX  ADVISORY  READ 1234 fe:00:12 0 EOF\n", None);
+        check("", None);
+        assert_eq!(descriptor("flags:\t0\n"), None);
+    }
+
+    #[test]
+    fn small_texts_are_read() {
+        assert!(is_dumping_core("Name:\tx\nCoreDumping:\t1\nTHP_enabled:\t1\n"));
+        assert!(!is_dumping_core("Name:\tx\nCoreDumping:\t0\n"));
+        assert_eq!(children("12 13 \n"), [12, 13]);
+        for (text, pid) in
+            [("123\n", Some(123)), (" 9 ", Some(9)), ("", None), ("0", None), ("-1", None), ("12 13", None), ("4294967295", None)]
+        {
+            assert_eq!(pid_file(text), pid, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_text_of_files_is_text() {
+        let maps = "55d0a000-55d0b000 r--p 00000000 fe:00 131 /usr/bin/a b\n\
+                    55d0b000-55d0f000 r-xp 00001000 fe:00 131 /usr/bin/a b\n\
+                    55d0f000-55d10000 rw-p 00005000 fe:00 131 /usr/bin/a b\n\
+                    55d11000-55d12000 rwxp 00005000 fe:00 131 /usr/bin/a b\n\
+                    55d20000-55d41000 rw-p 00000000 00:00 0 [heap]\n\
+                    7ffc1000-7ffc3000 r-xp 00000000 00:00 0 [vdso]\n\
+                    7ffc3000-7ffc4000 r-xp 00000000 00:00 0 \n";
+        assert_eq!(text_of_files(maps), [(0x55d0_b000, 0x55d0_f000)]);
+        assert_eq!(text_of_files("nonsense\n-\n1-2 r-xp"), []);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
+            let _ = (random_address(&bytes), text_of_files(&text));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! gRPC in, gRPC out: checks who asks for what, passes it on to the service's driver, and says what came back.
+//!
+//! **Invariant:** nothing is decided here about a service; what a driver says is passed on as it is.
+
+mod refused;
+mod told;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use baton_proto::identity::Role;
+use baton_proto::v1::agent_server::{Agent, AgentServer};
+use baton_proto::v1::{self, reload_event, watch_event};
+use baton_proto::{name, wire};
+use prost::Message as _;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use crate::doors::Peer;
+use crate::service::{Attempt, Refusal, Service};
+use refused::{Refused, shown};
+use told::Told;
+
+/// The largest request: it names a service and a rollout.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+/// The largest message that is sent.
+pub const REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// How much of a reply is left to what is not a record.
+const REPLY_BYTES_SPARE: usize = 4 << 10;
+
+/// A driver answers at once, or after it has written to disk.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Who is speaking.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    /// The trust domain.
+    pub fleet: String,
+    /// This host's name.
+    pub host: String,
+    /// This program's version.
+    pub version: String,
+    /// This run of the agent.
+    pub incarnation: String,
+    /// This boot of the host.
+    pub boot_id: String,
+    /// Tells the time since boot.
+    pub now: fn() -> Duration,
+}
+
+impl Speaker {
+    fn info(&self) -> v1::AgentInfo {
+        v1::AgentInfo {
+            fleet: self.fleet.clone(),
+            host: self.host.clone(),
+            version: self.version.clone(),
+            incarnation: self.incarnation.clone(),
+            boot_id: self.boot_id.clone(),
+            now_ns: wire::nanoseconds((self.now)()),
+        }
+    }
+}
+
+/// The agent as its callers see it.
+#[derive(Debug)]
+pub struct Rpc {
+    speaker: Speaker,
+    services: BTreeMap<String, Service>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What a caller wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Look,
+    Reload,
+}
+
+impl Act {
+    fn is_open_to(self, role: Role) -> bool {
+        match (self, role) {
+            (Self::Look | Self::Reload, Role::Operator) | (Self::Look, Role::Observer) => true,
+            (Self::Reload, Role::Observer) | (Self::Look | Self::Reload, Role::Agent) => false,
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Look => "look at services",
+            Self::Reload => "reload services",
+        })
+    }
+}
+
+impl Rpc {
+    /// Speaks for `services`; once `stopping` is true, watchers are sent away.
+    pub fn new(speaker: Speaker, services: impl IntoIterator<Item = Service>, stopping: watch::Receiver<bool>) -> Self {
+        let services = services.into_iter().map(|service| (service.name().to_owned(), service)).collect();
+        Self { speaker, services, stopping }
+    }
+
+    /// As a server, with the limits of its messages.
+    pub fn server(self) -> AgentServer<Self> {
+        AgentServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX).max_encoding_message_size(REPLY_BYTES_MAX)
+    }
+
+    fn service(&self, name: &str) -> Result<&Service, Refused> {
+        name::check("service", name)?;
+        self.services
+            .get(name)
+            .ok_or_else(|| Refused::NoService { service: name.to_owned(), known: self.services.keys().cloned().collect() })
+    }
+
+    async fn status_of(&self, wanted: &str) -> Result<Vec<v1::ServiceStatus>, Refused> {
+        let wanted: Vec<&Service> =
+            if wanted.is_empty() { self.services.values().collect() } else { vec![self.service(wanted)?] };
+        let mut found = Vec::with_capacity(wanted.len());
+        for service in wanted {
+            found.push(answered(service, service.status()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn begin(&self, peer: Result<Peer, Refused>, request: &v1::ReloadRequest) -> Result<Told<Reloading>, Refused> {
+        allowed(peer?, Act::Reload)?;
+        let service = self.service(&request.service)?;
+        name::check("rollout", &request.rollout)?;
+        if request.attempt == 0 {
+            return Err(Refused::AttemptZero);
+        }
+        let attempt = Attempt { rollout: request.rollout.clone(), number: request.attempt, fence: request.fence };
+        let events = answered(service, service.reload(attempt)).await?;
+        Ok(Told::new(events, None))
+    }
+
+    async fn records_of(&self, request: &v1::TestimonyRequest) -> Result<Vec<v1::Record>, Refused> {
+        let service = self.service(&request.service)?;
+        let mut records = answered(service, service.records()).await?;
+        if !request.rollout.is_empty() {
+            name::check("rollout", &request.rollout)?;
+            records.retain(|record| record.rollout == request.rollout);
+            if records.is_empty() {
+                return Err(Refused::NoAttempt { service: request.service.clone(), rollout: request.rollout.clone() });
+            }
+        }
+        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE);
+        Ok(records)
+    }
+}
+
+/// Asks a driver, with a deadline.
+async fn answered<T>(service: &Service, answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refused> {
+    match timeout(ANSWER_WITHIN, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Refused::Silent { service: service.name().to_owned(), within: ANSWER_WITHIN }),
+    }
+}
+
+/// Leaves out the oldest records where all of them would not fit into one message.
+fn keep_newest(records: &mut Vec<v1::Record>, bytes_max: usize) {
+    let mut bytes = 0;
+    let fitting = records.iter().take_while(|record| {
+        // Each record is preceded by its tag and its length.
+        bytes += record.encoded_len() + 16;
+        bytes <= bytes_max
+    });
+    let fitting = fitting.count();
+    records.truncate(fitting);
+}
+
+fn peer_of<T>(request: &Request<T>) -> Result<Peer, Refused> {
+    request.extensions().get::<Peer>().cloned().ok_or(Refused::NoPeer)
+}
+
+fn allowed(peer: Peer, act: Act) -> Result<(), Refused> {
+    if let Peer::Stranger { uid, own } = peer {
+        return Err(Refused::Stranger { uid, own });
+    }
+    match peer.role() {
+        Some(role) if act.is_open_to(role) => Ok(()),
+        Some(role) => Err(Refused::Role { peer, role, act }),
+        None => Err(Refused::NoPeer),
+    }
+}
+
+/// Reload's stream: the last message is the ending.
+#[derive(Debug)]
+pub struct Reloading;
+
+impl told::Telling for Reloading {
+    type Event = reload_event::Event;
+    type Message = v1::ReloadEvent;
+
+    fn is_last(event: &Self::Event) -> bool {
+        match event {
+            reload_event::Event::Ending(_) => true,
+            reload_event::Event::Progress(_) | reload_event::Event::Testimony(_) => false,
+        }
+    }
+
+    fn message(event: Self::Event) -> Self::Message {
+        v1::ReloadEvent { event: Some(event) }
+    }
+}
+
+/// Watch's stream: it has no last message.
+#[derive(Debug)]
+pub struct Watching;
+
+impl told::Telling for Watching {
+    type Event = v1::WatchEvent;
+    type Message = v1::WatchEvent;
+
+    fn is_last(event: &Self::Event) -> bool {
+        match &event.event {
+            Some(
+                watch_event::Event::Status(_)
+                | watch_event::Event::Drop(_)
+                | watch_event::Event::Held(_)
+                | watch_event::Event::Progress(_)
+                | watch_event::Event::Ending(_),
+            )
+            | None => false,
+        }
+    }
+
+    fn message(event: Self::Event) -> Self::Message {
+        event
+    }
+}
+
+#[tonic::async_trait]
+impl Agent for Rpc {
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
+        allowed(peer_of(&request)?, Act::Look)?;
+        let services = self.status_of(&request.get_ref().service).await?;
+        Ok(Response::new(v1::StatusReply { agent: Some(self.speaker.info()), services }))
+    }
+
+    type ReloadStream = Told<Reloading>;
+
+    async fn reload(&self, request: Request<v1::ReloadRequest>) -> Result<Response<Self::ReloadStream>, Status> {
+        let peer = peer_of(&request);
+        let who = peer.as_ref().map_or_else(|_| "nobody known".to_owned(), ToString::to_string);
+        let request = request.into_inner();
+        let begun = self.begin(peer, &request).await;
+        let (service, rollout, attempt, fence) =
+            (shown(&request.service), shown(&request.rollout), request.attempt, request.fence);
+        match &begun {
+            Ok(_) => tracing::info!(target: "audit", who, service, rollout, attempt, fence, "a reload was accepted"),
+            Err(reason) => {
+                tracing::info!(target: "audit", who, service, rollout, attempt, fence, %reason, "a reload was refused");
+            }
+        }
+        Ok(Response::new(begun?))
+    }
+
+    type WatchStream = Told<Watching>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        allowed(peer_of(&request)?, Act::Look)?;
+        let service = self.service(&request.get_ref().service)?;
+        let events = answered(service, service.watch()).await?;
+        Ok(Response::new(Told::new(events, Some(self.stopping.clone()))))
+    }
+
+    async fn testimony(&self, request: Request<v1::TestimonyRequest>) -> Result<Response<v1::TestimonyReply>, Status> {
+        allowed(peer_of(&request)?, Act::Look)?;
+        let records = self.records_of(request.get_ref()).await?;
+        Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests need, when root; otherwise names the command to type and fails.
+set -euo pipefail
+
+missing=()
+command -v unicorn >/dev/null || missing+=(unicorn)
+
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    echo "error: the tests need ${missing[*]}" >&2
+    echo "hint: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,191 @@
+//! A fleet on this machine: hosts with a server and an agent each, and the controller that walks them.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::agent::{Agent, Setup};
+use crate::controller::{self, Run, Running};
+use crate::pki::Pki;
+use crate::sandbox::Sandbox;
+use crate::server::{Kind, Release, Server};
+use crate::{address, wait};
+
+/// The operator that the controller runs as.
+pub const OPERATOR: &str = "operator-1";
+/// The one service of each host.
+pub const SERVICE: &str = "web";
+
+const RUN_WITHIN: Duration = Duration::from_mins(5);
+const HELD_WITHIN: Duration = Duration::from_secs(20);
+
+/// The deadlines in an agent's configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long a new generation may take to be ready.
+    pub ready_within: Duration,
+    /// For how long it must then stay so.
+    pub settle: Duration,
+    /// How long the old generation may take to leave.
+    pub drain_within: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { ready_within: Duration::from_secs(20), settle: Duration::from_millis(200), drain_within: Duration::from_secs(20) }
+    }
+}
+
+/// What a fleet is to be.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    name: String,
+    hosts: usize,
+    kind: Kind,
+    timing: Timing,
+    release: Release,
+}
+
+impl Builder {
+    /// The fleet's name, which is `test` otherwise.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The server of each host, which is Unicorn otherwise.
+    #[must_use]
+    pub fn server(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The agents' deadlines.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Starts everything, and waits until every lock is seen to be held.
+    ///
+    /// # Panics
+    /// When something does not start.
+    pub fn start(self) -> Fleet {
+        let sandbox = Sandbox::new();
+        let directory = sandbox.path().join("fleet");
+        fs::create_dir(&directory).expect("a directory in the sandbox can be made");
+        let pki = Pki::init(&self.name, &directory);
+        pki.issue("operator", OPERATOR);
+        let hosts: Vec<Host> = (1..=self.hosts).map(|number| self.start_host(number, &sandbox, &pki)).collect();
+        let fleet = Fleet { hosts, pki, sandbox };
+        fs::write(fleet.config(), fleet.inventory()).expect("a file in the sandbox can be written");
+        fleet.await_held();
+        fleet
+    }
+
+    fn start_host(&self, number: usize, sandbox: &Sandbox, pki: &Pki) -> Host {
+        let name = format!("web-{number}");
+        pki.issue("agent", &name);
+        let directory = sandbox.path().join(&name);
+        let address = address::next();
+        let server = Server::start(self.kind, &directory.join("server"), address, &self.release);
+        let setup =
+            Setup { host: &name, directory: &directory.join("agent"), address, pki, server: &server, timing: self.timing };
+        let agent = Agent::start(&setup);
+        Host { name, agent, server }
+    }
+}
+
+/// One host.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name, `web-1` and so on.
+    pub name: String,
+    /// Its agent.
+    pub agent: Agent,
+    /// Its server.
+    pub server: Server,
+}
+
+/// Hosts, and what the controller needs to walk them.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The hosts, in the order of the inventory.
+    pub hosts: Vec<Host>,
+    /// The certificates.
+    pub pki: Pki,
+    // Last, so that it is dropped last.
+    sandbox: Sandbox,
+}
+
+impl Fleet {
+    /// A fleet of so many hosts, to be started.
+    pub fn of(hosts: usize) -> Builder {
+        Builder { name: "test".to_owned(), hosts, kind: Kind::Unicorn, timing: Timing::default(), release: Release::sound("v1") }
+    }
+
+    /// The controller's configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.pki.directory().join("fleet.toml")
+    }
+
+    /// Where the fleet's files are.
+    pub fn directory(&self) -> &Path {
+        self.sandbox.path()
+    }
+
+    /// Where the servers serve HTTP.
+    pub fn targets(&self) -> Vec<SocketAddr> {
+        self.hosts.iter().map(|host| host.server.address()).collect()
+    }
+
+    /// Puts a release in place on every host; the next restart serves it.
+    pub fn deploy(&self, release: &Release) {
+        for host in &self.hosts {
+            host.server.deploy(release);
+        }
+    }
+
+    /// `baton` with this fleet's configuration, to be given arguments.
+    pub fn command(&self) -> Command {
+        controller::command(&self.config())
+    }
+
+    /// Starts `baton` with `args`.
+    pub fn begin(&self, args: &[&str]) -> Running {
+        let mut command = self.command();
+        command.args(args);
+        Running::start(command, self.sandbox.path())
+    }
+
+    /// Runs `baton` with `args` to its end.
+    #[track_caller]
+    pub fn baton(&self, args: &[&str]) -> Run {
+        self.begin(args).finish(RUN_WITHIN)
+    }
+
+    /// Waits until every agent has seen its service's lock held.
+    ///
+    /// # Panics
+    /// When one does not.
+    #[track_caller]
+    pub fn await_held(&self) {
+        wait::until("every lock to be held", HELD_WITHIN, || {
+            let run = self.baton(&["status"]);
+            if run.code == Some(0) { Ok(()) } else { Err(run.to_string()) }
+        });
+    }
+
+    fn inventory(&self) -> String {
+        let fleet = self.pki.fleet();
+        let head = format!(
+            "[fleet]\nname = \"{fleet}\"\ncertificate = \"{OPERATOR}.crt\"\nkey = \"{OPERATOR}.key\"\nauthority = \"fleet-ca.crt\"\n"
+        );
+        let host = |host: &Host| format!("\n[[host]]\nname = \"{}\"\naddress = \"{}\"\n", host.name, host.agent.address());
+        std::iter::once(head).chain(self.hosts.iter().map(host)).collect()
+    }
+}

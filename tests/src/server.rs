@@ -1,0 +1,226 @@
+//! A prefork server on one address: real Unicorn, or the patient.
+//!
+//! Both serve the release that a file in their directory names, and fail as another file there says.
+
+mod patient;
+mod unicorn;
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use std::os::unix::process::CommandExt;
+
+use crate::fault::Fault;
+use crate::http::{self, Answer, Broken, Reply};
+use crate::{address, binaries, sandbox, wait};
+
+const BOOT_WITHIN: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Unicorn with `preload_app true`: a release that cannot boot kills its master.
+    Unicorn,
+    /// Unicorn with `preload_app false`: a release that cannot boot kills its workers, again and again.
+    UnicornLazy,
+    /// `unicorn -D` with `preload_app true`.
+    UnicornDaemon,
+    /// Our own.
+    Patient,
+}
+
+impl Kind {
+    /// Unicorn where it is installed, otherwise the patient.
+    pub fn best() -> Self {
+        if binaries::has_unicorn() { Self::Unicorn } else { Self::Patient }
+    }
+}
+
+/// What is deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// What it answers with.
+    pub name: String,
+    /// What is wrong with it.
+    pub flaw: Option<Flaw>,
+}
+
+/// What is wrong with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It dies before it serves.
+    RaisesAtBoot,
+    /// It never comes to serve.
+    HangsAtBoot,
+    /// It serves, but says that it is not ready.
+    NeverReady,
+    /// It serves, and its master dies two seconds later.
+    DiesAfterBoot,
+}
+
+impl Release {
+    /// A release that works.
+    pub fn sound(name: &str) -> Self {
+        Self { name: name.to_owned(), flaw: None }
+    }
+
+    /// A release that does not.
+    pub fn flawed(name: &str, flaw: Flaw) -> Self {
+        Self { name: name.to_owned(), flaw: Some(flaw) }
+    }
+}
+
+/// A running server. It ends with the sandbox that its directory is in.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    directory: PathBuf,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server in `directory`, and waits until it serves `release`.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release) -> Self {
+        fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
+        let address = address::with_free_port(address).expect("an address of our own has free ports");
+        let server = Self { kind, directory: directory.to_owned(), address };
+        server.deploy(release);
+        server.boot();
+        server
+    }
+
+    /// Starts it again after [`Self::kill`].
+    ///
+    /// # Panics
+    /// When it does not come to serve.
+    pub fn boot(&self) {
+        let mut command = self.command();
+        self.prepare(&mut command).expect("the server's log can be opened");
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => panic!("unicorn is not installed; type `make setup`"),
+            Err(error) => panic!("the server does not start: {error}"),
+        };
+        // The first master must not stay a zombie when it hands over.
+        thread::spawn(move || child.wait());
+        wait::until("the server to serve", BOOT_WITHIN, || self.is_serving());
+    }
+
+    fn command(&self) -> Command {
+        match self.kind {
+            Kind::Unicorn => unicorn::command(self.address, true, false),
+            Kind::UnicornLazy => unicorn::command(self.address, false, false),
+            Kind::UnicornDaemon => unicorn::command(self.address, true, true),
+            Kind::Patient => patient::command(self.address, &self.directory),
+        }
+    }
+
+    fn prepare(&self, command: &mut Command) -> io::Result<()> {
+        let log = File::options().create(true).append(true).open(self.directory.join("server.log"))?;
+        command.current_dir(&self.directory).env("PWD", &self.directory).process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(())
+    }
+
+    fn is_serving(&self) -> Result<(), String> {
+        let master = self.master()?;
+        let answer = self.ask("/").map_err(|error| error.to_string())?;
+        if answer.master == master { Ok(()) } else { Err(format!("the pid file names {master}, but {answer:?} answered")) }
+    }
+
+    /// Which server it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it serves HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its pid file.
+    pub fn pidfile(&self) -> PathBuf {
+        self.directory.join("server.pid")
+    }
+
+    /// Its lock file.
+    pub fn lock(&self) -> PathBuf {
+        self.directory.join("server.pid.lock")
+    }
+
+    /// The master that its pid file names.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub fn master(&self) -> Result<u32, String> {
+        let text = fs::read_to_string(self.pidfile()).map_err(|error| format!("no pid file: {error}"))?;
+        text.trim().parse().map_err(|_| format!("the pid file says {text:?}"))
+    }
+
+    /// Puts a release in place; the next generation serves it.
+    ///
+    /// # Panics
+    /// When the files cannot be written.
+    pub fn deploy(&self, release: &Release) {
+        self.put("release", &release.name);
+        match self.kind {
+            Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon => {
+                self.put("flaw", release.flaw.map_or("", unicorn::word));
+            }
+            Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// Tells the patient what to do wrong from the next USR2 on.
+    ///
+    /// # Panics
+    /// When the server is not the patient.
+    pub fn set_faults(&self, faults: &[Fault]) {
+        assert_eq!(self.kind, Kind::Patient, "only the patient has faults");
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        self.put("faults", &lines.join("\n"));
+    }
+
+    /// Readers see the old text or the new one.
+    fn put(&self, name: &str, text: &str) {
+        let draft = self.directory.join(format!("{name}.draft"));
+        let put = fs::write(&draft, text).and_then(|()| fs::rename(&draft, self.directory.join(name)));
+        put.expect("a file in the sandbox can be written");
+    }
+
+    /// One request on a connection of its own.
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub fn get(&self, path: &str) -> Result<Reply, Broken> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        http::exchange(&stream, path, false)
+    }
+
+    /// Who answers `path`.
+    ///
+    /// # Errors
+    /// When nobody does, or not as our applications do.
+    pub fn ask(&self, path: &str) -> Result<Answer, Broken> {
+        let reply = self.get(path)?;
+        Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))
+    }
+
+    /// Kills every process of it, `kill -9`.
+    ///
+    /// # Panics
+    /// When something survives.
+    pub fn kill(&self) {
+        sandbox::sweep(&self.directory).expect("nothing survives SIGKILL");
+    }
+}

@@ -1,0 +1,31 @@
+//! How the patient is started, and which of its faults a flawed release is.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::Flaw;
+use crate::binaries;
+use crate::fault::Fault;
+
+/// Longer than any test.
+const FOR_EVER: Duration = Duration::from_hours(24);
+
+/// `patient` in the foreground.
+pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = Command::new(binaries::find("patient"));
+    command.arg("--listen").arg(listen.to_string()).arg("--pidfile").arg(directory.join("server.pid"));
+    command.arg("--release").arg(directory.join("release")).arg("--faults").arg(directory.join("faults"));
+    command
+}
+
+/// The fault that a flawed release is.
+pub(super) fn fault(flaw: Flaw) -> Fault {
+    match flaw {
+        Flaw::RaisesAtBoot => Fault::DieAtBoot,
+        Flaw::HangsAtBoot => Fault::SlowBoot(FOR_EVER),
+        Flaw::NeverReady => Fault::NeverReady,
+        Flaw::DiesAfterBoot => Fault::DieAfter(Duration::from_secs(2)),
+    }
+}

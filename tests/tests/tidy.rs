@@ -1,0 +1,57 @@
+//! The architecture of this workspace, held to its own rules.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use baton_tests::tidy::{Offence, Source, check_manifest, check_source, pure_modules};
+
+const CRATES: [&str; 4] = ["proto", "agent", "controller", "tests"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &Path) -> Source {
+    Source::new(path.strip_prefix(root()).unwrap(), fs::read_to_string(path).unwrap())
+}
+
+/// The files below `folder` that end in `.extension`.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn fails_on(offences: &[Offence]) {
+    let lines: Vec<String> = offences.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn every_source_file_keeps_the_rules() {
+    let sources: Vec<PathBuf> = CRATES.iter().flat_map(|name| files(&root().join(name), "rs")).collect();
+    assert!(sources.len() > 20, "the workspace was not found: {sources:?}");
+    fails_on(&sources.iter().flat_map(|path| check_source(&read(path))).collect::<Vec<_>>());
+}
+
+#[test]
+fn crates_import_only_whom_they_may_know() {
+    let manifests = CRATES.iter().map(|name| root().join(name).join("Cargo.toml"));
+    fails_on(&manifests.flat_map(|path| check_manifest(&read(&path))).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_pure_module_is_where_the_map_says() {
+    let is_there = |module: &&str| root().join(module).is_dir() || root().join(module).with_extension("rs").is_file();
+    let missing: Vec<_> = pure_modules().filter(|module| !is_there(module)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
