@@ -177,7 +177,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
                 let what = format!("{host:<width$}   generation {}{master}", standing.generation);
                 line("Restart", Colour::Green, look, &what)
             }
-            Fate::Refuse(cause) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {cause}")),
+            Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
         });
     }
     if plan.is_past_budget() {
@@ -192,18 +192,21 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
 }
 
 fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {
+    // What is over is told by the last line.
+    if in_flight.is_empty() {
+        return String::new();
+    }
     let why = match stop {
         Stop::Doubt(host) => format!("because of {host}"),
         Stop::PastBudget { host, max: 0 } => format!("because {host} failed"),
         Stop::PastBudget { host, max } => format!("because {host} failed, after {max} that were tolerated"),
         Stop::Interrupted => "as asked".to_owned(),
     };
-    let wait = match (in_flight, stop) {
-        ([], _) => String::new(),
-        (_, Stop::Interrupted) => format!("; waiting for {} (^C again leaves at once)", names(in_flight)),
-        (_, Stop::Doubt(_) | Stop::PastBudget { .. }) => format!("; waiting for {}", names(in_flight)),
+    let again = match stop {
+        Stop::Interrupted => " (^C again leaves at once)",
+        Stop::Doubt(_) | Stop::PastBudget { .. } => "",
     };
-    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}{wait}"))
+    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting for {}{again}", names(in_flight)))
 }
 
 fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
