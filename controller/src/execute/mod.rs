@@ -127,3 +127,8 @@ async fn ask_all(
     asking.abort();
     answers
 }
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
