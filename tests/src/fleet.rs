@@ -182,8 +182,17 @@ impl Fleet {
     /// When one does not.
     #[track_caller]
     pub fn await_held(&self) {
-        wait::until("every lock to be held", HELD_WITHIN, || {
-            let run = self.baton(&["status"]);
+        self.await_held_on("*");
+    }
+
+    /// Waits until the agents of the hosts that `selector` chooses have seen their service's lock held.
+    ///
+    /// # Panics
+    /// When one does not.
+    #[track_caller]
+    pub fn await_held_on(&self, selector: &str) {
+        wait::until("the lock to be held", HELD_WITHIN, || {
+            let run = self.baton(&["status", selector]);
             if run.code == Some(0) { Ok(()) } else { Err(run.to_string()) }
         });
     }
@@ -198,6 +207,17 @@ impl Fleet {
         let standings: Vec<Standing> = run.objects().iter().filter_map(Standing::read).collect();
         assert_eq!(standings.len(), self.hosts.len(), "{run}");
         standings
+    }
+
+    /// What `baton testimony` judges of the last handover of a host, in its own words.
+    ///
+    /// # Panics
+    /// When it does not say.
+    #[track_caller]
+    pub fn verdict(&self, host: &str) -> String {
+        let run = self.baton(&["testimony", host, SERVICE, "--output", "json"]).expect_code(0);
+        let verdict = run.objects().first().and_then(|record| record["verdict"].as_str().map(ToOwned::to_owned));
+        verdict.unwrap_or_else(|| panic!("{run}"))
     }
 
     fn inventory(&self) -> String {

@@ -26,3 +26,30 @@ impl Standing {
         })
     }
 }
+
+/// How a host ended, as `baton restart --output json` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostOutcome {
+    /// Its name.
+    pub host: String,
+    /// The outcome, such as `proven`.
+    pub outcome: String,
+    /// What the proof rests on, if there is one.
+    pub basis: Option<String>,
+}
+
+impl HostOutcome {
+    /// Reads one object of `baton restart --output json`; none when it is about something else.
+    pub fn read(object: &Value) -> Option<Self> {
+        Some(Self {
+            host: object["host"].as_str()?.to_owned(),
+            outcome: object["outcome"].as_str()?.to_owned(),
+            basis: object["basis"].as_str().map(ToOwned::to_owned),
+        })
+    }
+
+    /// Whether the handover is proven, on this basis.
+    pub fn is_proven(&self, basis: &str) -> bool {
+        self.outcome == "proven" && self.basis.as_deref() == Some(basis)
+    }
+}

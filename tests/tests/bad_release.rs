@@ -7,11 +7,8 @@ use baton_tests::load::{Load, Mix};
 use baton_tests::server::{Flaw, Kind, Release};
 
 /// Longer than the two seconds after which a release that dies after its boot is dead.
-const TIMING: Timing = Timing {
-    ready_within: Duration::from_secs(6),
-    settle: Duration::from_secs(3),
-    drain_within: Duration::from_secs(20),
-};
+const TIMING: Timing =
+    Timing { ready_within: Duration::from_secs(6), settle: Duration::from_secs(3), drain_within: Duration::from_secs(20) };
 
 /// The rollout of v2 with `flaw` halts at web-1; the message names the host, the step and a `cause`.
 fn halts_at_the_first_host(kind: Kind, flaw: Flaw, step: &str, cause: &str) {

@@ -12,11 +12,8 @@ const RUNS: usize = 200;
 /// Hosts that are tried side by side; each in a rollout of its own, for a drop halts a rollout.
 const HOSTS: usize = 8;
 
-const TIMING: Timing = Timing {
-    ready_within: Duration::from_secs(10),
-    settle: Duration::ZERO,
-    drain_within: Duration::from_secs(10),
-};
+const TIMING: Timing =
+    Timing { ready_within: Duration::from_secs(10), settle: Duration::ZERO, drain_within: Duration::from_secs(10) };
 
 /// How 200 handovers with such a gap ended: the exit code of each `baton restart`.
 fn exit_codes(gap: Duration) -> Vec<i32> {
@@ -38,7 +35,7 @@ fn exit_codes(gap: Duration) -> Vec<i32> {
 }
 
 fn exit_code(fleet: &Fleet, host: &Host) -> i32 {
-    fleet.await_host_held(&host.name);
+    fleet.await_held_on(&host.name);
     let before = host.server.master();
     let run = fleet.baton(&["restart", "web", &host.name]);
     assert_ne!(host.server.master(), before, "the patient did not hand over\n{run}");

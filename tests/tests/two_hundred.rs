@@ -18,7 +18,7 @@ fn all_are_kept(kind: Kind, hosts: usize, rounds: usize) {
     for round in 0..rounds {
         fleet.deploy(&Release::sound(&format!("v{}", round + 2)));
         let run = fleet.baton(&["restart", "web", "--max-in-flight", "2", "--output", "json"]).expect_code(0);
-        kept += run.outcomes().iter().filter(|outcome| outcome.is_kept("marked")).count();
+        kept += run.outcomes().iter().filter(|outcome| outcome.is_proven("marked")).count();
     }
     let tally = load.stop();
     assert_eq!((kept, tally.failed()), (hosts * rounds, 0), "{tally}");

@@ -13,13 +13,9 @@ use baton_tests::standing::Standing;
 use crate::report;
 
 const HOSTS: usize = 5;
-const TIMING: Timing = Timing {
-    ready_within: Duration::from_secs(15),
-    settle: Duration::from_millis(500),
-    drain_within: Duration::from_secs(15),
-};
-const MIX: Mix =
-    Mix { keep_alive: 2, close: 2, pace: Duration::from_millis(20), long: 1, long_for: Duration::from_millis(400) };
+const TIMING: Timing =
+    Timing { ready_within: Duration::from_secs(15), settle: Duration::from_millis(500), drain_within: Duration::from_secs(15) };
+const MIX: Mix = Mix { keep_alive: 2, close: 2, pace: Duration::from_millis(20), long: 1, long_for: Duration::from_millis(400) };
 
 /// What did not go as the story says.
 #[derive(Debug, thiserror::Error)]
@@ -116,10 +112,7 @@ fn under_load(fleet: &Fleet, expected: i32) -> Result<Tally, Surprise> {
 }
 
 fn moved(before: &Standing, after: &Standing, verdict: &str) -> String {
-    format!(
-        "generation {} -> {}, master {} -> {}: {verdict}",
-        before.generation, after.generation, before.master, after.master
-    )
+    format!("generation {} -> {}, master {} -> {}: {verdict}", before.generation, after.generation, before.master, after.master)
 }
 
 fn tally_of(fleet: &Fleet, tally: &Tally, host: &str, release: &str) -> u64 {
@@ -132,6 +125,9 @@ fn check(standing: &Standing, holds: bool, what: &str) -> Result<(), Surprise> {
 }
 
 fn told(tally: &Tally) -> Result<(), Surprise> {
-    report::line("Served", format!("{} requests; {} failed; the slowest took {:.0?}", tally.served(), tally.failed(), tally.slowest()));
+    report::line(
+        "Served",
+        format!("{} requests; {} failed; the slowest took {:.0?}", tally.served(), tally.failed(), tally.slowest()),
+    );
     if tally.failed() == 0 { Ok(()) } else { Err(Surprise::Lost(tally.failed())) }
 }
