@@ -1,5 +1,6 @@
 //! The witness on each host: it watches the locks of its services, hands them over when asked, and testifies.
 
+pub mod args;
 pub mod config;
 pub mod dialect;
 pub mod doors;
@@ -9,11 +10,16 @@ pub mod files;
 pub mod handover;
 pub mod hold;
 pub mod journal;
+pub mod local;
+pub mod logs;
 pub mod os;
+pub mod outcome;
 pub mod probe;
 pub mod procfs;
+pub mod report;
 pub mod rpc;
 pub mod service;
+pub mod start;
 pub mod store;
 pub mod waiter;
 

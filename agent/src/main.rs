@@ -1,18 +1,38 @@
-//! Hands the command line to the library and exits with its answer.
+//! The `baton-agent` command: parse, do, exit.
 
+use std::error::Error;
 use std::process::ExitCode;
 
-use baton_agent::hold;
+use baton_agent::args::{Args, Command};
+use baton_agent::local::{self, Question};
+use baton_agent::logs::{self, Habit};
+use baton_agent::outcome::Exit;
+use baton_agent::{hold, report, start};
 use clap::Parser;
 
-#[derive(Debug, Parser)]
-enum Command {
-    /// Runs a server in the foreground of an init system and exits when every process of it is gone.
-    Hold(hold::Args),
+fn main() -> ExitCode {
+    let Args { verbose, command } = Args::parse();
+    let exit = match command {
+        Command::Run(run) => {
+            logs::begin(Habit::Talkative, verbose);
+            start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
+        }
+        Command::Hold(args) => return hold::run(args),
+        Command::Status(status) => ask(verbose, &status.ask, &Question::Status(status.service)),
+        Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
+        Command::Testimony(testimony) => {
+            ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })
+        }
+    };
+    ExitCode::from(exit as u8)
 }
 
-fn main() -> ExitCode {
-    match Command::parse() {
-        Command::Hold(args) => hold::run(args),
-    }
+fn ask(verbose: u8, ask: &baton_agent::args::Ask, question: &Question) -> Exit {
+    logs::begin(Habit::Quiet, verbose);
+    local::ask(ask, question).unwrap_or_else(|error| failed(&error, error.hint(), error.exit()))
+}
+
+fn failed(error: &dyn Error, hint: Option<&str>, exit: Exit) -> Exit {
+    report::failure(error, hint);
+    exit
 }

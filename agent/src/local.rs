@@ -1,0 +1,250 @@
+//! The local commands: a client of the agent that runs on this host, over its unix socket.
+//!
+//! **Invariant:** the verdict is weighed here from the testimony; the agent's word for how it ended is only a word.
+
+mod follow;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baton_proto::custody::Testimony;
+use baton_proto::v1;
+use baton_proto::v1::agent_client::AgentClient;
+use baton_proto::wire::Malformed;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::UnixStream;
+use tokio::runtime;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
+use tower::service_fn;
+
+use crate::args::Ask;
+use crate::os::clock;
+use crate::outcome::{Exit, Outcome, conclude};
+use crate::report::{Conclusion, Event, Report};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a question may take that is no reload.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Why a local command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Nobody answers on the socket.
+    #[error("failed to reach the agent at {path}")]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: tonic::transport::Error,
+    },
+    /// The agent said no.
+    #[error("the agent refused: {}", .0.message())]
+    Refused(Status),
+    /// The agent does not answer as it should.
+    #[error("failed to get an answer from the agent ({:?}): {}", .0.code(), .0.message())]
+    Answer(Status),
+    /// The agent does not speak as we do.
+    #[error("failed to read the agent's testimony")]
+    Testimony(#[from] Malformed),
+    /// The kernel gives us no event loop.
+    #[error("failed to start the event loop")]
+    Runtime(#[source] io::Error),
+    /// No name for a rollout could be made.
+    #[error("failed to get random bytes from the kernel")]
+    Random(#[source] io::Error),
+}
+
+impl LocalError {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Refused(status) if is_usage(status) => Exit::Usage,
+            Self::Connect { .. } | Self::Refused(_) => Exit::NotDone,
+            Self::Answer(_) | Self::Testimony(_) | Self::Runtime(_) | Self::Random(_) => Exit::Fault,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect { .. } => {
+                Some("is it running (`systemctl status baton-agent`)? Ask as root or as its user; --socket says where")
+            }
+            Self::Refused(status) if status.code() == Code::NotFound => Some("`baton-agent status` lists the services"),
+            Self::Refused(_) | Self::Answer(_) | Self::Testimony(_) | Self::Runtime(_) | Self::Random(_) => None,
+        }
+    }
+}
+
+/// Whether the caller asked for what cannot be.
+fn is_usage(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::InvalidArgument)
+}
+
+/// Whether the agent, in its right mind, said no and did nothing.
+fn is_refusal(status: &Status) -> bool {
+    is_usage(status) || matches!(status.code(), Code::FailedPrecondition | Code::PermissionDenied | Code::ResourceExhausted)
+}
+
+impl From<Status> for LocalError {
+    fn from(status: Status) -> Self {
+        if is_refusal(&status) { Self::Refused(status) } else { Self::Answer(status) }
+    }
+}
+
+/// What to ask the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// How one service is now, or all of them.
+    Status(Option<String>),
+    /// To hand a service over.
+    Reload(String),
+    /// What was seen in the last handover of a service.
+    Testimony {
+        /// The service.
+        service: String,
+        /// All handovers that are kept.
+        all: bool,
+    },
+}
+
+/// Asks the agent of this host and shows its answer.
+///
+/// # Errors
+/// When it cannot be reached, refuses, or does not answer as it should.
+pub fn ask(ask: &Ask, question: &Question) -> Result<Exit, LocalError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(LocalError::Runtime)?;
+    let mut report = Report::to_standard(ask.output);
+    runtime.block_on(async {
+        let mut client = Client::connect(&ask.socket).await?;
+        match question {
+            Question::Status(service) => client.status(service.as_deref(), &mut report).await,
+            Question::Reload(service) => client.reload(service, &mut report).await,
+            Question::Testimony { service, all } => client.testimony(service, *all, &mut report).await,
+        }
+    })
+}
+
+/// A client of the agent on this host.
+#[derive(Debug, Clone)]
+struct Client(AgentClient<Channel>);
+
+impl Client {
+    async fn connect(socket: &Path) -> Result<Self, LocalError> {
+        let path = socket.to_owned();
+        let connector = service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        // The name is never looked up: the connector knows the way.
+        let endpoint = Endpoint::from_static("http://agent").connect_timeout(CONNECT_WITHIN);
+        let connected = endpoint.connect_with_connector(connector).await;
+        let channel = connected.map_err(|source| LocalError::Connect { path: socket.to_owned(), source })?;
+        Ok(Self(AgentClient::new(channel)))
+    }
+
+    async fn ask_status(&mut self, service: &str) -> Result<v1::StatusReply, LocalError> {
+        let request = v1::StatusRequest { service: service.to_owned() };
+        Ok(within(ANSWER_WITHIN, self.0.status(request)).await?)
+    }
+
+    async fn status(&mut self, service: Option<&str>, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
+        let reply = self.ask_status(service.unwrap_or_default()).await?;
+        let now = Duration::from_nanos(reply.agent.unwrap_or_default().now_ns);
+        for service in &reply.services {
+            report.show(&Event::Status { service, now });
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn reload(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
+        let reply = self.ask_status(service).await?;
+        let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
+        let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
+        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence };
+        let began = clock::since_boot();
+        let (outcome, lingering_pids) = follow::to_the_end(&mut self.0, &request, began, report).await?;
+        report.show(&Event::Concluded(Conclusion {
+            service,
+            rollout: &request.rollout,
+            attempt: request.attempt,
+            after: clock::since_boot().saturating_sub(began),
+            outcome: &outcome,
+            lingering_pids: &lingering_pids,
+        }));
+        Ok(outcome.exit())
+    }
+
+    async fn testimony(
+        &mut self,
+        service: &str,
+        all: bool,
+        report: &mut Report<impl Write, impl Write>,
+    ) -> Result<Exit, LocalError> {
+        let request = v1::TestimonyRequest { service: service.to_owned(), rollout: String::new() };
+        let mut records = within(ANSWER_WITHIN, self.0.testimony(request)).await?.records;
+        if records.is_empty() {
+            report.show(&Event::NoRecord { service });
+        }
+        if !all {
+            records.truncate(1);
+        }
+        for record in records.iter().rev() {
+            show_record(service, record, report)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn show_record(service: &str, record: &v1::Record, report: &mut Report<impl Write, impl Write>) -> Result<(), LocalError> {
+    report.show(&Event::Record(record));
+    let testimony = record.testimony.clone().ok_or(Malformed::Missing("record's testimony"))?;
+    let testimony = Testimony::try_from(testimony)?;
+    let ending = record.ending.clone().ok_or(Malformed::Missing("record's ending"))?;
+    let opened = testimony.observations.first().map(|first| first.at).unwrap_or_default();
+    let mut after = Duration::ZERO;
+    for observation in &testimony.observations {
+        after = observation.at.saturating_sub(opened);
+        report.show(&Event::Observation { observation, after });
+    }
+    let outcome: Outcome = conclude(&testimony, &ending);
+    report.show(&Event::Concluded(Conclusion {
+        service,
+        rollout: &record.rollout,
+        attempt: record.attempt,
+        after,
+        outcome: &outcome,
+        lingering_pids: &ending.lingering_pids,
+    }));
+    Ok(())
+}
+
+/// A name that no other local reload has, and that says when it was.
+fn rollout(now: Timestamp, random: &str) -> String {
+    format!("local-{}-{random}", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// An answer, with a deadline.
+async fn within<T>(time: Duration, answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Status> {
+    let late = || Status::deadline_exceeded(format!("no answer within {} s", time.as_secs()));
+    tokio::time::timeout(time, answer).await.map_err(|_| late())?.map(tonic::Response::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_proto::name;
+    use jiff::Timestamp;
+
+    use super::rollout;
+
+    #[test]
+    fn a_local_rollout_has_a_name_that_says_when_it_was() {
+        let name = rollout(Timestamp::UNIX_EPOCH, "9f3a");
+        assert_eq!(name, "local-19700101T000000Z-9f3a");
+        assert!(name::check("rollout", &name).is_ok());
+    }
+}

@@ -1,0 +1,121 @@
+//! How a handover ended, weighed on this host, and what the process's exit code says of it.
+//!
+//! **Invariant:** the agent's own word for the ending never makes an outcome better than what its testimony proves.
+
+use baton_proto::custody::{Kept, Seq, Testimony, Unbroken, Verdict, judge, unbroken};
+use baton_proto::v1;
+
+/// What `baton-agent`'s exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked for is done; a handover is proven.
+    Done = 0,
+    /// Our fault.
+    Fault = 1,
+    /// The command line or the configuration is wrong, or names a service that is not there.
+    Usage = 2,
+    /// The reload was refused, the agent cannot be reached, or the handover was rolled back with the lock kept.
+    NotDone = 3,
+    /// It is not proven that the lock was kept, or contact was lost after the reload was asked for.
+    Unproven = 4,
+    /// The lock was dropped.
+    Dropped = 5,
+}
+
+/// The table of exit codes, for `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; a handover is proven
+  1  our fault
+  2  usage or configuration, or no such service
+  3  refused, unreachable, or rolled back with the lock kept
+  4  unproven, or contact was lost after the reload was asked for
+  5  the lock was dropped";
+
+/// How a handover ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The new generation is in charge and the lock was kept.
+    Proven(Kept),
+    /// Nothing was done.
+    Refused(String),
+    /// The old generation is in charge and the lock was kept.
+    RolledBack {
+        /// The step that failed.
+        step: &'static str,
+        /// Why.
+        cause: String,
+        /// What is proven of the old master.
+        unbroken: Unbroken,
+    },
+    /// It is not known whether the lock was kept, or who is in charge.
+    Unproven {
+        /// The missing piece.
+        doubt: String,
+        /// What failed on the host, if anything did.
+        failed: Option<String>,
+    },
+    /// The lock was dropped.
+    Dropped {
+        /// The number of the grant.
+        at: Seq,
+    },
+    /// Contact was lost after the reload was asked for.
+    Unknown(String),
+}
+
+impl Outcome {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Proven(_) => Exit::Done,
+            Self::Refused(_) | Self::RolledBack { .. } => Exit::NotDone,
+            Self::Unproven { .. } | Self::Unknown(_) => Exit::Unproven,
+            Self::Dropped { .. } => Exit::Dropped,
+        }
+    }
+
+    /// The outcome in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Proven(_) => "proven",
+            Self::Refused(_) => "refused",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Unproven { .. } => "unproven",
+            Self::Dropped { .. } => "dropped",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// Weighs an ending by its testimony.
+pub fn conclude(testimony: &Testimony, ending: &v1::Ending) -> Outcome {
+    let failed = (!ending.cause.is_empty()).then(|| format!("{}: {}", ending.step().verb(), ending.cause));
+    match ending.result() {
+        v1::Result::HandedOver => verdict(judge(testimony), failed),
+        v1::Result::RolledBack => match unbroken(testimony) {
+            Ok(unbroken) => Outcome::RolledBack { step: ending.step().verb(), cause: ending.cause.clone(), unbroken },
+            Err(weighed) => verdict(weighed, failed),
+        },
+        v1::Result::Broken | v1::Result::Unspecified => match judge(testimony) {
+            Verdict::Kept(_) => in_nobodys_charge(failed),
+            weighed @ (Verdict::Dropped { .. } | Verdict::Unproven(_)) => verdict(weighed, failed),
+        },
+    }
+}
+
+fn verdict(verdict: Verdict, failed: Option<String>) -> Outcome {
+    match verdict {
+        Verdict::Kept(kept) => Outcome::Proven(kept),
+        Verdict::Dropped { at } => Outcome::Dropped { at },
+        Verdict::Unproven(doubt) => Outcome::Unproven { doubt: doubt.to_string(), failed },
+    }
+}
+
+/// The lock was kept, and yet the agent does not say that the new generation serves.
+fn in_nobodys_charge(failed: Option<String>) -> Outcome {
+    Outcome::Unproven { doubt: "the lock was kept, but nobody is known to be in charge".to_owned(), failed }
+}
+
+#[cfg(test)]
+mod tests;

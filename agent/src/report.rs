@@ -1,0 +1,157 @@
+//! What people and programs see of the local commands: the only file that prints.
+//!
+//! **Invariant:** stdout is the result; progress and errors go to stderr. A reader that went away ends nothing.
+
+mod json;
+mod words;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use baton_proto::custody;
+use baton_proto::v1;
+
+use crate::args::Output;
+use crate::failure::causes;
+use crate::outcome::Outcome;
+
+/// Something to show.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The state of a service, as it was `now`.
+    Status {
+        /// The service.
+        service: &'a v1::ServiceStatus,
+        /// The time on the host.
+        now: Duration,
+    },
+    /// A handover made a step.
+    Step {
+        /// What it was.
+        progress: &'a v1::Progress,
+        /// How long after the first step.
+        after: Duration,
+    },
+    /// Nothing came for a while.
+    Waiting {
+        /// The step that is waited for.
+        step: &'static str,
+        /// How long after the first step.
+        after: Duration,
+    },
+    /// The agent was lost and is asked again.
+    Lost {
+        /// Why.
+        reason: &'a str,
+    },
+    /// A handover on record begins.
+    Record(&'a v1::Record),
+    /// One thing that was seen.
+    Observation {
+        /// What.
+        observation: &'a custody::Observation,
+        /// How long after the window was opened.
+        after: Duration,
+    },
+    /// How a handover ended.
+    Concluded(Conclusion<'a>),
+    /// There is no handover to show.
+    NoRecord {
+        /// The service.
+        service: &'a str,
+    },
+}
+
+/// How a handover ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Conclusion<'a> {
+    /// The service.
+    pub service: &'a str,
+    /// The rollout that asked.
+    pub rollout: &'a str,
+    /// The attempt.
+    pub attempt: u32,
+    /// How long it took.
+    pub after: Duration,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+    /// Processes of the old generation that were still there at the end.
+    pub lingering_pids: &'a [u32],
+}
+
+/// Shows events.
+#[derive(Debug)]
+pub struct Report<O, E> {
+    output: Output,
+    results: O,
+    progress: E,
+}
+
+impl Report<io::Stdout, io::Stderr> {
+    /// Shows them on this process's stdout and stderr.
+    pub fn to_standard(output: Output) -> Self {
+        Self::new(output, io::stdout(), io::stderr())
+    }
+}
+
+impl<O: Write, E: Write> Report<O, E> {
+    /// Shows results on one writer and progress on the other.
+    pub fn new(output: Output, results: O, progress: E) -> Self {
+        Self { output, results, progress }
+    }
+
+    /// Shows an event.
+    pub fn show(&mut self, event: &Event<'_>) {
+        let text = match self.output {
+            Output::Human => words::of(event),
+            Output::Json => json::of(event),
+        };
+        // Whoever stopped reading wants no more of it: a handover under way goes on.
+        let _ = match (self.output, event) {
+            (_, Event::Waiting { .. } | Event::Lost { .. }) | (Output::Human, Event::Step { .. } | Event::NoRecord { .. }) => {
+                writeln!(self.progress, "{text}")
+            }
+            (
+                Output::Human | Output::Json,
+                Event::Status { .. } | Event::Record(_) | Event::Observation { .. } | Event::Concluded(_),
+            )
+            | (Output::Json, Event::Step { .. } | Event::NoRecord { .. }) => writeln!(self.results, "{text}"),
+        };
+    }
+}
+
+fn custody_word(custody: v1::Custody) -> &'static str {
+    match custody {
+        v1::Custody::Held => "held",
+        v1::Custody::Free => "free",
+        v1::Custody::Orphaned => "orphaned",
+        v1::Custody::Unspecified => "unknown",
+    }
+}
+
+/// Shows an error with its causes and what to do about it, on stderr.
+pub fn failure(error: &dyn Error, hint: Option<&str>) {
+    // There is nowhere left to say that this failed.
+    let _ = io::stderr().write_all(failure_text(error, hint).as_bytes());
+}
+
+fn failure_text(error: &dyn Error, hint: Option<&str>) -> String {
+    let mut text = format!("error: {error}\n");
+    for cause in causes(error) {
+        for line in cause.to_string().lines() {
+            text.push_str("  ");
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if let Some(hint) = hint {
+        text.push_str("hint: ");
+        text.push_str(hint);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use baton_proto::custody::{
+    Basis, Doubt, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Unbroken,
+};
+use baton_proto::document::read;
+use baton_proto::v1;
+
+use super::{Conclusion, Event, Report, failure_text};
+use crate::args::Output;
+use crate::outcome::Outcome;
+
+const OLD: Process = Process { pid: 100, start_ticks: 5 };
+const NEW: Process = Process { pid: 200, start_ticks: 9 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+
+fn shown(output: Output, event: &Event<'_>) -> (String, String) {
+    let (mut results, mut progress) = (Vec::new(), Vec::new());
+    Report::new(output, &mut results, &mut progress).show(event);
+    (String::from_utf8(results).unwrap(), String::from_utf8(progress).unwrap())
+}
+
+/// Shows an event to a person; `expected` is the line on stdout.
+fn check(event: &Event<'_>, expected: &str) {
+    assert_eq!(shown(Output::Human, event), (format!("{expected}\n"), String::new()));
+}
+
+fn concluded<'a>(outcome: &'a Outcome, lingering_pids: &'a [u32]) -> Event<'a> {
+    let after = Duration::from_millis(4_230);
+    Event::Concluded(Conclusion { service: "web", rollout: "r-1", attempt: 1, after, outcome, lingering_pids })
+}
+
+fn status() -> v1::ServiceStatus {
+    v1::ServiceStatus {
+        service: "web".into(),
+        dialect: "unicorn".into(),
+        custody: v1::Custody::Held.into(),
+        generation: 3,
+        master: Some(OLD.into()),
+        held_since_ns: 1_000_000_000,
+        mark: 7,
+        ..v1::ServiceStatus::default()
+    }
+}
+
+fn status_line(service: &v1::ServiceStatus, expected: &str) {
+    check(&Event::Status { service, now: Duration::from_secs(7_801) }, expected);
+}
+
+#[test]
+fn a_status_is_a_line_and_its_trouble_another() {
+    status_line(&status(), "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked");
+    let busy = v1::ServiceStatus { step: v1::Step::Drain.into(), mark: 0, ..status() };
+    status_line(
+        &busy,
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, not marked, in a handover at the step drain",
+    );
+    let free = v1::ServiceStatus {
+        custody: v1::Custody::Free.into(),
+        master: None,
+        trouble: "nobody holds /run/web.pid.lock\u{1b}[31m".into(),
+        ..status()
+    };
+    status_line(
+        &free,
+        "web              free     unicorn   generation 3, epoch 0\n    nobody holds /run/web.pid.lock\u{fffd}[31m",
+    );
+}
+
+#[test]
+fn steps_are_progress_and_not_the_result() {
+    let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
+    let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
+    assert_eq!(shown(Output::Human, &step), (String::new(), "     Signal [   0.1s]  SIGUSR2 to 100\n".into()));
+    let expected = "{\"at_ns\":5,\"detail\":\"SIGUSR2 to 100\",\"event\":\"step\",\"step\":\"signal\"}\n";
+    assert_eq!(shown(Output::Json, &step), (expected.into(), String::new()));
+    let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
+    assert_eq!(shown(Output::Human, &waiting).1, "    Waiting [  62.0s]  for the step drain to end\n");
+    let lost = Event::Lost { reason: "broken pipe" };
+    assert_eq!(shown(Output::Human, &lost).1, "       Lost contact with the agent: broken pipe; asking again\n");
+}
+
+#[test]
+fn every_outcome_has_its_line() {
+    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_millis(212) };
+    check(&concluded(&Outcome::Proven(kept), &[]), "       Kept [   4.2s]  web   100 -> 200   overlap 212 ms, marked");
+    check(
+        &concluded(&Outcome::Proven(kept), &[101, 102]),
+        "       Kept [   4.2s]  web   100 -> 200   overlap 212 ms, marked\n                       still there of the old generation: 101, 102",
+    );
+    check(
+        &concluded(&Outcome::Refused("nobody holds the lock".into()), &[]),
+        "    Refused [   4.2s]  web   nobody holds the lock; nothing was done",
+    );
+    let unbroken = Unbroken { basis: Basis::Contract, master: OLD };
+    check(
+        &concluded(&Outcome::RolledBack { step: "ready", cause: "500 from 201".into(), unbroken }, &[]),
+        "     Undone [   4.2s]  web   ready: 500 from 201; 100 is still in charge and never let go, contract",
+    );
+    let doubt = Doubt::NoOverlap.to_string();
+    check(
+        &concluded(&Outcome::Unproven { doubt, failed: Some("overlap: 100 is gone".into()) }, &[]),
+        "   Unproven [   4.2s]  web   no overlap was seen: the old master was not seen holding after the new one was; overlap: 100 is gone",
+    );
+    check(&concluded(&Outcome::Dropped { at: Seq(57) }, &[]), "    Dropped [   4.2s]  web   nobody held the lock at #57");
+    check(
+        &concluded(&Outcome::Unknown("broken pipe".into()), &[]),
+        "    Unknown [   4.2s]  web   contact was lost and the handover may go on: broken pipe",
+    );
+}
+
+#[test]
+fn an_outcome_as_json_has_its_exit_code() {
+    let outcome = Outcome::Dropped { at: Seq(57) };
+    let (line, _) = shown(Output::Json, &concluded(&outcome, &[]));
+    assert_eq!(
+        line,
+        "{\"after_ms\":4230,\"attempt\":1,\"dropped_at_seq\":57,\"event\":\"outcome\",\"exit_code\":5,\"lingering_pids\":[],\
+         \"outcome\":\"dropped\",\"rollout\":\"r-1\",\"service\":\"web\"}\n"
+    );
+}
+
+fn observed(fact: Fact, expected: &str) {
+    let observation = Observation { seq: Seq(12), at: Duration::from_secs(9), incarnation: "run-1".into(), fact };
+    check(&Event::Observation { observation: &observation, after: Duration::from_millis(1_250) }, expected);
+}
+
+#[test]
+fn every_fact_has_its_words() {
+    let lock = Lock { file: FILE, mark: 700, taker: 100 };
+    let image = Image { start_stack: 1, random: [0; 16] };
+    let sighting = Sighting { began: Seq(11), role: Role::OldMaster, process: OLD, image, lock };
+    observed(
+        Fact::Sighting(sighting),
+        "     #12    +1.250 s  old master 100 holds the lock (inode 2, mark 700, taken by 100); looked at from #11 on",
+    );
+    let absence = Fact::Absence { began: Seq(11), role: Role::NewMaster, process: NEW, reason: "process 200 is gone".into() };
+    observed(absence, "     #12    +1.250 s  new master 200 was not seen holding: process 200 is gone; looked at from #11 on");
+    observed(Fact::Grant { file: FILE }, "     #12    +1.250 s  the lock was free: nobody held inode 2");
+    observed(Fact::Signal { process: OLD, signal: "SIGQUIT".into() }, "     #12    +1.250 s  SIGQUIT was sent to 100");
+    let readiness = Fact::Readiness { ready: false, detail: "503".into(), answered_by: Some(201) };
+    observed(readiness, "     #12    +1.250 s  not ready: 503, answered by 201");
+    observed(Fact::Exit { role: Role::OldMaster, process: OLD }, "     #12    +1.250 s  old master 100 exited");
+}
+
+#[test]
+fn an_error_is_told_with_all_its_causes_and_a_hint() {
+    let mistakes = read("a = 1\nb = 2\n", |_, _| Some(())).expect_err("nothing was taken");
+    assert_eq!(
+        failure_text(&crate::doors::DoorError::Answered { path: "/run/x".into() }, Some("go away")),
+        "error: another process answers on /run/x\nhint: go away\n"
+    );
+    let error = crate::start::StartError::Config { path: "/etc/x.toml".into(), source: mistakes };
+    assert_eq!(
+        failure_text(&error, None),
+        "error: failed to read the configuration /etc/x.toml\n  line 1: a: is not a known key here\n  line 2: b: is not a known key here\n"
+    );
+}
