@@ -24,7 +24,7 @@ pub struct Args {
 pub enum Command {
     /// Runs the agent.
     Run(Run),
-    /// Runs a server in the foreground of an init system and exits when every process that holds its lock is gone.
+    /// Runs a server in the foreground of an init system and exits when every process of it is gone.
     Hold(hold::Args),
     /// Shows the services of this host as they are now.
     Status(Status),

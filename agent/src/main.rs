@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             logs::begin(Habit::Talkative, verbose);
             start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
         }
-        Command::Hold(args) => return hold::run(args),
+        Command::Hold(hold) => return hold::run(hold),
         Command::Status(status) => ask(verbose, &status.ask, &Question::Status(status.service)),
         Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
         Command::Testimony(testimony) => {
