@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::hold;
 use crate::outcome::EXIT_CODES;
 
 /// Watches the locks of this host's servers, restarts them when asked, and testifies that a lock was never dropped.
@@ -23,6 +24,8 @@ pub struct Args {
 pub enum Command {
     /// Runs the agent.
     Run(Run),
+    /// Runs a server in the foreground of an init system and exits when every process of it is gone.
+    Hold(hold::Args),
     /// Shows the services of this host as they are now.
     Status(Status),
     /// Hands a service over to a new generation and waits for the verdict.

@@ -26,8 +26,14 @@ pub struct Row {
 /// A signal of a dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
+    /// SIGUSR1.
+    Usr1,
     /// SIGUSR2.
     Usr2,
+    /// SIGWINCH.
+    Winch,
+    /// SIGINT.
+    Int,
     /// SIGQUIT.
     Quit,
     /// SIGTERM.
@@ -40,7 +46,10 @@ impl Signal {
     /// The name that people know it by.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Usr1 => "SIGUSR1",
             Self::Usr2 => "SIGUSR2",
+            Self::Winch => "SIGWINCH",
+            Self::Int => "SIGINT",
             Self::Quit => "SIGQUIT",
             Self::Term => "SIGTERM",
             Self::Kill => "SIGKILL",

@@ -8,6 +8,7 @@ pub mod driver;
 pub mod failure;
 pub mod files;
 pub mod handover;
+pub mod hold;
 pub mod journal;
 pub mod local;
 pub mod logs;

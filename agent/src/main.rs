@@ -7,7 +7,7 @@ use baton_agent::args::{Args, Command};
 use baton_agent::local::{self, Question};
 use baton_agent::logs::{self, Habit};
 use baton_agent::outcome::Exit;
-use baton_agent::{report, start};
+use baton_agent::{hold, report, start};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             logs::begin(Habit::Talkative, verbose);
             start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
         }
+        Command::Hold(hold) => return hold::run(hold),
         Command::Status(status) => ask(verbose, &status.ask, &Question::Status(status.service)),
         Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
         Command::Testimony(testimony) => {

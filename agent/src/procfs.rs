@@ -79,6 +79,20 @@ pub fn children(text: &str) -> Vec<u32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// The ranges of addresses, in `/proc/PID/maps`, where files are mapped to be executed and never to be written.
+pub fn text_of_files(maps: &str) -> Vec<(usize, usize)> {
+    let range = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let is_text = fields.next()? == "r-xp";
+        // The inode is 0 and there is no path for [vdso] and for what is no file.
+        let is_file = fields.nth(2)? != "0" && fields.next()?.starts_with('/');
+        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+        (is_text && is_file && start < end).then_some((start, end))
+    };
+    maps.lines().filter_map(range).collect()
+}
+
 /// The pid in a pid file: one positive number and nothing else.
 pub fn pid_file(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
@@ -88,7 +102,7 @@ pub fn pid_file(text: &str) -> Option<u32> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, stat};
+    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, stat, text_of_files};
 
     #[test]
     fn stat_is_read_whatever_the_command_is_called() {
@@ -143,11 +157,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_the_text_of_files_is_text() {
+        let maps = "55d0a000-55d0b000 r--p 00000000 fe:00 131 /usr/bin/a b\n\
+                    55d0b000-55d0f000 r-xp 00001000 fe:00 131 /usr/bin/a b\n\
+                    55d0f000-55d10000 rw-p 00005000 fe:00 131 /usr/bin/a b\n\
+                    55d11000-55d12000 rwxp 00005000 fe:00 131 /usr/bin/a b\n\
+                    55d20000-55d41000 rw-p 00000000 00:00 0 [heap]\n\
+                    7ffc1000-7ffc3000 r-xp 00000000 00:00 0 [vdso]\n\
+                    7ffc3000-7ffc4000 r-xp 00000000 00:00 0 \n";
+        assert_eq!(text_of_files(maps), [(0x55d0_b000, 0x55d0_f000)]);
+        assert_eq!(text_of_files("nonsense\n-\n1-2 r-xp"), []);
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
-            let _ = random_address(&bytes);
+            let _ = (random_address(&bytes), text_of_files(&text));
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`fleet`]: hosts with a server and an agent each, and the controller that walks them
 //! - [`agent`], [`controller`], [`server`], [`pki`]: the processes of a fleet, and their certificates
+//! - [`deployed`]: Unicorn as the files of `deploy/` run it
 //! - [`load`]: clients that count every failure
 //! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
 //! - [`binaries`], [`address`], [`notify`], [`wait`], [`clock`], [`http`]: what these need
@@ -17,6 +18,7 @@ pub mod agent;
 pub mod binaries;
 pub mod clock;
 pub mod controller;
+pub mod deployed;
 pub mod fault;
 pub mod fleet;
 pub mod http;

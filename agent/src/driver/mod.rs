@@ -234,7 +234,8 @@ impl Driver {
             last_master = last.map(|master| master.pid),
             "the lock was free: the service is dead, or was for a moment"
         );
-        self.say(publish::drop_seen(grant.seq, last));
+        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
+        self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
         drop(self.store.write(&self.stored).await);
         self.look_often();

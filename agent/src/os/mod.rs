@@ -1,9 +1,12 @@
 //! The operating system, in safe calls: the only place that knows nix and rustix.
 
+pub mod child;
 pub mod clock;
 pub mod inotify;
 pub mod lock;
+pub mod memory;
 pub mod process;
 pub mod readable;
 pub mod signal;
 pub mod socket;
+pub mod wait;

@@ -194,6 +194,27 @@ pub fn look_again(process: Process, file: FileIdentity) -> Result<Seen, Unseen> 
     if seen.process == process { Ok(seen) } else { Err(Unseen::Reused(process.pid)) }
 }
 
+/// Whether a process holds a shared lock on `file`, without its fingerprint: enough to wait for it, not to testify. It
+/// takes the right to read its descriptors, and not its memory, which a Yama policy may keep from all but its ancestors.
+///
+/// # Errors
+/// What was found instead.
+pub fn holder(pid: u32, file: FileIdentity) -> Result<(Process, u32), Unseen> {
+    let directory = Directory::open(pid)?;
+    let stat = directory.stat()?;
+    let lock = directory.lock(file)?;
+    if stat.is_corpse() || procfs::is_dumping_core(&directory.text("status", "status")?) {
+        return Err(Unseen::Corpse(pid));
+    }
+    lock.map(|_| (Process { pid, start_ticks: stat.start_ticks }, stat.parent)).ok_or(Unseen::Unlocked(pid))
+}
+
+/// The pids of all processes that can be found now.
+pub fn everyone() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// A living process and its parent.
 ///
 /// # Errors

@@ -1,0 +1,122 @@
+//! The command line of `baton-agent hold`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use baton_proto::document;
+
+use super::exit;
+use crate::dialect::{Dialect, Signal};
+
+/// Runs a server in the foreground of an init system and exits when every process that holds its lock is gone: not when
+/// the command ends, not when one generation of the server hands over to the next.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(after_help = exit::table())]
+pub struct Args {
+    /// The lock that the server takes, by a hook in its configuration.
+    #[arg(long, value_name = "FILE")]
+    pub lock: PathBuf,
+    /// Where the server's master writes its pid. Without it, masters are known as the topmost holders.
+    #[arg(long, value_name = "FILE")]
+    pub pidfile: Option<PathBuf>,
+    /// What kind of server it is; says how it is stopped.
+    #[arg(long, value_name = "NAME", default_value = "unicorn", conflicts_with = "stop_signal")]
+    pub dialect: Dialect,
+    /// What makes a master finish its requests and leave, where there is no dialect for it: QUIT, TERM, INT, USR1 or WINCH.
+    #[arg(long, value_name = "SIGNAL", value_parser = stop_signal)]
+    pub stop_signal: Option<Signal>,
+    /// How long that may take, before SIGTERM (5 s) and SIGKILL.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = document::duration)]
+    pub stop_within: Duration,
+    /// How long the first holder may take to appear, before the command is stopped.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = document::duration)]
+    pub first_holder_within: Duration,
+    /// The command that starts the server, in the foreground or as a daemon. Not run when the server is there already.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+impl Args {
+    /// What makes a master finish its requests and leave.
+    pub(super) fn graceful(&self) -> Signal {
+        self.stop_signal.unwrap_or(self.dialect.row().retire)
+    }
+
+    /// The files that name masters: the one in charge, and its predecessor while a handover is under way.
+    pub(super) fn pid_files(&self) -> Vec<PathBuf> {
+        let Some(present) = &self.pidfile else { return Vec::new() };
+        let mut predecessor = present.clone().into_os_string();
+        predecessor.push(self.dialect.row().old_suffix);
+        vec![present.clone(), predecessor.into()]
+    }
+}
+
+fn stop_signal(text: &str) -> Result<Signal, String> {
+    let known = [Signal::Quit, Signal::Term, Signal::Int, Signal::Usr1, Signal::Winch];
+    let wanted = text.strip_prefix("SIG").unwrap_or(text);
+    known.into_iter().find(|signal| &signal.name()[3..] == wanted).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|signal| &signal.name()[3..]).collect();
+        format!("not one of {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use clap::Parser as _;
+
+    use super::Args;
+    use crate::dialect::Signal;
+
+    #[derive(Debug, clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, String> {
+        let words = std::iter::once("hold").chain(line.split_whitespace());
+        Command::try_parse_from(words).map(|command| command.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let args = parse("--lock /run/l -- unicorn -D").expect("valid");
+        assert_eq!((args.graceful(), args.stop_within), (Signal::Quit, Duration::from_mins(1)));
+        assert_eq!((args.pid_files(), args.command.len()), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn the_predecessor_is_sought_beside_the_pid_file() {
+        let args = parse("--lock /run/l --pidfile /run/u.pid -- unicorn").expect("valid");
+        assert_eq!(args.pid_files(), [PathBuf::from("/run/u.pid"), PathBuf::from("/run/u.pid.oldbin")]);
+    }
+
+    #[test]
+    fn a_stop_signal_is_one_that_stops() {
+        for (text, signal) in [("TERM", Signal::Term), ("SIGINT", Signal::Int), ("WINCH", Signal::Winch)] {
+            let args = parse(&format!("--lock l --stop-signal {text} -- x")).expect("valid");
+            assert_eq!(args.graceful(), signal);
+        }
+        for text in ["KILL", "term", "USR2", "", "15"] {
+            assert!(parse(&format!("--lock l --stop-signal={text} -- x")).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in [
+            "-- x",
+            "--lock l",
+            "--lock l x",
+            "--lock l --dialect apache -- x",
+            "--lock l --stop-within 5 -- x",
+            "--lock l --dialect unicorn --stop-signal TERM -- x",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! What hold does next: told what happened and what time it is, it answers what to do.
+//!
+//! ```text
+//!            somebody holds                    nobody holds
+//! Seeking ──────────────────▶ Holding ──────────────────────────▶ Over (died)
+//!    │  │                        │
+//!    │  │ command ended, nobody  │ told to stop
+//!    │  │ of ours is left        ▼
+//!    │  └──────────▶ Over     Stopping ── nobody of ours is left ─▶ Over (stopped)
+//!    │      (never held)         ▲  │
+//!    └───────────────────────────┘  └─ last resort failed ────────▶ Over (still there)
+//!      told to stop, or too late
+//! ```
+//!
+//! **Invariant:** the waiter is armed only when a holder has been seen, on the file that it holds: before that, an exclusive
+//! lock would be granted at once and mean nothing.
+//! **Invariant:** every state but `Holding` has a deadline; in `Holding` nothing wakes us but the end or a word from outside.
+
+mod stop;
+
+use std::time::Duration;
+
+use baton_proto::custody::{FileIdentity, Process};
+
+use super::exit::Exit;
+use super::looks::Looks;
+use stop::Stop;
+
+/// How many looks must find nothing, after the command has ended and nobody of ours is left, before hold believes it.
+const LOOKS_BEFORE_NEVER: u32 = 5;
+
+/// What was asked of hold on its command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// How long a master may take to leave when it is asked to.
+    pub stop_within: Duration,
+    /// How long the first holder may take to appear.
+    pub first_holder_within: Duration,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// hold began.
+    Began,
+    /// A look was made.
+    Looked(Look),
+    /// A name or the lock file changed, or a child of ours is gone: it is worth a look.
+    Stirred,
+    /// The command runs.
+    Started(Process),
+    /// The command could not be run.
+    NotStarted(NotStarted),
+    /// The command ended.
+    Ended(Ended),
+    /// The waiter was granted: nobody holds the lock.
+    Granted,
+    /// The waiter could not be started on the file that was seen, or failed.
+    WaiterFailed,
+    /// hold was told to stop.
+    ToldToStop,
+    /// Time has passed.
+    Tick,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Look {
+    /// The file at the lock's path, if there is one.
+    pub file: Option<FileIdentity>,
+    /// Who holds it and is a master: named by a pid file, or above all other holders.
+    pub masters: Vec<Process>,
+    /// Named by a pid file and alive, but not (yet) holding.
+    pub named: Vec<Process>,
+    /// Everybody alive that came from our command, or from a holder that was seen; holding or not.
+    pub kin: Vec<Process>,
+}
+
+/// Why the command could not be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// It was not found.
+    NotFound,
+    /// It was found and may not be executed.
+    NotExecutable,
+    /// The system had no room for another process.
+    NoRoom,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(i32),
+    /// By the signal with this number.
+    Signal(i32),
+}
+
+/// How hard a process is told to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Force {
+    /// With SIGTERM.
+    Term,
+    /// With SIGKILL.
+    Kill,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Look who holds the lock, and answer with [`Event::Looked`].
+    Look,
+    /// Run the command.
+    Start,
+    /// Start the waiter on this file; if that fails, answer with [`Event::WaiterFailed`].
+    Arm(FileIdentity),
+    /// Have changes of the files told from now on.
+    Watch,
+    /// Have them no longer told.
+    Unwatch,
+    /// Send this process the graceful stop signal.
+    Ask(Process),
+    /// Send every holder that a walk over all processes finds, and everybody of ours, away.
+    Force(Force),
+    /// Say something to people.
+    Say(Note),
+    /// Exit.
+    Exit(Exit),
+}
+
+/// Something that people should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
+    /// The command was started.
+    Started(Process),
+    /// A living server was found; the command is not started.
+    Adopted(Process),
+    /// The first holder was found.
+    Held(Process),
+    /// The command ended while its service lives on.
+    EndedAlone(Ended),
+    /// The command ended and nobody holds the lock yet.
+    EndedEarly(Ended),
+    /// The lock is free.
+    Free,
+    /// The command ended and nobody has ever held the lock.
+    NeverHeld,
+    /// The deadline for the first holder has passed.
+    TooLate,
+    /// hold was told to stop.
+    Stopping,
+    /// There is no master to be asked to leave.
+    NobodyToAsk,
+    /// Nobody of ours is left.
+    Gone,
+    /// The last resort failed.
+    StillThere,
+}
+
+/// The state of one hold.
+#[derive(Debug)]
+pub(super) struct Job {
+    policy: Policy,
+    phase: Phase,
+    command: Command,
+    armed: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Seeking(Seeking),
+    Holding,
+    Stopping(Stop),
+    Over,
+}
+
+#[derive(Debug)]
+struct Seeking {
+    looks: Looks,
+    deadline: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// Not yet decided whether it is needed.
+    Unstarted,
+    Running(Process),
+    /// Ended, or not needed.
+    Gone,
+}
+
+impl Job {
+    /// A hold that has not begun.
+    pub(super) fn new(policy: Policy, now: Duration) -> Self {
+        let deadline = now.saturating_add(policy.first_holder_within);
+        Self {
+            policy,
+            phase: Phase::Seeking(Seeking { looks: Looks::after(now), deadline }),
+            command: Command::Unstarted,
+            armed: false,
+        }
+    }
+
+    /// When [`Event::Tick`] is wanted next, if ever.
+    pub(super) fn due(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Seeking(seeking) => Some(seeking.looks.due().min(seeking.deadline)),
+            Phase::Holding | Phase::Over => None,
+            Phase::Stopping(stop) => Some(stop.due()),
+        }
+    }
+
+    /// The only way a hold moves. Total: an event that does not matter in a state changes nothing.
+    pub(super) fn handle(&mut self, now: Duration, event: &Event) -> Vec<Action> {
+        match event {
+            Event::Began => vec![Action::Watch, Action::Look],
+            Event::Looked(look) => self.looked(now, look),
+            Event::Stirred => self.stirred(now),
+            Event::Started(process) => {
+                self.command = Command::Running(*process);
+                vec![Action::Say(Note::Started(*process))]
+            }
+            Event::NotStarted(why) => self.not_started(*why),
+            Event::Ended(ended) => self.ended(now, *ended),
+            Event::Granted => self.granted(now),
+            Event::WaiterFailed => self.waiter_failed(),
+            Event::ToldToStop => self.told_to_stop(now),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    fn looked(&mut self, now: Duration, look: &Look) -> Vec<Action> {
+        match &mut self.phase {
+            Phase::Seeking(_) => self.sought(now, look),
+            Phase::Stopping(stop) => {
+                let answer = stop.looked(now, look, self.armed);
+                self.stopping(answer)
+            }
+            Phase::Holding | Phase::Over => Vec::new(),
+        }
+    }
+
+    fn sought(&mut self, now: Duration, look: &Look) -> Vec<Action> {
+        if let (Some(file), Some(master)) = (look.file, look.masters.first()) {
+            return self.hold(file, *master);
+        }
+        let Phase::Seeking(seeking) = &mut self.phase else { return Vec::new() };
+        if self.command == Command::Unstarted {
+            seeking.looks.restart(now);
+            return vec![Action::Start];
+        }
+        seeking.looks.made_one(now);
+        let nobody = self.command == Command::Gone && look.kin.is_empty() && look.named.is_empty();
+        if nobody && seeking.looks.made() >= LOOKS_BEFORE_NEVER {
+            return [vec![Action::Say(Note::NeverHeld)], self.exit(Exit::NeverHeld)].concat();
+        }
+        if now >= seeking.deadline {
+            return self.stop(now, Exit::TooLate, Note::TooLate);
+        }
+        Vec::new()
+    }
+
+    fn hold(&mut self, file: FileIdentity, master: Process) -> Vec<Action> {
+        let note = match self.command {
+            Command::Unstarted => Note::Adopted(master),
+            Command::Running(_) | Command::Gone => Note::Held(master),
+        };
+        self.phase = Phase::Holding;
+        self.armed = true;
+        vec![Action::Unwatch, Action::Arm(file), Action::Say(note)]
+    }
+
+    fn stirred(&mut self, now: Duration) -> Vec<Action> {
+        match &mut self.phase {
+            Phase::Seeking(seeking) => seeking.looks.restart(now),
+            Phase::Stopping(stop) => stop.stirred(now),
+            Phase::Holding | Phase::Over => {}
+        }
+        Vec::new()
+    }
+
+    fn not_started(&mut self, why: NotStarted) -> Vec<Action> {
+        self.exit(match why {
+            NotStarted::NotFound => Exit::NotFound,
+            NotStarted::NotExecutable => Exit::NotExecutable,
+            NotStarted::NoRoom => Exit::Failed,
+        })
+    }
+
+    fn ended(&mut self, now: Duration, ended: Ended) -> Vec<Action> {
+        self.command = Command::Gone;
+        let note = match &mut self.phase {
+            Phase::Seeking(_) => Note::EndedEarly(ended),
+            Phase::Holding => Note::EndedAlone(ended),
+            Phase::Stopping(stop) => {
+                stop.stirred(now);
+                return Vec::new();
+            }
+            Phase::Over => return Vec::new(),
+        };
+        [vec![Action::Say(note)], self.stirred(now)].concat()
+    }
+
+    /// The server is left alone: it lives, and the next hold adopts it. A stop under way goes on by looks alone.
+    fn waiter_failed(&mut self) -> Vec<Action> {
+        self.armed = false;
+        match self.phase {
+            Phase::Seeking(_) | Phase::Holding => self.exit(Exit::Failed),
+            Phase::Stopping(_) | Phase::Over => Vec::new(),
+        }
+    }
+
+    fn granted(&mut self, now: Duration) -> Vec<Action> {
+        self.armed = false;
+        match &mut self.phase {
+            Phase::Holding => [vec![Action::Say(Note::Free)], self.exit(Exit::Died)].concat(),
+            Phase::Stopping(stop) => {
+                stop.granted(now);
+                vec![Action::Look]
+            }
+            Phase::Seeking(_) | Phase::Over => Vec::new(),
+        }
+    }
+
+    fn told_to_stop(&mut self, now: Duration) -> Vec<Action> {
+        match &mut self.phase {
+            Phase::Seeking(_) | Phase::Holding => self.stop(now, Exit::Stopped, Note::Stopping),
+            Phase::Stopping(stop) => {
+                let answer = stop.next_rung(now);
+                self.stopping(answer)
+            }
+            Phase::Over => Vec::new(),
+        }
+    }
+
+    fn stop(&mut self, now: Duration, ending: Exit, note: Note) -> Vec<Action> {
+        let command = match self.command {
+            Command::Running(process) => Some(process),
+            Command::Unstarted | Command::Gone => None,
+        };
+        self.phase = Phase::Stopping(Stop::begin(now, self.policy.stop_within, ending, command));
+        vec![Action::Say(note), Action::Watch, Action::Look]
+    }
+
+    fn tick(&mut self, now: Duration) -> Vec<Action> {
+        match &mut self.phase {
+            Phase::Seeking(seeking) if now >= seeking.looks.due().min(seeking.deadline) => vec![Action::Look],
+            Phase::Stopping(stop) => {
+                let answer = stop.tick(now);
+                self.stopping(answer)
+            }
+            Phase::Seeking(_) | Phase::Holding | Phase::Over => Vec::new(),
+        }
+    }
+
+    fn stopping(&mut self, answer: stop::Answer) -> Vec<Action> {
+        match answer {
+            stop::Answer::On(actions) => {
+                self.armed |= actions.iter().any(|action| matches!(action, Action::Arm(_)));
+                actions
+            }
+            stop::Answer::Over(ending, note) => [vec![Action::Say(note)], self.exit(ending)].concat(),
+        }
+    }
+
+    fn exit(&mut self, ending: Exit) -> Vec<Action> {
+        self.phase = Phase::Over;
+        vec![Action::Exit(ending)]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What hold says: plain lines on standard error, for the journal of an init system. The only file of hold that prints.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use baton_proto::custody::Process;
+
+use super::job::{Ended, Note};
+use crate::dialect::Signal;
+
+/// Says one line. That it cannot be written is no reason to leave the server alone.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "baton-agent hold: {line}");
+}
+
+/// What people should know of the state of things.
+pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
+    let lock = lock.display();
+    match note {
+        Note::Started(process) => say(format_args!("started the command (process {process}); waiting for it to hold {lock}")),
+        Note::Adopted(process) => {
+            say(format_args!("process {process} holds {lock} already: it is adopted, and the command not started"));
+        }
+        Note::Held(process) => say(format_args!("process {process} holds {lock}; waiting until nobody does")),
+        Note::EndedAlone(ended) => say(format_args!("the command {}; its service lives on", how(ended))),
+        Note::EndedEarly(ended) => say(format_args!("the command {}; nobody holds {lock} yet", how(ended))),
+        Note::Free => say(format_args!("nobody holds {lock} any more: the service is dead")),
+        Note::NeverHeld => {
+            say(format_args!("the command ended and nobody ever held {lock}"));
+            hint(obstacle);
+        }
+        Note::TooLate => {
+            say(format_args!("nobody held {lock} by the deadline: stopping the command"));
+            hint(obstacle);
+        }
+        Note::Stopping => say("told to stop"),
+        Note::NobodyToAsk => say("no master was found that could be asked to stop"),
+        Note::Gone => say("nobody is left"),
+        Note::StillThere => say(format_args!("something is still there after SIGKILL; who holds {lock}: lslocks, fuser")),
+    }
+}
+
+fn hint(obstacle: Option<&dyn Error>) {
+    match obstacle {
+        Some(obstacle) => say(format_args!("hint: {}", chain(obstacle))),
+        None => say("hint: does the server's configuration take this lock, and before it serves?"),
+    }
+}
+
+fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Code(code) => format!("ended with exit code {code}"),
+        Ended::Signal(number) => format!("was ended by signal {number}"),
+    }
+}
+
+/// A master is asked to leave.
+pub(super) fn asking(process: Process, signal: Signal, within: Duration) {
+    say(format_args!("sending {signal} to process {process}; it has {within:?}"));
+}
+
+/// Everybody is made to leave.
+pub(super) fn forcing(signal: Signal, processes: &[Process]) {
+    let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
+    if !pids.is_empty() {
+        say(format_args!("sending {signal} to {}", pids.join(", ")));
+    }
+}
+
+/// A signal could not be sent.
+pub(super) fn not_signalled(process: Process, signal: Signal, error: &dyn Error) {
+    say(format_args!("{signal} could not be sent to process {process}: {}", chain(error)));
+}
+
+/// A signal that is for the server came to us.
+pub(super) fn ignored(signal: &str) {
+    say(format_args!("{signal} is ignored here: `baton-agent reload SERVICE` restarts a service"));
+}
+
+/// Something failed.
+pub(super) fn failed(error: &dyn Error) {
+    say(format_args!("failed: {}", chain(error)));
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
