@@ -166,8 +166,8 @@ mod tests {
     use super::samples::plan;
     use super::{Limits, Looked, Plan};
     use crate::inventory::{HostName, Policy, Share};
-    use crate::standing::Standing;
     use crate::standing::samples::healthy;
+    use crate::standing::{Custody, Standing};
 
     #[test]
     fn flags_go_before_the_inventory_and_the_inventory_before_one_at_a_time() {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_host_that_could_not_be_reloaded_is_refused_before_anything_is_touched() {
-        let free = Standing { held: false, ..healthy() };
+        let free = Standing { custody: Custody::Free, ..healthy() };
         let host = |name| HostName::parse(name).unwrap();
         let looked = vec![
             Looked { host: host("a"), standing: Err("connection refused".into()) },
@@ -206,7 +206,7 @@ mod tests {
         ];
         let plan = Plan::new("web", looked, Limits::new(Policy::default(), Policy::default(), Duration::ZERO));
         let refused: Vec<_> = plan.refused().map(|(host, cause)| format!("{host}: {cause}")).collect();
-        assert_eq!(refused, ["a: connection refused", "b: the lock is not held: no master holds it"]);
+        assert_eq!(refused, ["a: connection refused", "b: the lock is not held"]);
         assert!(plan.is_past_budget());
     }
 

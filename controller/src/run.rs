@@ -257,15 +257,12 @@ fn rollout_id(now: Timestamp) -> Result<String, RunError> {
 
 /// Each host keeps a connection: raises the soft limit of open files to the hard one, and says so when that is too low.
 fn raise_file_limit(hosts: usize) -> Result<(), RunError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised)
-        .map_err(|error| RunError::Machine { doing: "raise the limit of open files", source: error.into() })?;
+    let limit = rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|source| RunError::Machine { doing: "raise the limit of open files", source })?;
     // A few more than one for each host: the terminal, the runtime, a redial under way.
     let wanted = u64::try_from(hosts).unwrap_or(u64::MAX).saturating_add(64);
-    if limit.maximum.is_some_and(|most| most < wanted) {
-        tracing::warn!(hosts, limit = ?limit.maximum, "the limit of open files is too low for so many hosts");
+    if limit < wanted {
+        tracing::warn!(hosts, limit, "the limit of open files is too low for so many hosts");
     }
     Ok(())
 }

@@ -6,6 +6,29 @@ use baton_proto::custody::Process;
 
 use crate::step::Step;
 
+/// Whether somebody holds a service's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// The master does, and the waiter is armed.
+    Held,
+    /// Somebody does, but no master that could be handed over.
+    Orphaned,
+    /// Nobody known does.
+    Free,
+}
+
+impl Custody {
+    /// The state in one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Orphaned => "orphaned",
+            Self::Free => "free",
+        }
+    }
+}
+
 /// One service on one host, as its agent described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -13,8 +36,8 @@ pub struct Standing {
     pub service: String,
     /// How it is reloaded.
     pub dialect: String,
-    /// Whether the master was seen holding the lock and the waiter is armed.
-    pub held: bool,
+    /// Whether somebody holds the lock.
+    pub custody: Custody,
     /// What is wrong, as a sentence; empty when all is well.
     pub trouble: String,
     /// The current generation.
@@ -42,17 +65,32 @@ impl Standing {
         if let Some(step) = self.step {
             return Some(format!("a handover is under way (step {step})"));
         }
-        if self.held && self.master.is_some() {
+        if self.is_held() && self.master.is_some() {
             return None;
         }
-        let trouble = if self.trouble.is_empty() { "no master holds it" } else { &self.trouble };
-        Some(format!("the lock is not held: {trouble}"))
+        Some(self.lapse())
+    }
+
+    /// Whether the master holds the lock.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.custody == Custody::Held
+    }
+
+    /// The sentence for a lock that no master is known to hold.
+    #[must_use]
+    pub fn lapse(&self) -> String {
+        let what = match self.custody {
+            Custody::Held | Custody::Free => "the lock is not held",
+            Custody::Orphaned => "the lock is held, but not by a master",
+        };
+        if self.trouble.is_empty() { what.to_owned() } else { format!("{what}: {}", self.trouble) }
     }
 }
 
 #[cfg(test)]
 pub(crate) mod samples {
-    use super::Standing;
+    use super::{Custody, Standing};
     use baton_proto::custody::Process;
 
     /// A service in the best of health.
@@ -60,7 +98,7 @@ pub(crate) mod samples {
         Standing {
             service: "web".into(),
             dialect: "unicorn".into(),
-            held: true,
+            custody: Custody::Held,
             trouble: String::new(),
             generation: 3,
             master: Some(Process { pid: 100, start_ticks: 5_000 }),
@@ -76,7 +114,7 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
-    use super::{Standing, samples::healthy};
+    use super::{Custody, Standing, samples::healthy};
     use crate::step::Step;
 
     #[test]
@@ -84,9 +122,11 @@ mod tests {
         assert_eq!(healthy().objection(), None);
         let busy = Standing { step: Some(Step::Ready), ..healthy() };
         assert_eq!(busy.objection().as_deref(), Some("a handover is under way (step ready)"));
-        let free = Standing { held: false, trouble: "no pid file".into(), ..healthy() };
+        let free = Standing { custody: Custody::Free, trouble: "no pid file".into(), ..healthy() };
         assert_eq!(free.objection().as_deref(), Some("the lock is not held: no pid file"));
+        let orphaned = Standing { custody: Custody::Orphaned, trouble: "master 7 is gone".into(), ..healthy() };
+        assert_eq!(orphaned.objection().as_deref(), Some("the lock is held, but not by a master: master 7 is gone"));
         let nobody = Standing { master: None, ..healthy() };
-        assert_eq!(nobody.objection().as_deref(), Some("the lock is not held: no master holds it"));
+        assert_eq!(nobody.objection().as_deref(), Some("the lock is not held"));
     }
 }

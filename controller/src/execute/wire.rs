@@ -11,7 +11,7 @@ use baton_proto::wire::Malformed;
 use crate::outcome::{Account, Ending, Result as Ended};
 use crate::record::Record;
 use crate::rollout::Seen;
-use crate::standing::Standing;
+use crate::standing::{Custody, Standing};
 use crate::step::Step;
 use crate::text::plain;
 
@@ -40,16 +40,17 @@ pub(crate) fn standings(reply: v1::StatusReply) -> Result<Vec<Standing>, Malform
 
 /// One service, as the agent described it.
 pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Result<Standing, Malformed> {
-    let held = match status.custody() {
-        v1::Custody::Held => true,
-        v1::Custody::Free => false,
+    let custody = match status.custody() {
+        v1::Custody::Held => Custody::Held,
+        v1::Custody::Orphaned => Custody::Orphaned,
+        v1::Custody::Free => Custody::Free,
         v1::Custody::Unspecified => return Err(Malformed::Unknown { what: "custody", value: status.custody }),
     };
     let age = agent.now_ns.checked_sub(status.held_since_ns).map(Duration::from_nanos);
     Ok(Standing {
         service: plain(&status.service),
         dialect: plain(&status.dialect),
-        held,
+        custody,
         trouble: plain(&status.trouble),
         generation: status.generation,
         master: status.master.map(Process::from),

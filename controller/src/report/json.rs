@@ -153,7 +153,7 @@ fn fleet(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
 fn standing_fields(standing: &Standing) -> Value {
     json!({
         "reachable": true, "service": standing.service, "dialect": standing.dialect,
-        "lock": if standing.held { "held" } else { "free" }, "generation": standing.generation,
+        "lock": standing.custody.word(), "generation": standing.generation,
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
         "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(crate::step::Step::as_str),
         "fence": standing.fence, "trouble": standing.trouble,

@@ -241,9 +241,8 @@ impl Report {
 /// The exit code of `status`: whether every host answered and every lock is held.
 #[must_use]
 pub fn status_exit(rows: &[(Host, Result<Vec<Standing>, String>)]) -> Exit {
-    let well = |answer: &Result<Vec<Standing>, String>| {
-        answer.as_ref().is_ok_and(|standings| standings.iter().all(|standing| standing.held))
-    };
+    let well =
+        |answer: &Result<Vec<Standing>, String>| answer.as_ref().is_ok_and(|standings| standings.iter().all(Standing::is_held));
     if rows.iter().all(|(_, answer)| well(answer)) { Exit::Proven } else { Exit::Failed }
 }
 

@@ -68,11 +68,10 @@ impl Guard {
             return finding;
         }
         let same_run = self.incarnation.as_ref() == Some(&standing.incarnation);
-        let finding = match standing.master {
-            Some(_) if standing.held && same_run => Finding::Stands,
-            Some(master) if standing.held => self.same_master(master),
-            Some(_) | None if standing.trouble.is_empty() => Finding::NotYet("the lock is not held".into()),
-            Some(_) | None => Finding::NotYet(format!("the lock is not held: {}", standing.trouble)),
+        let finding = match standing.master.filter(|_| standing.is_held()) {
+            Some(_) if same_run => Finding::Stands,
+            Some(master) => self.same_master(master),
+            None => Finding::NotYet(standing.lapse()),
         };
         if finding == Finding::Stands {
             self.incarnation = Some(standing.incarnation);
@@ -105,8 +104,8 @@ mod tests {
     use super::{Finding, Guard, Seen};
     use crate::outcome::samples::{NEW, OLD};
     use crate::outcome::{DropSeen, Outcome};
-    use crate::standing::Standing;
     use crate::standing::samples::healthy;
+    use crate::standing::{Custody, Standing};
 
     fn after() -> Standing {
         Standing { master: Some(NEW), ..healthy() }
@@ -154,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_not_held_yet_is_waited_for() {
-        let free = Standing { held: false, master: None, incarnation: "run-2".into(), ..after() };
+        let free = Standing { custody: Custody::Free, master: None, incarnation: "run-2".into(), ..after() };
         check(Seen::Standing(free), "not yet");
         check(Seen::Held { master: NEW, epoch: 2 }, "stands");
         check(Seen::Held { master: OLD, epoch: 2 }, "unknown");

@@ -35,7 +35,7 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
     [
         host.name.to_string(),
         standing.service.clone(),
-        if standing.held { "held".to_owned() } else { "free".to_owned() },
+        standing.custody.word().to_owned(),
         standing.generation.to_string(),
         standing.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         standing.epoch.to_string(),
