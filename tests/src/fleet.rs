@@ -209,15 +209,17 @@ impl Fleet {
         standings
     }
 
-    /// What `baton testimony` judges of the last handover of a host, in its own words.
+    /// What `baton testimony` judges of the last handover of a host: the verdict, and what it rests on.
     ///
     /// # Panics
     /// When it does not say.
     #[track_caller]
     pub fn verdict(&self, host: &str) -> String {
         let run = self.baton(&["testimony", host, SERVICE, "--output", "json"]).expect_code(0);
-        let verdict = run.objects().first().and_then(|record| record["verdict"].as_str().map(ToOwned::to_owned));
-        verdict.unwrap_or_else(|| panic!("{run}"))
+        let objects = run.objects();
+        let word = |key: &str| objects.first().and_then(|record| record["verdict"][key].as_str());
+        let verdict = word("verdict").unwrap_or_else(|| panic!("{run}"));
+        word("basis").map_or_else(|| verdict.to_owned(), |basis| format!("{verdict}, {basis}"))
     }
 
     fn inventory(&self) -> String {

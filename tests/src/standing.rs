@@ -21,7 +21,7 @@ impl Standing {
         Some(Self {
             host: object["host"].as_str()?.to_owned(),
             generation: object["generation"].as_u64()?,
-            master: object["master"].as_u64()?,
+            master: object["master_pid"].as_u64()?,
             epoch: object["epoch"].as_u64()?,
         })
     }
@@ -41,6 +41,7 @@ pub struct HostOutcome {
 impl HostOutcome {
     /// Reads one object of `baton restart --output json`; none when it is about something else.
     pub fn read(object: &Value) -> Option<Self> {
+        (object["event"] == "host").then_some(())?;
         Some(Self {
             host: object["host"].as_str()?.to_owned(),
             outcome: object["outcome"].as_str()?.to_owned(),
