@@ -165,14 +165,6 @@ impl Server {
         fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
     }
 
-    /// Its log.
-    ///
-    /// # Panics
-    /// When it cannot be read.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
-    }
-
     /// The master that its pid file names.
     ///
     /// # Errors
