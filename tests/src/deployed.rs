@@ -159,7 +159,13 @@ impl Site {
     pub fn holders(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| holds(*pid, &self.lock())).collect()
+        pids.filter(|pid| held(*pid, &self.lock()).is_some()).collect()
+    }
+
+    /// The mark of the lock that a process holds: the offset of its descriptor.
+    pub fn mark(&self, pid: u32) -> Option<u64> {
+        let info = held(pid, &self.lock())?;
+        info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
     }
 
     /// Kills every process that has its output at the site, but hold: `kill -9`, until none is left.
@@ -217,11 +223,13 @@ fn of(pid: u32) -> Pid {
     i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid is a small positive number")
 }
 
-fn holds(pid: u32, lock: &Path) -> bool {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    descriptors.flatten().any(|entry| {
+/// What the kernel says of the descriptor by which a process holds the lock.
+fn held(pid: u32, lock: &Path) -> Option<String> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let names = descriptors.flatten().filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));
+    let infos = names.filter_map(|entry| {
         let info = Path::new("/proc").join(pid.to_string()).join("fdinfo").join(entry.file_name());
-        fs::read_link(entry.path()).is_ok_and(|target| target == lock)
-            && fs::read_to_string(info).is_ok_and(|text| text.contains("FLOCK  ADVISORY  READ"))
-    })
+        fs::read_to_string(info).ok()
+    });
+    infos.into_iter().find(|info| info.contains("FLOCK  ADVISORY  READ"))
 }

@@ -17,7 +17,7 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 14] = [
+const PURE: [&str; 17] = [
     "proto/src/custody",
     "proto/src/document",
     "proto/src/identity",
@@ -26,6 +26,9 @@ const PURE: [&str; 14] = [
     "agent/src/config",
     "agent/src/dialect",
     "agent/src/handover",
+    "agent/src/hold/exit",
+    "agent/src/hold/job",
+    "agent/src/hold/looks",
     "agent/src/journal",
     "agent/src/procfs",
     "controller/src/inventory",

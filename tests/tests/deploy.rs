@@ -1,0 +1,244 @@
+//! The files of `deploy/`: each is read by what will read it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use baton_agent::config::Config;
+use baton_proto::custody::{Doubt, FileIdentity, Process, Role, Seq};
+use baton_tests::deployed::{self, Site, is_alive, signal};
+use baton_tests::sandbox::Sandbox;
+use baton_tests::{binaries, wait};
+use rustix::process::Signal;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn read(name: &str) -> String {
+    fs::read_to_string(deployed::file(name)).expect("a deployed file can be read")
+}
+
+#[test]
+fn the_sample_of_the_agents_configuration_is_valid() {
+    let config = Config::parse(&read("agent.toml")).expect("valid");
+    let names: Vec<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!((config.fleet.as_str(), config.host.as_str(), names), ("prod", "web-1", vec!["web"]));
+    let service = &config.services[0];
+    assert_eq!(service.lock, Path::new("/run/web/unicorn.pid.lock"));
+    // All three name the same files.
+    for file in ["upstart/web.conf", "systemd/web.service"] {
+        let text = read(file);
+        let options = format!("--lock {} --pidfile {} ", service.lock.display(), service.pidfile.display());
+        assert!(text.contains(&options), "{file}: {options}");
+    }
+}
+
+/// The script of an Upstart job, with the places of a site instead of the deployed ones.
+fn script(job: &str, site: &Site) -> String {
+    let job = read(job);
+    let (_, rest) = job.split_once("\nscript\n").expect("the job has a script");
+    let (script, _) = rest.split_once("\nend script").expect("the script has an end");
+    let places = [
+        ("/srv/web/current/config/unicorn.rb", site.configuration()),
+        ("bundle exec unicorn", Path::new("unicorn")),
+        ("/run/web", site.directory()),
+    ];
+    places.iter().fold(script.to_owned(), |script, (deployed, here)| {
+        assert!(script.contains(deployed), "{deployed} in {script}");
+        script.replace(deployed, &here.to_string_lossy())
+    })
+}
+
+/// Runs a job's script as Upstart does: by `sh -e`, leading a process group.
+fn run(job: &str, site: &Site) -> Child {
+    let agent = binaries::find("baton-agent");
+    let folder = agent.parent().expect("a binary is in a folder");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    site.run(Command::new("sh").args(["-e", "-c", &script(job, site)]).env("PATH", path), "job.log")
+}
+
+fn is_running(job: &mut Child) -> bool {
+    job.try_wait().expect("our own child").is_none()
+}
+
+#[track_caller]
+fn ends(job: &mut Child) -> Option<i32> {
+    wait::until("the job to end", SOON, || match job.try_wait() {
+        Ok(Some(status)) => Ok(status.code()),
+        other => Err(format!("{other:?}")),
+    })
+}
+
+#[test]
+fn the_upstart_jobs_live_through_handovers_and_end_with_the_last_process() {
+    for (job, code) in [("upstart/web.conf", 3), ("upstart/web-shell.conf", 0)] {
+        let sandbox = Sandbox::new();
+        let site = Site::new(&sandbox);
+        let mut running = run(job, &site);
+        let first = site.wait_until_served(None);
+        let second = site.hand_over();
+        let third = site.hand_over();
+        assert!(first != second && second != third, "{job}");
+        assert!(is_running(&mut running), "{job}");
+        site.kill_server();
+        assert_eq!(ends(&mut running), Some(code), "{job}");
+    }
+}
+
+#[test]
+fn the_upstart_jobs_are_not_fooled_when_the_old_master_is_killed_in_mid_handover() {
+    for job in ["upstart/web.conf", "upstart/web-shell.conf"] {
+        let sandbox = Sandbox::new();
+        let site = Site::new(&sandbox);
+        let mut running = run(job, &site);
+        let old = site.wait_until_served(None);
+        signal(old, Signal::USR2);
+        let new = site.wait_until_served(Some(old));
+        signal(old, Signal::KILL);
+        wait::until("the old master to be gone", SOON, || if is_alive(old) { Err("alive".to_owned()) } else { Ok(()) });
+        site.wait_until_served(Some(old));
+        assert!(is_running(&mut running), "{job}");
+        // The job dies, and Upstart starts it again: it adopts the live server.
+        running.kill().expect("our own child");
+        running.wait().expect("our own child");
+        let mut again = run(job, &site);
+        wait::until("the job to find the server", SOON, || {
+            let log = site.log("job.log");
+            if log.contains("Already running") || log.contains("adopted") { Ok(()) } else { Err(log) }
+        });
+        assert_eq!(site.wait_until_served(None), new, "{job}");
+        assert!(is_running(&mut again), "{job}");
+        site.kill_server();
+        ends(&mut again);
+    }
+}
+
+#[test]
+fn the_plain_shell_job_waits_for_a_new_master_that_still_boots() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let mut job = run("upstart/web-shell.conf", &site);
+    let old = site.wait_until_served(None);
+    site.put("boot-seconds", "2");
+    signal(old, Signal::USR2);
+    let new = wait::until("the new master's pid file", SOON, || {
+        site.master().and_then(|pid| if pid == old { Err("the old one".to_owned()) } else { Ok(pid) })
+    });
+    signal(old, Signal::KILL);
+    assert_eq!(site.wait_until_served(Some(old)), new);
+    assert!(is_running(&mut job));
+    site.kill_server();
+    assert_eq!(ends(&mut job), Some(0));
+}
+
+#[test]
+fn a_stop_of_the_job_with_hold_is_graceful() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let mut job = run("upstart/web.conf", &site);
+    site.wait_until_served(None);
+    wait::until("hold to wait", SOON, || {
+        if site.log("job.log").contains("waiting until") { Ok(()) } else { Err(site.log("job.log")) }
+    });
+    // `stop web` signals the process group of the job.
+    let killed = Command::new("kill").args(["-TERM", "--", &format!("-{}", job.id())]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    assert_eq!(ends(&mut job), Some(0));
+    assert_eq!(site.holders(), [0_u32; 0]);
+    assert!(site.log("job.log").contains("sending SIGQUIT"));
+}
+
+#[test]
+fn systemd_understands_every_line_of_the_units() {
+    if Command::new("systemd-analyze").arg("--version").stdout(Stdio::null()).status().is_err() {
+        // Not every machine that runs the tests has systemd; those that do see every line.
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for name in ["baton-agent.service", "web.service"] {
+        // The command must exist for the check, and is installed nowhere yet.
+        let unit =
+            read(&format!("systemd/{name}")).replace("/usr/bin/baton-agent", &binaries::find("baton-agent").to_string_lossy());
+        let path: PathBuf = sandbox.path().join(name);
+        fs::write(&path, unit).expect("a file in the sandbox");
+        let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().expect("it is installed");
+        // An unknown key is only said, and other units of the machine may have their own faults.
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let about_us: Vec<&str> = said.lines().filter(|line| line.contains(name)).collect();
+        assert!(about_us.is_empty(), "{about_us:?}");
+    }
+}
+
+/// The rows of the tables in the runbook, by their cells.
+fn rows() -> Vec<Vec<String>> {
+    let runbook = read("RUNBOOK.md");
+    let cells = |line: &str| {
+        let inner = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        Some(inner.split(" | ").map(str::to_owned).collect())
+    };
+    runbook.lines().filter_map(cells).collect()
+}
+
+/// The lines `code  meaning` at the end of a help text.
+fn exit_codes(arguments: &[&str]) -> Vec<(String, String)> {
+    let output = Command::new(binaries::find("baton-agent")).args(arguments).output().expect("it runs");
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let (_, table) = help.split_once("Exit codes:\n").expect("help has the table");
+    let entry = |line: &str| line.trim().split_once("  ").map(|(code, meaning)| (code.to_owned(), meaning.to_owned()));
+    table.lines().filter_map(entry).collect()
+}
+
+#[test]
+fn the_runbook_has_every_exit_code_that_help_shows() {
+    let rows = rows();
+    for arguments in [&["--help"][..], &["hold", "--help"]] {
+        let codes = exit_codes(arguments);
+        assert!(codes.len() >= 6, "{codes:?}");
+        for (code, meaning) in codes {
+            let has = rows.iter().any(|row| row.len() == 3 && row[0] == code && row[1] == meaning && !row[2].is_empty());
+            assert!(has, "no row | {code} | {meaning} |");
+        }
+    }
+}
+
+/// Every doubt that there is; a new one does not compile until it is added.
+fn doubts() -> Vec<Doubt> {
+    let process = Process { pid: 1, start_ticks: 1 };
+    let file = FileIdentity { device: 1, inode: 1 };
+    let role = Role::NewMaster;
+    let next = |doubt: &Doubt| match doubt {
+        Doubt::Truncated => Some(Doubt::NumberingBroken(Seq(1))),
+        Doubt::NumberingBroken(_) => Some(Doubt::AgentRestarted),
+        Doubt::AgentRestarted => Some(Doubt::FileReplaced { expected: file, seen: file }),
+        Doubt::FileReplaced { .. } => Some(Doubt::NeverSeen { role, reason: Some("why".into()) }),
+        Doubt::NeverSeen { .. } => Some(Doubt::TwoMasters { role, one: process, other: process }),
+        Doubt::TwoMasters { .. } => Some(Doubt::NoHandover(process)),
+        Doubt::NoHandover(_) => Some(Doubt::Exec { role }),
+        Doubt::Exec { .. } => Some(Doubt::Relocked { role }),
+        Doubt::Relocked { .. } => Some(Doubt::NoOverlap),
+        Doubt::NoOverlap => Some(Doubt::EndOpen { role, end: "close", reason: None }),
+        Doubt::EndOpen { .. } => None,
+    };
+    std::iter::successors(Some(Doubt::Truncated), next).collect()
+}
+
+#[test]
+fn the_runbook_has_every_doubt() {
+    let rows = rows();
+    for doubt in doubts() {
+        let text = doubt.to_string();
+        let row = rows.iter().find(|row| row.len() == 3 && reads_as(&row[0], &text));
+        assert!(row.is_some(), "no row for: {text}");
+    }
+}
+
+/// Whether `text` is `pattern`, whose `…` stands for anything.
+fn reads_as(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    for part in parts {
+        let Some(found) = rest.find(part) else { return false };
+        rest = &rest[found + part.len()..];
+    }
+    rest.is_empty() || pattern.ends_with('…')
+}
