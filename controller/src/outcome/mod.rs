@@ -104,6 +104,16 @@ pub enum Unproven {
     /// The judge misses a piece.
     #[error("{0}")]
     Doubt(Doubt),
+    /// The handover was undone, and the judge misses a piece.
+    #[error("{doubt}; the agent says that it was rolled back{}: {cause}", step.map(|step| format!(" at step {step}")).unwrap_or_default())]
+    Undone {
+        /// The missing piece.
+        doubt: Doubt,
+        /// What failed.
+        step: Option<Step>,
+        /// Why.
+        cause: String,
+    },
     /// The testimony is about something else.
     #[error("the testimony is about the service {0:?}")]
     OtherService(String),

@@ -1,2 +1,4 @@
+//! The doing, against scripted agents.
+
 mod links;
 mod walks;

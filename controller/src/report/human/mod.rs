@@ -100,12 +100,12 @@ fn verb(outcome: &Outcome) -> (&'static str, Colour) {
 
 fn gutter(verb: &str, colour: Colour, look: &Look) -> String {
     let code = match colour {
-        Colour::Green => "32",
-        Colour::Yellow => "33",
-        Colour::Red => "31",
+        Colour::Green => "1;32",
+        Colour::Yellow => "1;33",
+        Colour::Red => "1;31",
         Colour::Plain => "1",
     };
-    if look.painted { format!("\u{1b}[1;{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
+    if look.painted { format!("\u{1b}[{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
 }
 
 fn line(verb: &str, colour: Colour, look: &Look, text: &str) -> String {
