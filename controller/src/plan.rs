@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::inventory::{HostName, Policy, Share};
+use crate::outcome::Refusal;
 use crate::standing::Standing;
 
 /// The limits of a rollout: the flags, else the inventory, else one at a time and no failure.
@@ -36,7 +37,7 @@ pub struct Looked {
     /// The host.
     pub host: HostName,
     /// How the service stands there, or why that cannot be told.
-    pub standing: Result<Standing, String>,
+    pub standing: Result<Standing, Refusal>,
 }
 
 /// One host's place in a plan.
@@ -54,7 +55,7 @@ pub enum Fate {
     /// It is restarted; this is how it stands now.
     Restart(Standing),
     /// It is not touched, for this reason.
-    Refuse(String),
+    Refuse(Refusal),
 }
 
 /// One walk over the fleet, fixed before it starts.
@@ -114,7 +115,7 @@ impl Plan {
     /// The hosts that are refused, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&HostName, &str)> {
         self.hosts.iter().filter_map(|planned| match &planned.fate {
-            Fate::Refuse(cause) => Some((&planned.host, cause.as_str())),
+            Fate::Refuse(refusal) => Some((&planned.host, refusal.cause.as_str())),
             Fate::Restart(_) => None,
         })
     }
@@ -129,8 +130,11 @@ impl Plan {
 impl Planned {
     fn new(looked: Looked) -> Self {
         let fate = match looked.standing {
-            Ok(standing) => standing.objection().map_or_else(|| Fate::Restart(standing), Fate::Refuse),
-            Err(cause) => Fate::Refuse(cause),
+            Ok(standing) => match standing.objection() {
+                None => Fate::Restart(standing),
+                Some(objection) => Fate::Refuse(objection.into()),
+            },
+            Err(refusal) => Fate::Refuse(refusal),
         };
         Self { host: looked.host, fate }
     }

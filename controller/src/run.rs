@@ -163,7 +163,8 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
     let (prepared, dialler) = prepare(setting, walk, report).await?;
     let id = rollout_id(Timestamp::now())?;
     report.tell(&Told::Planned { plan: prepared.plan(), rollout: Some(&id) });
-    if !yes && !prepared.plan().is_past_budget() && !report.confirm(&format!("Restart {}?", walk.service)) {
+    let question = format!("Restart {} on {} hosts?", walk.service, prepared.plan().hosts().len());
+    if !yes && !prepared.plan().is_past_budget() && !report.confirm(&question) {
         report.fail("not confirmed; nothing was touched", None);
         return Ok(Exit::Stopped);
     }

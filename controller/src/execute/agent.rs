@@ -17,6 +17,7 @@ use tonic::{Code, Status, Streaming};
 use super::link::{Dialler, Fault, LinkError, chain};
 use super::wire;
 use crate::inventory::Host;
+use crate::outcome::Refusal;
 use crate::record::Record;
 use crate::standing::Standing;
 use crate::text::plain;
@@ -58,6 +59,12 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The refusal that it is, for a host that was not asked.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        Refusal { cause: self.sentence(), hint: self.hint() }
+    }
+
     /// The error and its causes in one line.
     #[must_use]
     pub fn sentence(&self) -> String {

@@ -12,7 +12,7 @@ use super::link::Dialler;
 use super::news::{Contact, News, Teller};
 use super::wire;
 use crate::inventory::{Host, HostName};
-use crate::outcome::{Account, Outcome, Unproven, settle};
+use crate::outcome::{Account, Outcome, Refusal, Unproven, settle};
 use crate::rollout::Event;
 use crate::standing::Standing;
 use crate::text::plain;
@@ -48,7 +48,7 @@ pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
             let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
             (outcome, Contact { before, agent })
         }
-        Err((cause, contact)) => (Outcome::Refused(cause), contact),
+        Err((refusal, contact)) => (Outcome::Refused(refusal), contact),
     };
     teller.tell(News::Ended { host: host.name, outcome, contact: Box::new(contact) }).await;
 }
@@ -59,10 +59,10 @@ async fn look_again(
     service: &str,
     contact: Contact,
     dialler: &Dialler,
-) -> Result<(Standing, Agent), (String, Contact)> {
+) -> Result<(Standing, Agent), (Refusal, Contact)> {
     let Contact { before, mut agent } = contact;
     let mut backoff = Backoff::new();
-    let mut cause = String::new();
+    let mut refusal = Refusal::from("it was not dialled");
     for dial in 0..DIALS_MAX {
         if dial > 0 {
             backoff.wait().await;
@@ -70,13 +70,13 @@ async fn look_again(
         match look(host, service, agent.take(), dialler).await {
             Ok((standing, agent)) => match standing.objection() {
                 None => return Ok((standing, agent)),
-                Some(objection) => return Err((objection, Contact { before, agent: Some(agent) })),
+                Some(objection) => return Err((objection.into(), Contact { before, agent: Some(agent) })),
             },
-            Err(error @ CallError::Refused { .. }) => return Err((error.sentence(), Contact { before, agent: None })),
-            Err(error) => cause = error.sentence(),
+            Err(error @ CallError::Refused { .. }) => return Err((error.refusal(), Contact { before, agent: None })),
+            Err(error) => refusal = error.refusal(),
         }
     }
-    Err((cause, Contact { before, agent: None }))
+    Err((refusal, Contact { before, agent: None }))
 }
 
 async fn look(host: &Host, service: &str, agent: Option<Agent>, dialler: &Dialler) -> Result<(Standing, Agent), CallError> {
@@ -176,7 +176,7 @@ fn failed(error: &CallError, accepted: bool) -> Followed {
         CallError::Refused { .. } if accepted => {
             Followed::Ended(Outcome::Unknown(format!("the agent had begun, and now it answers: {cause}")))
         }
-        CallError::Refused { .. } => Followed::Ended(Outcome::Refused(cause)),
+        CallError::Refused { .. } => Followed::Ended(Outcome::Refused(error.refusal())),
         CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause))),
         CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => {
             Followed::Lost { cause, accepted }

@@ -20,6 +20,7 @@ pub use link::{CredentialsError, Dialler, LinkError, chain};
 pub use signals::Interrupts;
 
 use crate::inventory::Host;
+use crate::outcome::Refusal;
 use crate::plan::{Fate, Limits, Looked, Plan};
 use crate::record::Record;
 use crate::report::{Report, Told};
@@ -37,7 +38,7 @@ pub type Row = (Host, Result<Vec<Standing>, String>);
 pub async fn status(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Row> {
     let answers = ask_all(hosts, "", dialler, report).await;
     let rows = hosts.iter().cloned().zip(answers);
-    rows.map(|(host, answer)| (host, answer.map(|(standings, _)| standings))).collect()
+    rows.map(|(host, answer)| (host, answer.map(|(standings, _)| standings).map_err(|refusal| refusal.cause))).collect()
 }
 
 /// A plan, with the connections that were made for it.
@@ -63,7 +64,7 @@ pub async fn prepare(service: &str, hosts: &[Host], limits: Limits, dialler: &Di
     for (host, answer) in hosts.iter().zip(answers) {
         let (standing, agent) = match answer {
             Ok((standings, agent)) => (the_one(standings, service), Some(agent)),
-            Err(cause) => (Err(cause), None),
+            Err(refusal) => (Err(refusal), None),
         };
         looked.push(Looked { host: host.name.clone(), standing });
         agents.push(agent);
@@ -77,9 +78,9 @@ pub async fn prepare(service: &str, hosts: &[Host], limits: Limits, dialler: &Di
     Prepared { plan, parties }
 }
 
-fn the_one(standings: Vec<Standing>, service: &str) -> Result<Standing, String> {
+fn the_one(standings: Vec<Standing>, service: &str) -> Result<Standing, Refusal> {
     let found = standings.into_iter().find(|standing| standing.service == service);
-    found.ok_or_else(|| format!("the agent says nothing of a service {service:?}"))
+    found.ok_or_else(|| format!("the agent says nothing of a service {service:?}").into())
 }
 
 /// Walks over the fleet as planned.
@@ -103,8 +104,8 @@ async fn ask_all(
     service: &str,
     dialler: &Dialler,
     report: &mut Report,
-) -> Vec<Result<(Vec<Standing>, Agent), String>> {
-    let mut answers: Vec<_> = hosts.iter().map(|_| Err("it was not asked".to_owned())).collect();
+) -> Vec<Result<(Vec<Standing>, Agent), Refusal>> {
+    let mut answers: Vec<_> = hosts.iter().map(|_| Err(Refusal::from("it was not asked"))).collect();
     let (found, mut answered) = mpsc::channel(NEWS_MAX);
     let asking = tokio::spawn(survey(hosts.to_vec(), service.to_owned(), dialler.clone(), found));
     let mut count = 0;
@@ -114,7 +115,7 @@ async fn ask_all(
             surveyed = answered.recv() => match surveyed {
                 Some(Surveyed { place, answer }) => {
                     count += 1;
-                    answers[place] = answer.map_err(|error| error.sentence());
+                    answers[place] = answer.map_err(|error| error.refusal());
                 }
                 None => break,
             },
@@ -126,3 +127,8 @@ async fn ask_all(
     asking.abort();
     answers
 }
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;

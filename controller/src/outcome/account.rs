@@ -76,7 +76,10 @@ fn settle_handed_over(before: &Standing, testimony: &Testimony, ending: Ending) 
 fn settle_rolled_back(before: &Standing, testimony: &Testimony, ending: Ending) -> Outcome {
     let unbroken = match unbroken(testimony) {
         Ok(unbroken) => unbroken,
-        Err(verdict) => return doubtful(verdict),
+        Err(Verdict::Unproven(doubt)) => {
+            return Outcome::Unproven(Unproven::Undone { doubt, step: ending.step, cause: ending.cause });
+        }
+        Err(verdict @ (Verdict::Dropped { .. } | Verdict::Kept(_))) => return doubtful(verdict),
     };
     match objection(before, testimony, unbroken.master) {
         Some(objection) => Outcome::Unproven(objection),

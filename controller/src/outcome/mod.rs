@@ -20,7 +20,7 @@ pub enum Outcome {
     /// The handover was made, and the testimony proves that the lock was held throughout.
     Proven(Proof),
     /// Nothing was signalled.
-    Refused(String),
+    Refused(Refusal),
     /// The handover failed and was undone; the old master held the lock throughout.
     RolledBack {
         /// What failed.
@@ -36,6 +36,27 @@ pub enum Outcome {
     Dropped(DropSeen),
     /// Contact was lost after the signal may have been sent.
     Unknown(String),
+}
+
+/// Why nothing was signalled on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub cause: String,
+    /// What to do about it, where that is known.
+    pub hint: Option<&'static str>,
+}
+
+impl From<String> for Refusal {
+    fn from(cause: String) -> Self {
+        Self { cause, hint: None }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(cause: &str) -> Self {
+        cause.to_owned().into()
+    }
 }
 
 /// A proven handover.
@@ -83,6 +104,16 @@ pub enum Unproven {
     /// The judge misses a piece.
     #[error("{0}")]
     Doubt(Doubt),
+    /// The handover was undone, and the judge misses a piece.
+    #[error("{doubt}; the agent says that it was rolled back{}: {cause}", step.map(|step| format!(" at step {step}")).unwrap_or_default())]
+    Undone {
+        /// The missing piece.
+        doubt: Doubt,
+        /// What failed.
+        step: Option<Step>,
+        /// Why.
+        cause: String,
+    },
     /// The testimony is about something else.
     #[error("the testimony is about the service {0:?}")]
     OtherService(String),

@@ -70,7 +70,7 @@ fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
             "host": name.as_str(), "fate": "restart", "generation": standing.generation,
             "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
         }),
-        Fate::Refuse(cause) => json!({"host": name.as_str(), "fate": "refuse", "cause": cause}),
+        Fate::Refuse(refusal) => json!({"host": name.as_str(), "fate": "refuse", "cause": refusal.cause}),
     };
     json!({
         "event": "plan", "rollout": rollout, "service": plan.service(),

@@ -9,7 +9,7 @@ mod json;
 mod live;
 
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ pub enum Told<'a> {
 /// Where things are told.
 pub struct Report {
     format: Format,
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
     painted: bool,
     live: Option<Live>,
     begun: Instant,
@@ -151,13 +153,16 @@ impl Report {
     pub fn new(format: Format, plain: bool) -> Self {
         let human = format == Format::Human;
         Self {
-            format,
             painted: human && !plain && io::stdout().is_terminal(),
             live: (human && io::stderr().is_terminal()).then(Live::new),
-            begun: Instant::now(),
-            last_told: Instant::now(),
-            host_width: 0,
+            ..Self::to(format, Box::new(io::stdout()), Box::new(io::stderr()))
         }
+    }
+
+    /// A report that writes its results and its progress there, as to files.
+    pub fn to(format: Format, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        let now = Instant::now();
+        Self { format, out, err, painted: false, live: None, begun: now, last_told: now, host_width: 0 }
     }
 
     /// Times are told since now.
@@ -194,7 +199,7 @@ impl Report {
     }
 
     /// Tells why a run came to nothing, and what to do about it.
-    pub fn fail(&self, sentence: &str, hint: Option<&str>) {
+    pub fn fail(&mut self, sentence: &str, hint: Option<&str>) {
         let mut text = format!("error: {sentence}\n");
         if let Some(hint) = hint {
             text.push_str("hint: ");
@@ -205,7 +210,7 @@ impl Report {
     }
 
     /// Asks a yes-or-no question on the terminal; anything but yes is no. Without a terminal nobody is asked.
-    pub fn confirm(&self, question: &str) -> bool {
+    pub fn confirm(&mut self, question: &str) -> bool {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return true;
         }
@@ -214,27 +219,26 @@ impl Report {
         io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
 
-    fn out(&self, text: &str) {
-        self.write(text, |text| {
-            let mut stdout = io::stdout().lock();
-            let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        });
+    fn out(&mut self, text: &str) {
+        write(self.live.as_ref(), &mut self.out, text);
     }
 
-    fn err(&self, text: &str) {
-        self.write(text, |text| {
-            let _ = io::stderr().lock().write_all(text.as_bytes());
-        });
+    fn err(&mut self, text: &str) {
+        write(self.live.as_ref(), &mut self.err, text);
     }
+}
 
-    fn write(&self, text: &str, write: impl FnOnce(&str)) {
-        if text.is_empty() {
-            return;
-        }
-        match &self.live {
-            Some(live) => live.suspend(|| write(text)),
-            None => write(text),
-        }
+/// Writes above the moving lines. A reader that has gone is not told anything more.
+fn write(live: Option<&Live>, to: &mut Box<dyn Write + Send>, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let mut write = || {
+        let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+    };
+    match live {
+        Some(live) => live.suspend(write),
+        None => write(),
     }
 }
 

@@ -1,1 +1,276 @@
+//! What people and programs see, word for word.
 
+use std::time::Duration;
+
+use baton_proto::custody::Doubt;
+
+use super::human::{self, Look};
+use super::{Told, json, status_exit};
+use crate::inventory::{Host, HostName, samples::host};
+use crate::outcome::samples::{handed_over, proven, rolled_back};
+use crate::outcome::{DropSeen, Exit, Outcome, Unproven};
+use crate::plan::samples::plan;
+use crate::record::Record;
+use crate::rollout::{Stop, Summary};
+use crate::standing::samples::healthy;
+use crate::standing::{Custody, Standing};
+use crate::step::Step;
+
+fn name(number: usize) -> HostName {
+    HostName::parse(&format!("web-{number}")).unwrap()
+}
+
+/// Everything told, as one page: stdout after `|`, stderr after `:`.
+fn page(told: &[(u64, Told<'_>)]) -> String {
+    let mut page = String::new();
+    for (tenths, told) in told {
+        let look = Look { at: Duration::from_millis(tenths * 100), host_width: 5, painted: false };
+        let text = human::render(told, &look);
+        for (sign, text) in [("|", &text.result), (":", &text.progress)] {
+            for line in text.lines() {
+                page.push_str(format!("{sign} {line}").trim_end());
+                page.push('\n');
+            }
+        }
+    }
+    page
+}
+
+fn objects(told: &[(u64, Told<'_>)]) -> String {
+    told.iter().map(|(tenths, told)| json::render(told, Duration::from_millis(tenths * 100))).collect()
+}
+
+fn outcomes() -> [Outcome; 6] {
+    [
+        proven(),
+        rolled_back(),
+        Outcome::Refused("connect to 10.0.0.13:7646: connection refused".into()),
+        Outcome::Unproven(Unproven::Doubt(Doubt::NoOverlap)),
+        Outcome::Dropped(DropSeen::InWindow(baton_proto::custody::Seq(57))),
+        Outcome::Unknown("its guard was lost: connection reset".into()),
+    ]
+}
+
+fn halted() -> Summary {
+    let hosts = vec![
+        (name(1), Some(proven())),
+        (name(2), Some(Outcome::Dropped(DropSeen::Guarded))),
+        (name(3), Some(proven())),
+        (name(4), None),
+        (name(5), None),
+    ];
+    Summary { hosts, stop: Some(Stop::Doubt(name(2))) }
+}
+
+fn interrupted() -> Summary {
+    let hosts = vec![(name(1), Some(proven())), (name(2), None), (name(3), None)];
+    Summary { hosts, stop: Some(Stop::Interrupted) }
+}
+
+fn refused() -> Summary {
+    let hosts = vec![(name(1), None), (name(2), Some(Outcome::Refused("connection refused".into())))];
+    Summary { hosts, stop: Some(Stop::PastBudget { host: name(2), max: 0 }) }
+}
+
+fn finished(summary: &Summary) -> Told<'_> {
+    Told::Finished { service: "web", rollout: "20261124-054100-3fa2", summary }
+}
+
+#[test]
+fn a_rollout_reads_like_a_story() {
+    let plan = plan("+++++", 2, 0);
+    let (one, two, three) = (name(1), name(2), name(3));
+    let (outcome, kept, summary) = (Outcome::Dropped(DropSeen::Guarded), proven(), halted());
+    let waited_for = [one.clone(), two.clone()];
+    let stop = Stop::Doubt(two.clone());
+    let story = [
+        (0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") }),
+        (0, Told::Started { host: &one }),
+        (1, Told::Step { host: &one, step: Step::Signal, detail: "SIGUSR2 to the old master 100" }),
+        (2, Told::Retrying { host: &one, cause: "the connection to 10.0.0.11:7646 was lost" }),
+        (30, Told::Waiting { hosts: &waited_for }),
+        (42, Told::Outcome { host: &one, outcome: &kept }),
+        (61, Told::Outcome { host: &two, outcome: &outcome }),
+        (61, Told::Stopping { stop: &stop, in_flight: std::slice::from_ref(&three) }),
+        (80, Told::Outcome { host: &three, outcome: &kept }),
+        (80, finished(&summary)),
+    ];
+    insta::assert_snapshot!(page(&story), @r#"
+|         Plan   web on 5 hosts, 2 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|        Order   web-1, web-2, web-3, web-4 and web-5
+:         Step [   0.1s]   web-1   signal: SIGUSR2 to the old master 100
+:     Retrying [   0.2s]   web-1   the connection to 10.0.0.11:7646 was lost
+:      Waiting   for web-1 and web-2
+|         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
+|      Dropped [   6.1s]   web-2   the lock was free after the handover had ended
+:      Halting   nothing new starts, because of web-2; waiting for web-3
+|         Kept [   8.0s]   web-3   100 -> 200   overlap 212 ms, marked
+|       Halted [   8.0s]   2 of 5 proven; web-2 dropped; web-4 and web-5 untouched
+:
+: error: web-2 dropped its lock: the lock was free after the handover had ended
+: hint: `baton testimony web-2 web` shows what its agent saw
+"#);
+    insta::assert_snapshot!(objects(&story), @r#"
+{"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
+{"event":"started","at_ms":0,"host":"web-1"}
+{"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
+{"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
+{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
+{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"]}
+{"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":null}
+"#);
+}
+
+#[test]
+fn every_outcome_has_its_line() {
+    let host = name(1);
+    let all = outcomes();
+    let told: Vec<_> = all.iter().map(|outcome| (42, Told::Outcome { host: &host, outcome })).collect();
+    insta::assert_snapshot!(page(&told), @r#"
+|         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
+|   RolledBack [   4.2s]   web-1   at step ready: 503 from 201; 100 still serves, its lock unbroken, marked
+|      Refused [   4.2s]   web-1   connect to 10.0.0.13:7646: connection refused
+|     Unproven [   4.2s]   web-1   no overlap was seen: the old master was not seen holding after the new one was
+|      Dropped [   4.2s]   web-1   the lock was free at #57 of the handover
+|      Unknown [   4.2s]   web-1   its guard was lost: connection reset
+"#);
+    insta::assert_snapshot!(objects(&told), @r#"
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"rolled_back","verdict":"unbroken","basis":"marked","old_pid":100,"step":"ready","cause":"503 from 201"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"connect to 10.0.0.13:7646: connection refused"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"unproven","verdict":"unproven","cause":"no overlap was seen: the old master was not seen holding after the new one was"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"dropped","verdict":"dropped","cause":"the lock was free at #57 of the handover"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"unknown","verdict":null,"cause":"its guard was lost: connection reset"}
+"#);
+}
+
+#[test]
+fn every_outcome_ends_with_an_error_and_a_hint() {
+    let summaries: Vec<Summary> = outcomes()
+        .into_iter()
+        .map(|outcome| Summary { hosts: vec![(name(1), Some(outcome))], stop: None })
+        .chain([interrupted(), refused()])
+        .collect();
+    let told: Vec<_> = summaries.iter().map(|summary| (42, finished(summary))).collect();
+    insta::assert_snapshot!(page(&told), @r#"
+|         Done [   4.2s]   1 of 1 proven
+|         Done [   4.2s]   0 of 1 proven; web-1 rolled back
+:
+: error: web-1 was rolled back at step ready: 503 from 201
+: hint: its old generation serves; `baton testimony web-1 web` shows what its agent saw
+|         Done [   4.2s]   0 of 1 proven; web-1 refused; nothing was touched
+:
+: error: web-1 was refused and not touched: connect to 10.0.0.13:7646: connection refused
+: hint: `baton status web-1` shows how it stands
+|         Done [   4.2s]   0 of 1 proven; web-1 unproven
+:
+: error: nothing is proven of web-1: no overlap was seen: the old master was not seen holding after the new one was
+: hint: `baton testimony web-1 web` shows what its agent saw
+|         Done [   4.2s]   0 of 1 proven; web-1 dropped
+:
+: error: web-1 dropped its lock: the lock was free at #57 of the handover
+: hint: `baton testimony web-1 web` shows what its agent saw
+|         Done [   4.2s]   0 of 1 proven; web-1 unknown
+:
+: error: nobody knows how web-1 ended: its guard was lost: connection reset
+: hint: its agent finishes on its own; `baton status web-1` shows how it stands
+|  Interrupted [   4.2s]   1 of 3 proven; web-2 and web-3 untouched
+: hint: `baton restart web web-2,web-3` restarts the hosts that were not touched
+|       Halted [   4.2s]   0 of 2 proven; web-2 refused; web-1 untouched; nothing was touched
+:
+: error: web-2 was refused and not touched: connection refused
+: hint: `baton status web-2` shows how it stands
+"#);
+    insta::assert_snapshot!(objects(&told[6..]), @r#"
+{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":130,"stopped":"interrupted","total":3,"hosts":{"proven":["web-1"],"untouched":["web-2","web-3"]},"remaining_command":"baton restart web web-2,web-3"}
+{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":3,"stopped":"past_budget","total":2,"hosts":{"untouched":["web-1"],"refused":["web-2"]},"remaining_command":null}
+"#);
+}
+
+#[test]
+fn a_plan_says_who_is_refused_and_why() {
+    let (good, bad) = (plan("+x+", 2, 1), plan("xx+", 1, 1));
+    let told = [(0, Told::Planned { plan: &good, rollout: None }), (0, Told::Planned { plan: &bad, rollout: None })];
+    insta::assert_snapshot!(page(&told), @r#"
+|         Plan   web on 3 hosts, 2 at once; halts on the first doubt or after 2 failures
+|      Restart   web-1   generation 3, master 100
+|       Refuse   web-2   connection refused
+|      Restart   web-3   generation 3, master 100
+|         Plan   web on 3 hosts, 1 at once; halts on the first doubt or after 2 failures
+|       Refuse   web-1   connection refused
+|       Refuse   web-2   connection refused
+|      Restart   web-3   generation 3, master 100
+|         Halt   more hosts would be refused than failures are tolerated; nothing would be touched
+"#);
+    insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+}
+
+fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
+    let free = Standing { custody: Custody::Free, master: None, held_for: None, trouble: "no pid file".into(), ..healthy() };
+    let busy = Standing { service: "api".into(), step: Some(Step::Drain), ..healthy() };
+    vec![
+        (host("web-1", "a"), Ok(vec![busy, healthy()])),
+        (host("web-2", "a"), Ok(vec![free])),
+        (host("web-10", "b"), Err("connect to web-10.internal:7646: timed out after 5 s".into())),
+    ]
+}
+
+#[test]
+fn the_fleet_is_a_table() {
+    let rows = rows();
+    let told = [(0, Told::Fleet { rows: &rows })];
+    insta::assert_snapshot!(page(&told), @r#"
+| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE  TROUBLE
+| web-1   api      held  3           100     2      1h 1m  handover under way: drain
+| web-1   web      held  3           100     2      1h 1m
+| web-2   web      free  3           -       2      -      no pid file
+| web-10  -        ?     -           -       -      -      connect to web-10.internal:7646: timed out after 5 s
+"#);
+    insta::assert_snapshot!(objects(&told), @r#"
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":""}
+{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file"}
+{"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"connect to web-10.internal:7646: timed out after 5 s"}
+"#);
+}
+
+#[test]
+fn status_fails_when_a_host_is_silent_or_a_lock_free() {
+    let rows = rows();
+    assert_eq!(status_exit(&rows[..1]), Exit::Proven);
+    assert_eq!(status_exit(&rows[1..2]), Exit::Failed);
+    assert_eq!(status_exit(&rows[2..]), Exit::Failed);
+}
+
+#[test]
+fn a_testimony_ends_with_our_own_verdict() {
+    let record = Record { rollout: "20261124-054100-3fa2".into(), attempt: 1, account: handed_over() };
+    let host = name(1);
+    let told = [(0, Told::Testimony { host: &host, service: "web", record: &record })];
+    insta::assert_snapshot!(page(&told), @r#"
+| web on web-1, rollout 20261124-054100-3fa2 attempt 1
+| window #1 to #10 on inode 2
+|     #2       0.000 ms  old master 100 holds the lock (looked from #1; mark 0x2bc, taker 100)
+|     #3     100.000 ms  SIGUSR2 sent to 100
+|     #5     300.000 ms  new master 200 holds the lock (looked from #4; mark 0x578, taker 200)
+|     #7     500.000 ms  old master 100 holds the lock (looked from #6; mark 0x2bc, taker 100)
+|     #8     600.000 ms  SIGQUIT sent to 100
+|    #10     800.000 ms  new master 200 holds the lock (looked from #9; mark 0x578, taker 200)
+| agent    says: handed over, generation 4 is in charge
+| verdict  kept (marked): 100 -> 200, overlap 200ms
+"#);
+    insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","old_pid":100,"new_pid":200,"overlap_ms":200.0}}"#);
+}
+
+#[test]
+fn many_names_are_counted_not_spelt_out() {
+    let hosts: Vec<HostName> = (1..=14).map(name).collect();
+    let told = [(0, Told::Waiting { hosts: &hosts }), (0, Told::Asking { answered: 3, total: 14 })];
+    insta::assert_snapshot!(page(&told), @r#"
+:      Waiting   for web-1, web-2, web-3, web-4, web-5, web-6, web-7, web-8, web-9, web-10 and 4 more
+:      Waiting   11 of 14 hosts have not answered yet
+"#);
+}

@@ -75,6 +75,7 @@ struct Onlooker {
     started: BTreeSet<HostName>,
     in_flight: BTreeSet<HostName>,
     unguarded: BTreeSet<HostName>,
+    lost: BTreeSet<HostName>,
     told: BTreeMap<HostName, Outcome>,
     failures: usize,
     stopped: bool,
@@ -82,6 +83,24 @@ struct Onlooker {
 }
 
 impl Onlooker {
+    fn let_go(&mut self, host: &HostName) {
+        self.in_flight.remove(host);
+        self.unguarded.remove(host);
+        self.lost.remove(host);
+    }
+
+    fn hear(&mut self, event: &Event) {
+        if let Event::GuardStands(host) = event {
+            self.unguarded.remove(host);
+            self.lost.remove(host);
+        }
+        if let Event::GuardLost(host, _) = event
+            && !self.unguarded.contains(host)
+        {
+            self.lost.insert(host.clone());
+        }
+    }
+
     fn look(&mut self, event: &Event, action: &Action, in_flight_max: usize, failures_max: usize) -> Result<(), TestCaseError> {
         prop_assert!(self.summary.is_none() || matches!(action, Action::Ignore(_)), "{action:?} after the end");
         match action {
@@ -98,18 +117,18 @@ impl Onlooker {
                 self.unguarded.insert(host.clone());
             }
             Action::TellOutcome(host, outcome) => {
-                self.in_flight.remove(host);
-                self.unguarded.remove(host);
+                self.let_go(host);
                 let first = self.told.insert(host.clone(), outcome.clone()).is_none();
                 let failed = matches!(outcome, Outcome::Refused(_) | Outcome::RolledBack { .. });
                 self.failures += usize::from(first && failed);
             }
             Action::TellStop(_) => self.stopped = true,
-            Action::Abandon(host) => {
-                self.in_flight.remove(host);
-                self.unguarded.remove(host);
+            Action::Abandon(host) => self.let_go(host),
+            Action::Finish(summary) => {
+                let waited_for = self.in_flight.len() + self.unguarded.len() + self.lost.len();
+                prop_assert_eq!(waited_for, 0, "it ended while something was open");
+                self.summary = Some(summary.clone());
             }
-            Action::Finish(summary) => self.summary = Some(summary.clone()),
             Action::Ignore(ignored) => prop_assert_eq!(ignored, event),
         }
         let halting =
@@ -123,10 +142,8 @@ impl Onlooker {
 fn check(trace: &Trace, hosts: usize, in_flight_max: usize, failures_max: usize) -> Result<(), TestCaseError> {
     let mut onlooker = Onlooker::default();
     for (event, actions) in trace {
-        if let Event::GuardStands(host) = event
-            && !actions.contains(&Action::Ignore(event.clone()))
-        {
-            onlooker.unguarded.remove(host);
+        if !actions.contains(&Action::Ignore(event.clone())) {
+            onlooker.hear(event);
         }
         for action in actions {
             onlooker.look(event, action, in_flight_max, failures_max)?;

@@ -71,7 +71,7 @@ impl Rollout {
     pub fn new(plan: &Plan) -> Self {
         let state = |fate: &Fate| match fate {
             Fate::Restart(_) => State::Waiting,
-            Fate::Refuse(cause) => State::Ended { outcome: Outcome::Refused(cause.clone()) },
+            Fate::Refuse(refusal) => State::Ended { outcome: Outcome::Refused(refusal.clone()) },
         };
         let hosts: Vec<_> = plan.hosts().iter().map(|planned| (planned.host.clone(), state(&planned.fate))).collect();
         Self {
@@ -139,8 +139,8 @@ impl Rollout {
             .filter_map(|(host, state)| state.outcome().map(|outcome| (host.clone(), outcome.clone())))
             .collect();
         for (host, outcome) in refused {
-            self.weigh(&host, &outcome, actions);
-            actions.push(Action::TellOutcome(host, outcome));
+            actions.push(Action::TellOutcome(host.clone(), outcome.clone()));
+            self.weigh(&host, outcome.weight(), actions);
         }
     }
 
@@ -172,7 +172,7 @@ impl Rollout {
                 self.set(place, State::Ended { outcome: outcome.clone() });
             }
         }
-        self.weigh(host, outcome, actions);
+        self.weigh(host, outcome.weight(), actions);
         true
     }
 
@@ -241,15 +241,15 @@ impl Rollout {
     }
 
     fn end(&mut self, place: usize, outcome: Outcome, actions: &mut Vec<Action>) {
-        let host = self.hosts[place].0.clone();
-        self.set(place, State::Ended { outcome: outcome.clone() });
-        self.weigh(&host, &outcome, actions);
-        actions.push(Action::TellOutcome(host, outcome));
+        let (host, weight) = (self.hosts[place].0.clone(), outcome.weight());
+        actions.push(Action::TellOutcome(host.clone(), outcome.clone()));
+        self.set(place, State::Ended { outcome });
+        self.weigh(&host, weight, actions);
     }
 
-    /// Halts where the outcome demands it.
-    fn weigh(&mut self, host: &HostName, outcome: &Outcome, actions: &mut Vec<Action>) {
-        match outcome.weight() {
+    /// Halts where an outcome of this weight demands it.
+    fn weigh(&mut self, host: &HostName, weight: Weight, actions: &mut Vec<Action>) {
+        match weight {
             Weight::Fine => {}
             Weight::Failure => {
                 self.failures += 1;

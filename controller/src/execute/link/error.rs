@@ -171,8 +171,9 @@ fn certificate_fault(error: &CertificateError) -> String {
     if let CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } = error {
         return "certificate not valid yet; compare the clocks".to_owned();
     }
-    if *error == CertificateError::UnknownIssuer {
-        return "unknown issuer: it is not of this fleet's authority".to_owned();
+    // Two authorities of one name: the issuer is found, and the signature is not its own.
+    if let CertificateError::UnknownIssuer | CertificateError::BadSignature = error {
+        return "unknown issuer: it is not signed by this fleet's authority".to_owned();
     }
     error.to_string()
 }
@@ -188,7 +189,7 @@ fn refusal(alert: AlertDescription) -> Option<&'static str> {
         (AlertDescription::CertificateUnknown, "certificate not acceptable"),
         (AlertDescription::BadCertificate, "bad certificate"),
         (AlertDescription::UnsupportedCertificate, "unsupported certificate"),
-        (AlertDescription::DecryptError, "its signature does not fit"),
+        (AlertDescription::DecryptError, "decrypt error, another authority has signed it"),
     ];
     table.into_iter().find(|(known, _)| *known == alert).map(|(_, why)| why)
 }
@@ -231,7 +232,10 @@ mod tests {
         check(wrong.into(), "the host at 10.0.0.7:7646 is web-2, not web-1");
         let invalid = "the certificate of the host at 10.0.0.7:7646 is not valid: ";
         check(CertificateError::Expired.into(), &format!("{invalid}certificate expired"));
-        check(CertificateError::UnknownIssuer.into(), &format!("{invalid}unknown issuer: it is not of this fleet's authority"));
+        check(
+            CertificateError::UnknownIssuer.into(),
+            &format!("{invalid}unknown issuer: it is not signed by this fleet's authority"),
+        );
         let refused = "the agent at 10.0.0.7:7646 refused our certificate: ";
         check(rustls::Error::AlertReceived(AlertDescription::AccessDenied), &format!("{refused}access denied"));
         check(rustls::Error::AlertReceived(AlertDescription::CertificateExpired), &format!("{refused}certificate expired"));

@@ -9,7 +9,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -23,13 +23,15 @@ pub(crate) type Fault = Arc<OnceLock<Arc<LinkError>>>;
 pub(crate) struct Remembering<S> {
     inner: S,
     fault: Fault,
+    /// A write that failed, while the other side's last words are waited for.
+    write_error: Option<io::Error>,
     address: String,
     host: String,
 }
 
 impl<S> Remembering<S> {
     pub(super) fn new(inner: S, address: String, host: String) -> Self {
-        Self { inner, fault: Fault::default(), address, host }
+        Self { inner, fault: Fault::default(), write_error: None, address, host }
     }
 
     pub(crate) fn fault(&self) -> Fault {
@@ -47,12 +49,33 @@ impl<S> Remembering<S> {
 }
 
 impl<S: AsyncRead + Unpin> Remembering<S> {
-    /// A write failed: an alert that lies unread says why.
-    fn remember_write(&mut self, context: &mut Context<'_>, error: &io::Error) {
-        let mut byte = [0];
-        match Pin::new(&mut self.inner).poll_read(context, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(Err(alert)) => self.remember(&alert),
-            Poll::Ready(Ok(())) | Poll::Pending => self.remember(error),
+    /// Waits, after a failed write, for what the other side said last: the connection is dead, so reading ends soon.
+    fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let mut bytes = [0; 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) => break,
+                Err(error) => {
+                    self.remember(&error);
+                    return Poll::Ready(error);
+                }
+            }
+        }
+        let error = self.write_error.take().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into());
+        self.remember(&error);
+        Poll::Ready(error)
+    }
+
+    /// A write that failed is answered with the reason that the other side gave, if it gave one.
+    fn poll_failed<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(Err(error)) => {
+                self.write_error = Some(error);
+                self.poll_last_words(context).map(Err)
+            }
+            Poll::Ready(Ok(_)) | Poll::Pending => written,
         }
     }
 }
@@ -74,19 +97,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Remembering<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Remembering<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.inner).poll_write(context, buffer);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.remember_write(context, error);
+        if self.write_error.is_some() {
+            return self.poll_last_words(context).map(Err);
         }
-        polled
+        let written = Pin::new(&mut self.inner).poll_write(context, buffer);
+        self.poll_failed(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_flush(context);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.remember_write(context, error);
+        if self.write_error.is_some() {
+            return self.poll_last_words(context).map(Err);
         }
-        polled
+        let written = Pin::new(&mut self.inner).poll_flush(context);
+        self.poll_failed(context, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -52,5 +52,7 @@ fn a_rollback_needs_the_old_master_at_both_ends() {
     let mut account = undone();
     account.testimony.observations.pop();
     account.testimony.closed = Seq(3);
-    let Outcome::Unproven(Unproven::Doubt(Doubt::EndOpen { .. })) = settle(&healthy(), account) else { panic!("proven") };
+    let Outcome::Unproven(Unproven::Undone { doubt: Doubt::EndOpen { .. }, .. }) = settle(&healthy(), account) else {
+        panic!("proven")
+    };
 }

@@ -100,12 +100,12 @@ fn verb(outcome: &Outcome) -> (&'static str, Colour) {
 
 fn gutter(verb: &str, colour: Colour, look: &Look) -> String {
     let code = match colour {
-        Colour::Green => "32",
-        Colour::Yellow => "33",
-        Colour::Red => "31",
+        Colour::Green => "1;32",
+        Colour::Yellow => "1;33",
+        Colour::Red => "1;31",
         Colour::Plain => "1",
     };
-    if look.painted { format!("\u{1b}[1;{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
+    if look.painted { format!("\u{1b}[{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
 }
 
 fn line(verb: &str, colour: Colour, look: &Look, text: &str) -> String {
@@ -177,7 +177,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
                 let what = format!("{host:<width$}   generation {}{master}", standing.generation);
                 line("Restart", Colour::Green, look, &what)
             }
-            Fate::Refuse(cause) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {cause}")),
+            Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
         });
     }
     if plan.is_past_budget() {
@@ -192,18 +192,21 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
 }
 
 fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {
+    // What is over is told by the last line.
+    if in_flight.is_empty() {
+        return String::new();
+    }
     let why = match stop {
         Stop::Doubt(host) => format!("because of {host}"),
         Stop::PastBudget { host, max: 0 } => format!("because {host} failed"),
         Stop::PastBudget { host, max } => format!("because {host} failed, after {max} that were tolerated"),
         Stop::Interrupted => "as asked".to_owned(),
     };
-    let wait = match (in_flight, stop) {
-        ([], _) => String::new(),
-        (_, Stop::Interrupted) => format!("; waiting for {} (^C again leaves at once)", names(in_flight)),
-        (_, Stop::Doubt(_) | Stop::PastBudget { .. }) => format!("; waiting for {}", names(in_flight)),
+    let again = match stop {
+        Stop::Interrupted => " (^C again leaves at once)",
+        Stop::Doubt(_) | Stop::PastBudget { .. } => "",
     };
-    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}{wait}"))
+    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting for {}{again}", names(in_flight)))
 }
 
 fn finished(service: &str, summary: &Summary, look: &Look) -> Text {

@@ -18,7 +18,8 @@ pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
             };
             format!("{} -> {}   overlap {overlap}, {}{lingering}", kept.old, kept.new, kept.basis)
         }
-        Outcome::Refused(cause) | Outcome::Unknown(cause) => cause.clone(),
+        Outcome::Refused(refusal) => refusal.cause.clone(),
+        Outcome::Unknown(cause) => cause.clone(),
         Outcome::RolledBack { step, cause, unbroken } => {
             let step = step.map(|step| format!("at step {step}: ")).unwrap_or_default();
             format!("{step}{cause}; {} still serves, its lock unbroken, {}", unbroken.master, unbroken.basis)
@@ -33,9 +34,10 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
     let testimony = format!("`baton testimony {host} {service}` shows what its agent saw");
     match outcome {
         Outcome::Proven(_) => (format!("{host} is proven"), testimony),
-        Outcome::Refused(cause) => {
-            (format!("{host} was refused and not touched: {cause}"), format!("`baton status {host}` shows how it stands"))
-        }
+        Outcome::Refused(refusal) => (
+            format!("{host} was refused and not touched: {}", refusal.cause),
+            refusal.hint.map_or_else(|| format!("`baton status {host}` shows how it stands"), str::to_owned),
+        ),
         Outcome::RolledBack { step, cause, .. } => {
             let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
             (format!("{host} was rolled back{step}: {cause}"), format!("its old generation serves; {testimony}"))

@@ -1,0 +1,4 @@
+//! The doing, against scripted agents.
+
+mod links;
+mod walks;
