@@ -26,7 +26,7 @@ lint: ## formatting and clippy, warnings denied
 	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
 
 doc: ## the documentation of the code, warnings denied
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps --document-private-items
 
 bench: setup build ## the figures, each beside a baseline of the same run
 	$(CARGO) bench $(LOCKED)
