@@ -16,7 +16,7 @@
 
 mod args;
 mod census;
-pub mod exit;
+mod exit;
 mod job;
 mod looks;
 mod report;
@@ -115,6 +115,10 @@ impl Hold {
 
     fn next_events(&mut self) -> Result<Vec<Event>, HoldError> {
         let within = self.job.due().map(|due| due.saturating_sub(clock::since_boot()));
+        if within.is_none() {
+            // This may be a sleep of weeks.
+            memory::forget_files();
+        }
         let descriptors = [
             Some(self.inbox.as_fd()),
             self.waiter.as_ref().map(|waiter| waiter.as_fd()),
@@ -161,7 +165,6 @@ impl Hold {
             Action::Arm(file) => match Waiter::arm(&self.args.lock, file) {
                 Ok(waiter) => {
                     self.waiter = Some(waiter);
-                    memory::forget_text();
                     // Without NOTIFY_SOCKET nobody is told, and nobody wants to know.
                     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
                 }
