@@ -9,12 +9,16 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     for cause in causes(error) {
         text.push_str(": ");
-        text.push_str(&cause.to_string());
+        text.push_str(&cause);
     }
     text
 }
 
-/// What caused an error, from the nearest cause to the furthest.
-pub fn causes(error: &dyn Error) -> impl Iterator<Item = &dyn Error> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
+/// What caused an error, in words, from the nearest cause to the furthest. A cause that says the same as the one before is
+/// left out: libraries wrap errors so.
+pub fn causes(error: &dyn Error) -> Vec<String> {
+    let mut causes: Vec<String> =
+        std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect();
+    causes.dedup();
+    causes
 }

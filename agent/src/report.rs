@@ -139,7 +139,7 @@ pub fn failure(error: &dyn Error, hint: Option<&str>) {
 fn failure_text(error: &dyn Error, hint: Option<&str>) -> String {
     let mut text = format!("error: {error}\n");
     for cause in causes(error) {
-        for line in cause.to_string().lines() {
+        for line in cause.lines() {
             text.push_str("  ");
             text.push_str(line);
             text.push('\n');

@@ -1,11 +1,16 @@
-//! What must survive the agent: one small file a service, replaced atomically.
+//! What must survive the agent: two small files a service, written in turn.
 //!
-//! **Invariant:** writes of one service are made one after the other, in the order in which they were asked for; a write
-//! that was acknowledged is on disk.
+//! The older file is overwritten in place, with a count and a checksum in front, and the newer whole one is read. A write that
+//! was torn leaves the other; and since neither file is made, renamed or grown, one flush of the disk makes it safe.
+//!
+//! **Invariant:** writes of one service are made one after the other, in the order in which they were asked for. A write
+//! that was acknowledged survives the agent; with [`Flush::First`] it survives the host too.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use baton_proto::v1;
 use prost::Message as _;
@@ -16,8 +21,24 @@ pub const RECORDS_MAX: usize = 8;
 /// Writes that may wait for the disk.
 const WRITES_MAX: usize = 16;
 
-/// The bytes to write, and whom to tell.
-type Write = (Vec<u8>, oneshot::Sender<Result<(), String>>);
+/// What every file begins with.
+const MAGIC: [u8; 8] = *b"BATON\0\0\x01";
+/// The magic, the count, the length and the checksum.
+const HEADER_BYTES: usize = 8 + 8 + 4 + 4;
+/// What one handover of the usual length takes, so that a file does not grow when it is written.
+const FILE_BYTES: u64 = 64 << 10;
+
+/// When a write counts as made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// When it is on disk: it survives a crash of the host.
+    First,
+    /// When the kernel has it: it survives the agent, and is flushed next.
+    Later,
+}
+
+/// The bytes to write, when they count as written, and whom to tell.
+type Write = (Vec<u8>, Flush, oneshot::Sender<Result<(), String>>);
 
 /// What is kept of a service.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -87,13 +108,11 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
-    /// The file is there and is not ours.
-    #[error("the state file {} is damaged; move it away to begin anew: its service's epoch and records are lost then", .path.display())]
+    /// The files are there and neither is whole.
+    #[error("the state files {} and .b are damaged; move them away to begin anew: the service's epoch and records are lost then", .path.display())]
     Damaged {
-        /// The file.
+        /// The first file.
         path: PathBuf,
-        /// Why.
-        source: prost::DecodeError,
     },
 }
 
@@ -107,82 +126,183 @@ impl Store {
     /// Reads what is kept of `service` in `directory`, and takes care of the writes from now on.
     ///
     /// # Errors
-    /// When the directory cannot be made or the file cannot be read.
+    /// When the directory cannot be made or the files cannot be read.
     pub fn open(directory: &Path, service: &str) -> Result<(Self, Stored), StoreError> {
         fs::create_dir_all(directory).map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
-        let path = directory.join(format!("{service}.state"));
-        let stored = match fs::read(&path) {
-            Ok(bytes) => Stored::decode(bytes.as_slice()).map_err(|source| StoreError::Damaged { path: path.clone(), source })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Stored::default(),
-            Err(source) => return Err(StoreError::Read { path, source }),
+        let path = directory.join(format!("{service}.state.a"));
+        let failed = |source| StoreError::Read { path: path.clone(), source };
+        let files = [open(&path).map_err(failed)?, open(&path.with_extension("b")).map_err(failed)?];
+        // Names that were just made must survive the host as what is in them does.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        let [one, other] = [read(&files[0]).map_err(failed)?, read(&files[1]).map_err(failed)?];
+        let newest = match (one, other) {
+            (Content::Whole(a, one), Content::Whole(b, other)) => Some(if a > b { (a, one) } else { (b, other) }),
+            (Content::Whole(count, stored), Content::Empty | Content::Torn)
+            | (Content::Empty | Content::Torn, Content::Whole(count, stored)) => Some((count, stored)),
+            // A file that was torn beside an empty one was the very first write: nothing was kept before it.
+            (Content::Empty, Content::Empty | Content::Torn) | (Content::Torn, Content::Empty) => None,
+            (Content::Torn, Content::Torn) => return Err(StoreError::Damaged { path }),
         };
+        let (count, stored) = newest.unwrap_or_default();
         let (writes, queue) = mpsc::channel(WRITES_MAX);
-        tokio::spawn(write_in_order(path, queue));
-        Ok((Self { writes }, stored))
+        tokio::spawn(write_in_order(Arc::new(files), count, queue));
+        Ok((Self { writes }, *stored))
     }
 
-    /// Begins to write; the receiver tells when it is on disk, or why it is not.
-    pub async fn write(&self, stored: &Stored) -> oneshot::Receiver<Result<(), String>> {
+    /// Begins to write; the receiver tells when it counts as written, or why it could not be.
+    pub async fn write(&self, stored: &Stored, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
         let (done, told) = oneshot::channel();
         // The writer outlives the store; were it gone, the receiver would say so.
-        let _ = self.writes.send((stored.encode_to_vec(), done)).await;
+        let _ = self.writes.send((stored.encode_to_vec(), flush, done)).await;
         told
     }
 }
 
-async fn write_in_order(path: PathBuf, mut queue: mpsc::Receiver<Write>) {
-    while let Some((bytes, done)) = queue.recv().await {
-        let target = path.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&target, &bytes)).await;
-        let result = match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(format!("{} cannot be written: {error}", path.display())),
-            Err(error) => Err(format!("{} cannot be written: {error}", path.display())),
-        };
-        if let Err(error) = &result {
-            tracing::error!(error, "what must survive a crash is not on disk");
+/// What a file holds.
+enum Content {
+    /// Nothing was ever written to it.
+    Empty,
+    /// What was written to it did not arrive whole.
+    Torn,
+    /// The count of the write, and what was written.
+    Whole(u64, Box<Stored>),
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if file.metadata()?.len() == 0 {
+        file.set_len(FILE_BYTES)?;
+        file.write_all_at(&vec![0; usize::try_from(FILE_BYTES).unwrap_or_default()], 0)?;
+        file.sync_all()?;
+    }
+    Ok(file)
+}
+
+fn read(file: &File) -> io::Result<Content> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, 0)?;
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Ok(Content::Empty);
+    }
+    Ok(parse(&bytes).map_or(Content::Torn, |(count, stored)| Content::Whole(count, Box::new(stored))))
+}
+
+fn parse(bytes: &[u8]) -> Option<(u64, Stored)> {
+    let (header, body) = bytes.split_at_checked(HEADER_BYTES)?;
+    let count = header.get(8..16)?.try_into().ok().map(u64::from_le_bytes)?;
+    let length = header.get(16..20)?.try_into().ok().map(u32::from_le_bytes)?;
+    let payload = body.get(..usize::try_from(length).ok()?)?;
+    (header == self::header(count, payload)).then_some(())?;
+    Some((count, Stored::decode(payload).ok()?))
+}
+
+fn header(count: u64, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&count.to_le_bytes());
+    checksum.update(payload);
+    [&MAGIC[..], &count.to_le_bytes(), &length.to_le_bytes(), &checksum.finalize().to_le_bytes()].concat()
+}
+
+async fn write_in_order(files: Arc<[File; 2]>, mut count: u64, mut queue: mpsc::Receiver<Write>) {
+    while let Some((payload, flush, done)) = queue.recv().await {
+        count += 1;
+        let files = Arc::clone(&files);
+        let write = move || write(&files[usize::from(count.is_multiple_of(2))], count, &payload, flush, done);
+        if let Err(error) = tokio::task::spawn_blocking(write).await {
+            tracing::error!(%error, "what must survive is not written");
         }
-        let _ = done.send(result);
     }
 }
 
-/// Replaces a file so that after a crash it is the old or the new one, whole.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("state.new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
+fn write(file: &File, count: u64, payload: &[u8], flush: Flush, done: oneshot::Sender<Result<(), String>>) {
+    let told = |result: io::Result<()>| {
+        result.map_err(|error| {
+            tracing::error!(%error, "what must survive is not written");
+            format!("the state cannot be written: {error}")
+        })
+    };
+    let written = file.write_all_at(&[&header(count, payload), payload].concat(), 0);
+    // Whoever asked and is gone meanwhile needs no answer.
+    match flush {
+        Flush::First => drop(done.send(told(written.and_then(|()| file.sync_data())))),
+        Flush::Later => {
+            drop(done.send(told(written)));
+            // It is only logged: the next write that must be safe is flushed by itself.
+            let _ = told(file.sync_data());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Store, StoreError, Stored};
+    use std::fs;
+    use std::path::Path;
 
-    #[tokio::test]
-    async fn what_was_written_is_read_again() {
-        let directory = tempfile::tempdir().expect("directory");
-        let state = directory.path().join("a/b");
-        let (store, stored) = Store::open(&state, "web").expect("open");
-        assert_eq!(stored, Stored::default());
-        let first = store.write(&Stored { epoch: 1, ..Stored::default() }).await;
-        let second = store.write(&Stored { epoch: 2, ..Stored::default() }).await;
-        assert_eq!(first.await, Ok(Ok(())));
-        assert_eq!(second.await, Ok(Ok(())));
-        let (_, stored) = Store::open(&state, "web").expect("open");
-        assert_eq!(stored.epoch, 2);
+    use super::{Flush, Store, StoreError, Stored};
+
+    async fn write(directory: &Path, epochs: &[u64]) {
+        let (store, _) = Store::open(directory, "web").expect("open");
+        for epoch in epochs {
+            let flush = if epoch % 2 == 0 { Flush::First } else { Flush::Later };
+            let told = store.write(&Stored { epoch: *epoch, ..Stored::default() }, flush).await;
+            assert_eq!(told.await, Ok(Ok(())));
+        }
+    }
+
+    fn epoch(directory: &Path) -> u64 {
+        Store::open(directory, "web").expect("open").1.epoch
     }
 
     #[tokio::test]
-    async fn a_damaged_file_is_named_and_not_overwritten() {
+    async fn the_last_write_is_read_again() {
         let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("web.state");
-        std::fs::write(&path, b"\xff\xff\xff").expect("write");
+        let state = directory.path().join("a/b");
+        write(&state, &[]).await;
+        assert_eq!(epoch(&state), 0);
+        write(&state, &[7, 8, 9]).await;
+        assert_eq!(epoch(&state), 9);
+        write(&state, &[10]).await;
+        assert_eq!(epoch(&state), 10);
+    }
+
+    #[tokio::test]
+    async fn a_torn_write_leaves_the_one_before_it() {
+        let directory = tempfile::tempdir().expect("directory");
+        write(directory.path(), &[1, 2]).await;
+        // Counts 1 and 2 went to the first and the second file: the second is the newer.
+        for (name, left) in [("web.state.a", 2), ("web.state.b", 1)] {
+            let path = directory.path().join(name);
+            let whole = fs::read(&path).expect("read");
+            for torn in [0, 9, 17, 21, 24] {
+                let mut bytes = whole.clone();
+                bytes[torn] ^= 0x40;
+                fs::write(&path, &bytes).expect("write");
+                assert_eq!(epoch(directory.path()), left, "{name} torn at {torn}");
+            }
+            fs::write(&path, &whole).expect("write");
+        }
+    }
+
+    #[tokio::test]
+    async fn damaged_files_are_named_and_not_overwritten() {
+        let directory = tempfile::tempdir().expect("directory");
+        for name in ["web.state.a", "web.state.b"] {
+            fs::write(directory.path().join(name), b"something else").expect("write");
+        }
         assert!(matches!(Store::open(directory.path(), "web"), Err(StoreError::Damaged { .. })));
-        assert_eq!(std::fs::read(&path).expect("read"), b"\xff\xff\xff");
+        assert_eq!(fs::read(directory.path().join("web.state.a")).expect("read"), b"something else");
+    }
+
+    #[tokio::test]
+    async fn the_first_write_ever_may_be_torn() {
+        let directory = tempfile::tempdir().expect("directory");
+        write(directory.path(), &[5]).await;
+        let path = directory.path().join("web.state.b");
+        let path = if fs::read(&path).expect("read").iter().all(|byte| *byte == 0) { path.with_extension("a") } else { path };
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[24] ^= 1;
+        fs::write(&path, bytes).expect("write");
+        assert_eq!(epoch(directory.path()), 0);
     }
 }

@@ -1,1 +1,29 @@
+//! baton: the judge and the hand. It knows the fleet, asks its agents, and judges what they saw.
+//!
+//! ```text
+//! args ─▶ run ─▶ execute (tokio, tonic, rustls) ─▶ report (the only place that prints)
+//!                  │
+//!                  ▼ decides nothing itself:
+//!         inventory   text -> Fleet; selectors and shares
+//!         plan        Fleet + answers + Limits -> Plan
+//!         rollout     (state, event, now) -> actions
+//!         outcome     how a host ends, how a run ends; the exit codes
+//! ```
+//!
+//! **Invariant:** everything in the lower half is pure: values in, values out; no clock, no network, no file.
 
+pub mod args;
+pub mod execute;
+pub mod inventory;
+pub mod outcome;
+pub mod pki;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod rollout;
+mod run;
+pub mod standing;
+pub mod step;
+pub mod text;
+
+pub use run::{RunError, Surroundings, run};

@@ -161,7 +161,7 @@ fn spawn(directory: &Path, notify: &Path) -> io::Result<Child> {
         .args(["run", "--config"])
         .arg(config_path(directory))
         .env("NOTIFY_SOCKET", notify)
-        .env("RUST_LOG", "debug")
+        .env("RUST_LOG", "info,baton_agent=debug")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::standing::HostOutcome;
 use crate::{binaries, wait};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -46,6 +47,15 @@ impl Run {
     pub fn objects(&self) -> Vec<Value> {
         let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:?} is no JSON: {error}"));
         self.stdout.lines().map(read).collect()
+    }
+
+    /// How each host ended.
+    ///
+    /// # Panics
+    /// When a line of the output is no JSON.
+    #[track_caller]
+    pub fn outcomes(&self) -> Vec<HostOutcome> {
+        self.objects().iter().filter_map(HostOutcome::read).collect()
     }
 
     /// Everything that was printed.

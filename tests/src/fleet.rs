@@ -11,6 +11,7 @@ use crate::controller::{self, Run, Running};
 use crate::pki::Pki;
 use crate::sandbox::Sandbox;
 use crate::server::{Kind, Release, Server};
+use crate::standing::Standing;
 use crate::{address, wait};
 
 /// The operator that the controller runs as.
@@ -75,7 +76,14 @@ impl Builder {
     /// # Panics
     /// When something does not start.
     pub fn start(self) -> Fleet {
-        let sandbox = Sandbox::new();
+        self.start_in(Sandbox::new())
+    }
+
+    /// As [`Self::start`], in a sandbox that is given.
+    ///
+    /// # Panics
+    /// When something does not start.
+    pub fn start_in(self, sandbox: Sandbox) -> Fleet {
         let directory = sandbox.path().join("fleet");
         fs::create_dir(&directory).expect("a directory in the sandbox can be made");
         let pki = Pki::init(&self.name, &directory);
@@ -174,10 +182,44 @@ impl Fleet {
     /// When one does not.
     #[track_caller]
     pub fn await_held(&self) {
-        wait::until("every lock to be held", HELD_WITHIN, || {
-            let run = self.baton(&["status"]);
+        self.await_held_on("*");
+    }
+
+    /// Waits until the agents of the hosts that `selector` chooses have seen their service's lock held.
+    ///
+    /// # Panics
+    /// When one does not.
+    #[track_caller]
+    pub fn await_held_on(&self, selector: &str) {
+        wait::until("the lock to be held", HELD_WITHIN, || {
+            let run = self.baton(&["status", selector]);
             if run.code == Some(0) { Ok(()) } else { Err(run.to_string()) }
         });
+    }
+
+    /// Where every host stands.
+    ///
+    /// # Panics
+    /// When `baton status` does not say.
+    #[track_caller]
+    pub fn standings(&self) -> Vec<Standing> {
+        let run = self.baton(&["status", "--output", "json"]).expect_code(0);
+        let standings: Vec<Standing> = run.objects().iter().filter_map(Standing::read).collect();
+        assert_eq!(standings.len(), self.hosts.len(), "{run}");
+        standings
+    }
+
+    /// What `baton testimony` judges of the last handover of a host: the verdict, and what it rests on.
+    ///
+    /// # Panics
+    /// When it does not say.
+    #[track_caller]
+    pub fn verdict(&self, host: &str) -> String {
+        let run = self.baton(&["testimony", host, SERVICE, "--output", "json"]).expect_code(0);
+        let objects = run.objects();
+        let word = |key: &str| objects.first().and_then(|record| record["verdict"][key].as_str());
+        let verdict = word("verdict").unwrap_or_else(|| panic!("{run}"));
+        word("basis").map_or_else(|| verdict.to_owned(), |basis| format!("{verdict}, {basis}"))
     }
 
     fn inventory(&self) -> String {

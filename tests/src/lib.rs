@@ -2,6 +2,7 @@
 //!
 //! - [`fleet`]: hosts with a server and an agent each, and the controller that walks them
 //! - [`agent`], [`controller`], [`server`], [`pki`]: the processes of a fleet, and their certificates
+//! - [`standing`]: where a host stands, as the controller tells it
 //! - [`deployed`]: Unicorn as the files of `deploy/` run it
 //! - [`load`]: clients that count every failure
 //! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
@@ -27,5 +28,6 @@ pub mod notify;
 pub mod pki;
 pub mod sandbox;
 pub mod server;
+pub mod standing;
 pub mod tidy;
 pub mod wait;

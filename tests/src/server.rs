@@ -117,9 +117,9 @@ impl Server {
 
     fn command(&self) -> Command {
         match self.kind {
-            Kind::Unicorn => unicorn::command(self.address, true, false),
-            Kind::UnicornLazy => unicorn::command(self.address, false, false),
-            Kind::UnicornDaemon => unicorn::command(self.address, true, true),
+            Kind::Unicorn => unicorn::command(self.address, &self.directory, true, false),
+            Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
+            Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
             Kind::Patient => patient::command(self.address, &self.directory),
         }
     }
@@ -147,14 +147,22 @@ impl Server {
         self.address
     }
 
-    /// Its pid file.
+    /// Its pid file, named alike for both kinds.
     pub fn pidfile(&self) -> PathBuf {
-        self.directory.join("server.pid")
+        self.directory.join("unicorn.pid")
     }
 
     /// Its lock file.
     pub fn lock(&self) -> PathBuf {
-        self.directory.join("server.pid.lock")
+        self.directory.join("unicorn.pid.lock")
+    }
+
+    /// Its log so far.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
     }
 
     /// The master that its pid file names.

@@ -55,3 +55,15 @@ fn every_pure_module_is_where_the_map_says() {
     let missing: Vec<_> = pure_modules().filter(|module| !is_there(module)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn the_map_in_the_readme_names_every_folder() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, map) = readme.split_once("## The map").unwrap();
+    let (map, _) = map.split_once("\n## ").unwrap();
+    let folders = fs::read_dir(root()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir());
+    let names = folders.map(|entry| entry.file_name().into_string().unwrap());
+    let ours = names.filter(|name| !name.starts_with('.') && name != "target");
+    let missing: Vec<String> = ours.filter(|name| !map.contains(&format!("    {name}/"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -1,15 +1,11 @@
-# The server of the tests. It runs in its own directory; what differs between tests is in the environment.
-hook = ENV.fetch("LOCK_HOOK")
-instance_eval(File.read(hook), hook)
+# The server of the tests: configured as `deploy/` does it; what differs between tests is in the environment.
+deployed = ENV.fetch("DEPLOYED")
+instance_eval(File.read(deployed), deployed)
 
-listen ENV.fetch("LISTEN")
-worker_processes 2
 preload_app ENV.fetch("PRELOAD") == "true"
 timeout 60
-working_directory Dir.pwd
-pid "#{Dir.pwd}/server.pid"
-stdout_path "#{Dir.pwd}/server.log"
-stderr_path "#{Dir.pwd}/server.log"
+stdout_path "#{ENV.fetch("WEB_RUN")}/server.log"
+stderr_path "#{ENV.fetch("WEB_RUN")}/server.log"
 
 if File.exist?("flaw") && File.read("flaw").strip == "dies-after-boot"
   Thread.new do

@@ -218,3 +218,9 @@ fn there_is_a_limit_to_services() {
     let told = Config::parse(&text).expect_err("it has one too many").to_string();
     assert!(told.ends_with("service: has 257 services where 1 to 256 are wanted"), "{told}");
 }
+
+#[test]
+fn the_sample_to_deploy_is_valid() {
+    let config = Config::parse(include_str!("../../../deploy/agent.toml")).expect("it is a beginning for everybody");
+    assert!(!config.services.is_empty());
+}

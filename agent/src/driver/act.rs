@@ -14,7 +14,7 @@ use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Event, Intent, Outcome, Step, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Masters, probe};
-use crate::store::{RECORDS_MAX, UnderWay};
+use crate::store::{Flush, RECORDS_MAX, UnderWay};
 
 /// How long the waiter's thread may take from its number to its word.
 const GRANT_WITHIN: Duration = Duration::from_millis(100);
@@ -140,7 +140,13 @@ impl Driver {
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
         });
-        let told = self.store.write(&self.stored).await;
+        // The intent to signal must survive the host, so that a repeated attempt does not signal another boot's server. The
+        // intent to retire must only survive the agent: after a crash of the host there is nobody to retire.
+        let flush = match intent {
+            Intent::Signal => Flush::First,
+            Intent::Retire => Flush::Later,
+        };
+        let told = self.store.write(&self.stored, flush).await;
         let own = self.own.clone();
         tokio::spawn(async move {
             let written = told.await.unwrap_or_else(|_| Err("the writer is gone".into()));
@@ -245,9 +251,9 @@ impl Driver {
         self.stored.under_way = None;
         self.stored.records.insert(0, record);
         self.stored.records.truncate(RECORDS_MAX);
-        let written = self.store.write(&self.stored).await;
+        let written = self.store.write(&self.stored, Flush::Later).await;
         if timeout(WRITE_WITHIN, written).await.is_err() {
-            tracing::error!("the record of the handover is not on disk yet");
+            tracing::error!("the record of the handover is not written yet");
         }
         run.audience.tell(&Told::Testimony(testimony));
         run.audience.tell(&Told::Ending(ending.clone()));

@@ -8,6 +8,7 @@ use super::generation::Generation;
 use super::{Driver, Inbox, publish};
 use crate::os::process::{self, Seen};
 use crate::os::{clock, lock};
+use crate::store::Flush;
 
 /// The master that was seen holding.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Driver {
             self.stored.generation += 1;
             self.stored.master = Some(master.into());
             self.stored.boot_id.clone_from(&self.witness.boot);
-            drop(self.store.write(&self.stored).await);
+            drop(self.store.write(&self.stored, Flush::Later).await);
         }
         tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
         self.say(publish::held(master));

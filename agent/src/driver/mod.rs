@@ -27,7 +27,7 @@ use crate::journal::Numbers;
 use crate::os::clock;
 use crate::probe::Probed;
 use crate::service::{Attempt, Command, Refusal, Service};
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Flush, Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters};
 use holder::Held;
 use publish::Audience;
@@ -237,7 +237,7 @@ impl Driver {
         let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
         self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
-        drop(self.store.write(&self.stored).await);
+        drop(self.store.write(&self.stored, Flush::Later).await);
         self.look_often();
     }
 

@@ -330,6 +330,8 @@ impl Handover {
                 let left = (since + settle).saturating_sub(now);
                 let mut actions = vec![Action::Deadline(Some(*deadline + settle)), Action::Probe(left.min(PROBE_PAUSE_MAX))];
                 if first {
+                    // From here on both are seen to hold: the overlap is as long as it can be shown to be.
+                    actions.push(Action::Look(Role::NewMaster));
                     actions.push(Action::Tell(Step::Ready, format!("{detail}; it must stay so for {settle:?}")));
                 }
                 actions

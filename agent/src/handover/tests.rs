@@ -169,11 +169,11 @@ fn ready_must_hold_for_the_settle_time() {
         handover.handle(Duration::ZERO, event(letter));
     }
     let mut at = |seconds, letter| deeds(&handover.handle(Duration::from_secs(seconds), event(letter)));
-    assert_eq!(at(1, 'r'), "probe");
+    assert_eq!(at(1, 'r'), "probe look-new");
     assert_eq!(at(3, 'r'), "probe");
     // A wrong answer starts it anew; one of the old generation does not.
     assert_eq!(at(3, 'f'), "probe");
-    assert_eq!(at(4, 'r'), "probe");
+    assert_eq!(at(4, 'r'), "probe look-new");
     assert_eq!(at(5, 'e'), "probe");
     assert_eq!(at(6, 'r'), "probe");
     assert_eq!(at(7, 'r'), "look-new look-old look-new weigh");

@@ -15,7 +15,7 @@ const FOR_EVER: Duration = Duration::from_hours(24);
 /// `patient` in the foreground.
 pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     let mut command = Command::new(binaries::find("patient"));
-    command.arg("--listen").arg(listen.to_string()).arg("--pidfile").arg(directory.join("server.pid"));
+    command.arg("--listen").arg(listen.to_string()).arg("--pidfile").arg(directory.join("unicorn.pid"));
     command.arg("--release").arg(directory.join("release")).arg("--faults").arg(directory.join("faults"));
     command
 }

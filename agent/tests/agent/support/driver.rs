@@ -1,10 +1,14 @@
 //! A driver that only pretends: it answers at once, and remembers what it was asked.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use baton_agent::service::{Attempt, Command, Refusal, Service};
+use baton_proto::custody::Testimony;
 use baton_proto::v1::{self, reload_event, watch_event};
 use tokio::sync::mpsc;
+
+use super::testimony;
 
 #[derive(Clone, Default)]
 pub(crate) struct Driver {
@@ -14,6 +18,9 @@ pub(crate) struct Driver {
 #[derive(Default)]
 struct State {
     attempts: Vec<Attempt>,
+    refusal: Option<String>,
+    scripts: VecDeque<Vec<reload_event::Event>>,
+    records: Vec<v1::Record>,
     watchers: Vec<mpsc::Sender<v1::WatchEvent>>,
 }
 
@@ -21,6 +28,7 @@ impl Driver {
     /// Starts one pretended service for each name.
     pub(crate) fn start(names: &[&str]) -> (Self, Vec<Service>) {
         let driver = Self::default();
+        driver.state.lock().unwrap().records = vec![record("r-2"), record("r-1")];
         let services = names.iter().map(|name| {
             let (sender, inbox) = mpsc::channel(16);
             tokio::spawn(driver.clone().answer((*name).to_owned(), inbox));
@@ -33,6 +41,21 @@ impl Driver {
     /// The reloads that were begun.
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.state.lock().unwrap().attempts.clone()
+    }
+
+    /// Refuses every reload from now on.
+    pub(crate) fn refuse(&self, reason: &str) {
+        self.state.lock().unwrap().refusal = Some(reason.to_owned());
+    }
+
+    /// What the next reload tells; without an ending it is cut off there. May be called for several reloads to come.
+    pub(crate) fn script(&self, events: Vec<reload_event::Event>) {
+        self.state.lock().unwrap().scripts.push_back(events);
+    }
+
+    /// What is on record, newest first.
+    pub(crate) fn set_records(&self, records: Vec<v1::Record>) {
+        self.state.lock().unwrap().records = records;
     }
 
     /// Tells every watcher of a drop.
@@ -55,22 +78,20 @@ impl Driver {
                 Command::Status(reply) => drop(reply.send(status(&service))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
-                Command::Records(reply) => drop(reply.send(vec![record("r-2"), record("r-1")])),
+                Command::Records(reply) => drop(reply.send(self.state.lock().unwrap().records.clone())),
             }
         }
     }
 
     fn reload(&self, attempt: Attempt) -> Result<mpsc::Receiver<reload_event::Event>, Refusal> {
-        if attempt.rollout == "early" {
-            return Err(Refusal::Precondition("nobody holds the lock".into()));
+        let mut state = self.state.lock().unwrap();
+        if let Some(reason) = &state.refusal {
+            return Err(Refusal::Precondition(reason.clone()));
         }
-        self.state.lock().unwrap().attempts.push(attempt);
+        state.attempts.push(attempt);
         let (sender, receiver) = mpsc::channel(8);
-        for event in [
-            reload_event::Event::Progress(v1::Progress { step: v1::Step::Open.into(), ..v1::Progress::default() }),
-            reload_event::Event::Testimony(v1::Testimony::default()),
-            reload_event::Event::Ending(v1::Ending { result: v1::Result::HandedOver.into(), ..v1::Ending::default() }),
-        ] {
+        let handed_over = || told(&testimony::handed_over(), v1::Result::HandedOver);
+        for event in state.scripts.pop_front().unwrap_or_else(handed_over) {
             sender.try_send(event).unwrap();
         }
         Ok(receiver)
@@ -89,6 +110,31 @@ fn status(service: &str) -> v1::ServiceStatus {
     v1::ServiceStatus { service: service.to_owned(), ..v1::ServiceStatus::default() }
 }
 
-fn record(rollout: &str) -> v1::Record {
-    v1::Record { rollout: rollout.to_owned(), attempt: 1, ..v1::Record::default() }
+pub(crate) fn record(rollout: &str) -> v1::Record {
+    v1::Record {
+        rollout: rollout.to_owned(),
+        attempt: 1,
+        fence: 3,
+        steps: Vec::new(),
+        testimony: Some((&testimony::handed_over()).into()),
+        ending: Some(v1::Ending { result: v1::Result::HandedOver.into(), ..v1::Ending::default() }),
+    }
+}
+
+/// A step, a testimony and an ending.
+pub(crate) fn told(testimony: &Testimony, result: v1::Result) -> Vec<reload_event::Event> {
+    let ending = v1::Ending {
+        result: result.into(),
+        step: v1::Step::Ready.into(),
+        cause: "500 from 201".into(),
+        lingering_pids: vec![101],
+        generation: 2,
+    };
+    vec![step(), reload_event::Event::Testimony(testimony.into()), reload_event::Event::Ending(ending)]
+}
+
+/// A step.
+pub(crate) fn step() -> reload_event::Event {
+    let detail = "looking at the old master 100".into();
+    reload_event::Event::Progress(v1::Progress { step: v1::Step::Open.into(), detail, at_ns: 0 })
 }

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod driver;
+pub(crate) mod testimony;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,0 +1,190 @@
+//! The local commands, as somebody on the host sees them: what is printed, and the exit code.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use baton_proto::custody::Testimony;
+use baton_proto::v1;
+
+use crate::support::driver::{record, step, told};
+use crate::support::{Running, testimony};
+
+/// Runs `baton-agent` with these arguments.
+async fn command(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton-agent"));
+    command.args(arguments).env_remove("RUST_LOG");
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+}
+
+/// The same, for the agent of this test: exit code, stdout, stderr.
+async fn ask(agent: &Running, arguments: &[&str]) -> (i32, String, String) {
+    let socket = agent.socket();
+    let output = command(&[arguments, &["--socket", socket.to_str().unwrap()]].concat()).await;
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn reload_ends(testimony: &Testimony, result: v1::Result, code: i32, line: &str) {
+    let agent = Running::start().await;
+    agent.driver.script(told(testimony, result));
+    let (exit, stdout, stderr) = ask(&agent, &["reload", "web"]).await;
+    assert_eq!(exit, code, "{stdout}{stderr}");
+    let said = stdout.lines().next().unwrap();
+    // The time in brackets is what it is.
+    let (word, rest) = (said.split('[').next().unwrap().trim(), said.split("]  ").nth(1).unwrap());
+    assert_eq!(format!("{word} {rest}"), line);
+    assert!(stdout.ends_with("still there of the old generation: 101\n"), "{stdout}");
+    assert_eq!(stderr, "       Open [   0.0s]  looking at the old master 100\n");
+}
+
+#[tokio::test]
+async fn the_exit_code_of_a_reload_is_the_verdict_and_not_the_agents_word() {
+    let (over, back) = (v1::Result::HandedOver, v1::Result::RolledBack);
+    reload_ends(&testimony::handed_over(), over, 0, "Kept web   100 -> 200   overlap 2 ms, marked").await;
+    let undone = "Undone web   ready: 500 from 201; 100 is still in charge and never let go, marked";
+    reload_ends(&testimony::undone(), back, 3, undone).await;
+    let unproven =
+        "Unproven web   no overlap was seen: the old master was not seen holding after the new one was; ready: 500 from 201";
+    reload_ends(&testimony::without_overlap(), over, 4, unproven).await;
+    reload_ends(&testimony::dropped(), over, 5, "Dropped web   nobody held the lock at #3").await;
+}
+
+#[tokio::test]
+async fn a_refused_reload_says_why_and_that_nothing_was_done() {
+    let agent = Running::start().await;
+    agent.driver.refuse("nobody holds the lock");
+    let (exit, stdout, _) = ask(&agent, &["reload", "web"]).await;
+    assert_eq!(exit, 3);
+    assert!(stdout.ends_with("web   nobody holds the lock; nothing was done\n"), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_reload_whose_agent_is_lost_asks_again_for_the_same_attempt() {
+    let agent = Running::start().await;
+    agent.driver.script(vec![step()]);
+    agent.driver.script(told(&testimony::handed_over(), v1::Result::HandedOver));
+    let (exit, _, stderr) = ask(&agent, &["reload", "web"]).await;
+    assert_eq!(exit, 0, "{stderr}");
+    assert!(stderr.contains("Lost contact with the agent: "), "{stderr}");
+    let attempts = agent.driver.attempts();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0], attempts[1]);
+    assert!(attempts[0].rollout.starts_with("local-2"), "{attempts:?}");
+    assert_eq!((attempts[0].number, attempts[0].fence), (1, 1));
+}
+
+#[tokio::test]
+async fn a_reload_that_is_refused_after_contact_was_lost_is_unknown() {
+    let agent = Running::start().await;
+    agent.driver.script(vec![step()]);
+    let driver = agent.driver.clone();
+    let refuse = tokio::spawn(async move {
+        while driver.attempts().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        driver.refuse("another rollout was here");
+    });
+    let (exit, stdout, _) = ask(&agent, &["reload", "web"]).await;
+    refuse.await.unwrap();
+    assert_eq!(exit, 4, "{stdout}");
+    assert!(stdout.contains("contact was lost and the handover may go on: another rollout was here"), "{stdout}");
+}
+
+#[tokio::test]
+async fn json_is_one_object_a_line_and_nothing_else() {
+    let agent = Running::start().await;
+    for (arguments, events) in [
+        (&["status"][..], &["status", "status"][..]),
+        (&["reload", "web"], &["step", "outcome"]),
+        (&["testimony", "web"], &["record", "observation", "observation", "observation", "observation", "outcome"]),
+    ] {
+        let (exit, stdout, stderr) = ask(&agent, &[arguments, &["--output", "json"]].concat()).await;
+        assert_eq!((exit, stderr.as_str()), (0, ""));
+        let said: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(said.iter().map(|object| object["event"].as_str().unwrap()).collect::<Vec<_>>(), events);
+    }
+}
+
+#[tokio::test]
+async fn a_testimony_is_told_line_by_line_and_weighed() {
+    let agent = Running::start().await;
+    let (exit, stdout, stderr) = ask(&agent, &["testimony", "web"]).await;
+    let expected = "\
+rollout r-2, attempt 1, fence 3
+      #2    +0.000 s  old master 100 holds the lock (inode 2, mark 100, taken by 100); looked at from #1 on
+      #4    +0.002 s  new master 200 holds the lock (inode 2, mark 200, taken by 200); looked at from #3 on
+      #6    +0.004 s  old master 100 holds the lock (inode 2, mark 100, taken by 100); looked at from #5 on
+      #8    +0.006 s  new master 200 holds the lock (inode 2, mark 200, taken by 200); looked at from #7 on
+       Kept [   0.0s]  web   100 -> 200   overlap 2 ms, marked
+";
+    assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, expected, ""));
+
+    let (_, stdout, _) = ask(&agent, &["testimony", "web", "--all"]).await;
+    let rollouts: Vec<&str> = stdout.lines().filter(|line| line.starts_with("rollout")).collect();
+    assert_eq!(rollouts, ["rollout r-1, attempt 1, fence 3", "rollout r-2, attempt 1, fence 3"]);
+
+    agent.driver.set_records(vec![v1::Record { testimony: None, ..record("r-1") }]);
+    let (exit, _, stderr) = ask(&agent, &["testimony", "web"]).await;
+    assert_eq!(exit, 1);
+    assert_eq!(stderr, "error: failed to read the agent's testimony\n  the message has no record's testimony\n");
+
+    agent.driver.set_records(Vec::new());
+    let (exit, stdout, stderr) = ask(&agent, &["testimony", "web"]).await;
+    assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, "", "no handover of web is on record\n"));
+}
+
+#[tokio::test]
+async fn whoever_asks_for_what_is_not_there_is_told_what_to_do() {
+    let agent = Running::start().await;
+    for verb in ["status", "reload", "testimony"] {
+        let (exit, _, stderr) = ask(&agent, &[verb, "wbe"]).await;
+        let expected = "\
+error: the agent refused: no service \"wbe\" on this host; known: api, web
+hint: `baton-agent status` lists the services
+";
+        assert_eq!((exit, stderr.as_str()), (2, expected));
+    }
+    let output = command(&["status", "--socket", "/nowhere/agent.sock"]).await;
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).starts_with("error: failed to reach the agent at /nowhere/agent.sock\n"));
+    assert!(text(&output.stderr).contains("\nhint: is it running"), "{}", text(&output.stderr));
+    assert_eq!(command(&["frobnicate"]).await.status.code(), Some(2));
+}
+
+async fn run_fails(directory: &Path, configuration: &str, expected: &str) {
+    let file = directory.join("agent.toml");
+    std::fs::write(&file, configuration).unwrap();
+    let output = command(&["run", "--config", file.to_str().unwrap()]).await;
+    let said = text(&output.stderr).replace(directory.to_str().unwrap(), "DIR");
+    assert_eq!((output.status.code(), said.as_str()), (Some(2), expected));
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_start_says_everything_that_is_wrong_and_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = command(&["run", "--config", "/nowhere/agent.toml"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("error: failed to read the configuration /nowhere/agent.toml\n"));
+
+    let mistakes = "\
+error: failed to read the configuration DIR/agent.toml
+  line 1: there is no service: at least one table such as [service.web] is wanted
+  line 1: agent: the table [agent.tls] is missing
+  line 1: agent.host: is missing
+  line 2: agent.fleet: is integer, wanted a string
+  line 3: agent.hots: is not a known key here
+";
+    run_fails(directory.path(), "[agent]\nfleet = 1\nhots = \"web-1\"\n", mistakes).await;
+
+    let expected = "\
+error: failed to open the agent's doors
+  failed to set up mutual TLS
+  failed to read DIR/own.crt
+  No such file or directory (os error 2)
+hint: `baton pki issue` makes the files; the agent's user must be able to read them
+";
+    run_fails(directory.path(), &crate::support::configuration(directory.path()), expected).await;
+}

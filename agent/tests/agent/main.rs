@@ -1,0 +1,7 @@
+//! The agent as its callers see it, from outside: over its doors, and through its local commands.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod doors;
+mod local;
+mod support;

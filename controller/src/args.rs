@@ -1,0 +1,190 @@
+//! The arguments of `baton`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use baton_proto::document;
+use baton_proto::identity::Role;
+use clap::{Args, Parser, Subcommand};
+
+use crate::inventory::{NotAShare, Share, in_flight};
+use crate::outcome::help;
+use crate::report::Format;
+
+/// Restarts a fleet of servers without the service lapsing, and proves it, host by host.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, after_help = help(), arg_required_else_help = true)]
+pub struct Arguments {
+    /// What is wanted, and how it is shown.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Arguments of every verb.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The inventory; else ./fleet.toml, else ~/.config/baton/fleet.toml
+    #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Text for people, or one JSON object a line
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub output: Format,
+    /// Log more to stderr: -v what happens, -vv every event and action
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What is wanted.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show the fleet as it is: lock, generation, master, epoch, since when
+    #[command(after_help = help())]
+    Status {
+        /// Host names, globs and label=value, with commas between; a leading ! excludes
+        #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+        selector: String,
+    },
+    /// Show what a restart would do; touches nothing
+    #[command(after_help = help())]
+    Plan(Walk),
+    /// Hand a service over to a new generation, host by host, with proof
+    #[command(after_help = help())]
+    Restart {
+        /// What, where and within which limits
+        #[command(flatten)]
+        walk: Walk,
+        /// Do not ask for confirmation. Without a terminal nobody is asked anyway
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Show what an agent saw of a handover, and what that proves
+    #[command(after_help = help())]
+    Testimony {
+        /// The host
+        host: String,
+        /// The service
+        service: String,
+        /// That rollout's handover, instead of the last one
+        #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+        rollout: String,
+    },
+    /// Make the fleet's certificates
+    #[command(subcommand)]
+    Pki(Pki),
+}
+
+/// What is to be restarted, and within which limits.
+#[derive(Debug, Args)]
+pub struct Walk {
+    /// The service, as the agents call it
+    pub service: String,
+    /// Host names, globs and label=value, with commas between; a leading ! excludes
+    #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    pub selector: String,
+    /// How many hosts may be in flight at once [default: the inventory's, else 1]
+    #[arg(long, value_name = "N|P%", value_parser = parse_in_flight)]
+    pub max_in_flight: Option<Share>,
+    /// How many hosts may be refused or rolled back before the rollout halts [default: the inventory's, else 0]
+    #[arg(long, value_name = "N|P%")]
+    pub max_failures: Option<Share>,
+    /// How long one host may take
+    #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "10m")]
+    pub host_deadline: Duration,
+}
+
+fn parse_in_flight(text: &str) -> Result<Share, NotAShare> {
+    in_flight(text)
+}
+
+/// The certificates.
+#[derive(Debug, Subcommand)]
+pub enum Pki {
+    /// Make the certificate authority of a new fleet: fleet-ca.crt and fleet-ca.key
+    Init {
+        /// The fleet's name
+        fleet: String,
+        /// Where the files go
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// For how long the authority is valid
+        #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "3650d")]
+        valid_for: Duration,
+    },
+    /// Issue a certificate: NAME.crt and NAME.key
+    Issue {
+        /// What it may do
+        #[arg(value_enum)]
+        role: RoleArgument,
+        /// Whose it is: for an agent, the host's name in the inventory
+        name: String,
+        /// Where the authority lies, and where the files go
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// For how long the certificate is valid
+        #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "90d")]
+        valid_for: Duration,
+    },
+}
+
+/// A role, as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RoleArgument {
+    /// Is a host
+    Agent,
+    /// Reloads services and looks at them
+    Operator,
+    /// Looks at services
+    Observer,
+}
+
+impl From<RoleArgument> for Role {
+    fn from(role: RoleArgument) -> Self {
+        match role {
+            RoleArgument::Agent => Self::Agent,
+            RoleArgument::Operator => Self::Operator,
+            RoleArgument::Observer => Self::Observer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Arguments;
+    use crate::outcome::TABLE;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_shows_the_table_of_exit_codes() {
+        let mut command = Arguments::command();
+        let restart = command.find_subcommand_mut("restart").unwrap().render_help().to_string();
+        let whole = command.render_help().to_string();
+        for (_, code, meaning) in TABLE {
+            for text in [&whole, &restart] {
+                assert!(text.lines().any(|line| line.trim_start() == format!("{code}  {meaning}")), "{code}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for arguments in [
+            &["restart"][..],
+            &["restart", "web", "--max-in-flight", "0"],
+            &["restart", "web", "--max-failures", "101%"],
+            &["restart", "web", "--host-deadline", "soon"],
+            &["pki", "issue", "root", "ada"],
+        ] {
+            let all = std::iter::once("baton").chain(arguments.iter().copied());
+            assert!(Arguments::try_parse_from(all).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! An agent as a client sees it: the calls, with deadlines, in the words of the domain.
+//!
+//! **Invariant:** no call is repeated here. What is asked again, and whether, is decided by the caller.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_proto::v1;
+use baton_proto::v1::agent_client::AgentClient;
+use baton_proto::wire::Malformed;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+
+use super::link::{Dialler, Fault, LinkError, chain};
+use super::wire;
+use crate::inventory::Host;
+use crate::record::Record;
+use crate::standing::Standing;
+use crate::text::plain;
+
+/// How long an agent may take over a question that it can answer at once.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no connection, or no longer.
+    #[error(transparent)]
+    Link(Arc<LinkError>),
+    /// The agent will not do it: asking again changes nothing.
+    #[error("{}{message}", if *.denied { "the agent denies it: " } else { "" })]
+    Refused {
+        /// What it said.
+        message: String,
+        /// Whether it is because of who we are.
+        denied: bool,
+    },
+    /// The agent could not do it now.
+    #[error("the agent answers {code:?}: {message}")]
+    Failed {
+        /// The code.
+        code: Code,
+        /// What it said.
+        message: String,
+    },
+    /// The call broke off.
+    #[error("the call broke off: {0}")]
+    Broken(String),
+    /// No answer came in time.
+    #[error("the agent gave no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The answer cannot be read.
+    #[error("the agent's answer cannot be read")]
+    Malformed(#[from] Malformed),
+}
+
+impl CallError {
+    /// The error and its causes in one line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        chain(self)
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Link(error) => error.hint(),
+            Self::Refused { denied: true, .. } => Some("`baton pki issue operator NAME` makes a certificate that may reload"),
+            Self::Refused { denied: false, .. }
+            | Self::Failed { .. }
+            | Self::Broken(_)
+            | Self::TimedOut(_)
+            | Self::Malformed(_) => None,
+        }
+    }
+}
+
+/// A connection to the agent of one host.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    client: AgentClient<Channel>,
+    fault: Fault,
+}
+
+/// The connection of a client was used up: a link never reconnects by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is gone")]
+struct Spent;
+
+impl Agent {
+    /// Connects to the agent of `host`.
+    pub(super) async fn dial(dialler: &Dialler, host: &Host) -> Result<Self, CallError> {
+        let stream = dialler.dial(host).await.map_err(|error| CallError::Link(Arc::new(error)))?;
+        let fault = stream.fault();
+        let mut stream = Some(TokioIo::new(stream));
+        let connector = tower::service_fn(move |_: http::Uri| {
+            let stream = stream.take().ok_or(Spent);
+            async move { stream }
+        });
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", host.name)).map_err(|error| CallError::Broken(chain(&error)))?;
+        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| broken(&fault, || chain(&error)))?;
+        Ok(Self { client: AgentClient::new(channel), fault })
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.fault.get().is_some()
+    }
+
+    /// How a service stands, or all of them when its name is empty.
+    pub(super) async fn status(&mut self, service: &str) -> Result<Vec<Standing>, CallError> {
+        let request = v1::StatusRequest { service: service.to_owned() };
+        let reply = timeout(ANSWER_DEADLINE, self.client.status(request)).await;
+        let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
+        Ok(wire::standings(reply.into_inner())?)
+    }
+
+    /// How one service stands.
+    pub(super) async fn standing(&mut self, service: &str) -> Result<Standing, CallError> {
+        let standings = self.status(service).await?;
+        let found = standings.into_iter().find(|standing| standing.service == service);
+        found.ok_or(CallError::Malformed(Malformed::Missing("service")))
+    }
+
+    /// Asks for a handover and follows it.
+    pub(super) async fn reload(&mut self, request: v1::ReloadRequest) -> Result<Call<v1::ReloadEvent>, CallError> {
+        let stream = self.client.reload(request).await.map_err(|status| self.failure(&status))?;
+        Ok(Call { stream: stream.into_inner(), agent: self.clone() })
+    }
+
+    /// Watches a service.
+    pub(super) async fn watch(&mut self, service: &str) -> Result<Call<v1::WatchEvent>, CallError> {
+        let request = v1::WatchRequest { service: service.to_owned() };
+        let stream = self.client.watch(request).await.map_err(|status| self.failure(&status))?;
+        Ok(Call { stream: stream.into_inner(), agent: self.clone() })
+    }
+
+    /// The records of a service's last handovers, newest first.
+    pub(super) async fn records(&mut self, service: &str, rollout: &str) -> Result<Vec<Record>, CallError> {
+        let request = v1::TestimonyRequest { service: service.to_owned(), rollout: rollout.to_owned() };
+        let reply = timeout(ANSWER_DEADLINE, self.client.testimony(request)).await;
+        let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
+        Ok(reply.into_inner().records.into_iter().map(wire::record).collect::<Result<_, _>>()?)
+    }
+
+    /// Sorts a failed call: said by the agent, or made up on this side because the connection broke.
+    fn failure(&self, status: &Status) -> CallError {
+        if status.source().is_some() {
+            return broken(&self.fault, || chain(status));
+        }
+        let message = plain(status.message());
+        match status.code() {
+            Code::PermissionDenied | Code::Unauthenticated => CallError::Refused { message, denied: true },
+            Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
+                CallError::Refused { message, denied: false }
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::AlreadyExists
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss => match self.fault.get() {
+                Some(fault) => CallError::Link(Arc::clone(fault)),
+                None => CallError::Failed { code: status.code(), message },
+            },
+        }
+    }
+}
+
+/// The connection's own fault, else what the library says.
+fn broken(fault: &Fault, otherwise: impl FnOnce() -> String) -> CallError {
+    fault.get().map_or_else(|| CallError::Broken(otherwise()), |fault| CallError::Link(Arc::clone(fault)))
+}
+
+/// A stream of an agent's messages.
+#[derive(Debug)]
+pub(super) struct Call<T> {
+    stream: Streaming<T>,
+    agent: Agent,
+}
+
+impl<T> Call<T> {
+    /// The next message; none when the agent has ended the stream.
+    pub(super) async fn next(&mut self) -> Result<Option<T>, CallError> {
+        self.stream.message().await.map_err(|status| self.agent.failure(&status))
+    }
+}

@@ -1,0 +1,185 @@
+//! One host's handover: look once more, ask, follow the stream to its end, and ask again when contact is lost.
+//!
+//! Asking again is safe: for one rollout and attempt an agent signals at most once, and joins or repeats its answer.
+//!
+//! **Invariant:** [`Event::Asked`] is told before the request is sent, so whoever has not heard it knows that nothing was.
+
+use baton_proto::v1;
+
+use super::agent::{Agent, CallError};
+use super::backoff::Backoff;
+use super::link::Dialler;
+use super::news::{Contact, News, Teller};
+use super::wire;
+use crate::inventory::{Host, HostName};
+use crate::outcome::{Account, Outcome, Unproven, settle};
+use crate::rollout::Event;
+use crate::standing::Standing;
+use crate::text::plain;
+
+/// How often a host is dialled that has not been asked yet; then it is refused.
+const DIALS_MAX: usize = 3;
+
+/// What is asked of one host.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) host: Host,
+    pub(super) service: String,
+    pub(super) rollout: String,
+    pub(super) contact: Contact,
+}
+
+/// How one try to follow a handover ended.
+enum Followed {
+    /// To its end.
+    Ended(Outcome),
+    /// Contact was lost; whether the agent had accepted the request.
+    Lost { cause: String, accepted: bool },
+}
+
+/// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
+pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
+    let Order { host, service, rollout, contact } = order;
+    // Of two rollouts that looked at the same state only the first is served: the fence is that of the plan.
+    let request =
+        v1::ReloadRequest { service: service.clone(), rollout, attempt: 1, fence: contact.before.fence.saturating_add(1) };
+    let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
+        Ok((before, agent)) => {
+            let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
+            (outcome, Contact { before, agent })
+        }
+        Err((cause, contact)) => (Outcome::Refused(cause), contact),
+    };
+    teller.tell(News::Ended { host: host.name, outcome, contact: Box::new(contact) }).await;
+}
+
+/// Finds the agent and looks at the service at its turn: a plan may be hours old.
+async fn look_again(
+    host: &Host,
+    service: &str,
+    contact: Contact,
+    dialler: &Dialler,
+) -> Result<(Standing, Agent), (String, Contact)> {
+    let Contact { before, mut agent } = contact;
+    let mut backoff = Backoff::new();
+    let mut cause = String::new();
+    for dial in 0..DIALS_MAX {
+        if dial > 0 {
+            backoff.wait().await;
+        }
+        match look(host, service, agent.take(), dialler).await {
+            Ok((standing, agent)) => match standing.objection() {
+                None => return Ok((standing, agent)),
+                Some(objection) => return Err((objection, Contact { before, agent: Some(agent) })),
+            },
+            Err(error @ CallError::Refused { .. }) => return Err((error.sentence(), Contact { before, agent: None })),
+            Err(error) => cause = error.sentence(),
+        }
+    }
+    Err((cause, Contact { before, agent: None }))
+}
+
+async fn look(host: &Host, service: &str, agent: Option<Agent>, dialler: &Dialler) -> Result<(Standing, Agent), CallError> {
+    let mut agent = match agent.filter(|agent| !agent.is_gone()) {
+        Some(agent) => agent,
+        None => Agent::dial(dialler, host).await?,
+    };
+    let standing = agent.standing(service).await?;
+    Ok((standing, agent))
+}
+
+/// Asks, and asks again, until the handover has ended or the agent refuses.
+async fn pursue(
+    host: &Host,
+    request: &v1::ReloadRequest,
+    before: &Standing,
+    first: Agent,
+    dialler: &Dialler,
+    teller: &Teller,
+) -> (Outcome, Option<Agent>) {
+    let mut agent = Some(first);
+    let mut accepted = false;
+    let mut backoff = Backoff::new();
+    teller.tell(News::Event(Event::Asked(host.name.clone()))).await;
+    loop {
+        let connected = match agent.take() {
+            Some(agent) => Ok(agent),
+            None => Agent::dial(dialler, host).await,
+        };
+        let followed = match connected {
+            Ok(connected) => {
+                let followed = follow(&host.name, request, before, connected.clone(), accepted, teller).await;
+                agent = Some(connected);
+                followed
+            }
+            Err(error) => Followed::Lost { cause: error.sentence(), accepted },
+        };
+        match followed {
+            Followed::Ended(outcome) => return (outcome, agent),
+            Followed::Lost { cause, accepted: now_accepted } => {
+                accepted = now_accepted;
+                agent = agent.filter(|agent| !agent.is_gone());
+                teller.tell(News::Retrying { host: host.name.clone(), cause }).await;
+                backoff.wait().await;
+            }
+        }
+    }
+}
+
+/// Asks once and follows the stream.
+async fn follow(
+    host: &HostName,
+    request: &v1::ReloadRequest,
+    before: &Standing,
+    mut agent: Agent,
+    mut accepted: bool,
+    teller: &Teller,
+) -> Followed {
+    let mut call = match agent.reload(request.clone()).await {
+        Ok(call) => call,
+        Err(error) => return failed(&error, accepted),
+    };
+    let mut testimony = None;
+    loop {
+        let event = match call.next().await {
+            Ok(Some(event)) => event.event,
+            Ok(None) => return Followed::Lost { cause: "the stream ended before the handover did".into(), accepted },
+            Err(error) => return failed(&error, accepted),
+        };
+        accepted = true;
+        match event {
+            Some(v1::reload_event::Event::Progress(progress)) => {
+                if let Ok(Some(step)) = wire::step(progress.step) {
+                    teller.tell(News::Step { host: host.clone(), step, detail: plain(&progress.detail) }).await;
+                }
+            }
+            Some(v1::reload_event::Event::Testimony(told)) => testimony = Some(told),
+            Some(v1::reload_event::Event::Ending(ending)) => {
+                let Some(testimony) = testimony else {
+                    return Followed::Lost { cause: "the stream ended without a testimony".into(), accepted };
+                };
+                let account = wire::account(testimony, ending);
+                return Followed::Ended(account.map_or_else(
+                    |error| Outcome::Unproven(Unproven::Malformed(error.to_string())),
+                    |account: Account| settle(before, account),
+                ));
+            }
+            None => return Followed::Ended(Outcome::Unproven(Unproven::Malformed("an event is empty".into()))),
+        }
+    }
+}
+
+/// What a failed call means: a refusal ends it, anything else is asked again.
+fn failed(error: &CallError, accepted: bool) -> Followed {
+    let cause = error.sentence();
+    match error {
+        CallError::Refused { .. } if accepted => {
+            Followed::Ended(Outcome::Unknown(format!("the agent had begun, and now it answers: {cause}")))
+        }
+        CallError::Refused { .. } => Followed::Ended(Outcome::Refused(cause)),
+        CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause))),
+        CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => {
+            Followed::Lost { cause, accepted }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The doing: connections to the agents, and the loop that performs what the rollout decides.
+//!
+//! **Invariant:** nothing is decided here. What to do is the plan's and the rollout's; how to show it is the report's.
+
+mod agent;
+mod backoff;
+mod guard;
+mod handover;
+mod link;
+mod news;
+mod signals;
+mod survey;
+mod walk;
+mod wire;
+
+use tokio::sync::mpsc;
+
+pub use agent::CallError;
+pub use link::{CredentialsError, Dialler, LinkError, chain};
+pub use signals::Interrupts;
+
+use crate::inventory::Host;
+use crate::plan::{Fate, Limits, Looked, Plan};
+use crate::record::Record;
+use crate::report::{Report, Told};
+use crate::rollout::{Rollout, Summary};
+use crate::standing::Standing;
+use agent::Agent;
+use news::{Contact, NEWS_MAX};
+use survey::{Surveyed, survey};
+use walk::{Party, Walk};
+
+/// A host with its services, or why it gives no answer.
+pub type Row = (Host, Result<Vec<Standing>, String>);
+
+/// Looks at all services of `hosts`.
+pub async fn status(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Row> {
+    let answers = ask_all(hosts, "", dialler, report).await;
+    let rows = hosts.iter().cloned().zip(answers);
+    rows.map(|(host, answer)| (host, answer.map(|(standings, _)| standings))).collect()
+}
+
+/// A plan, with the connections that were made for it.
+#[derive(Debug)]
+pub struct Prepared {
+    plan: Plan,
+    parties: Vec<Party>,
+}
+
+impl Prepared {
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Looks at `service` on all `hosts` and plans its restart. Touches nothing.
+pub async fn prepare(service: &str, hosts: &[Host], limits: Limits, dialler: &Dialler, report: &mut Report) -> Prepared {
+    let answers = ask_all(hosts, service, dialler, report).await;
+    let mut agents = Vec::with_capacity(hosts.len());
+    let mut looked = Vec::with_capacity(hosts.len());
+    for (host, answer) in hosts.iter().zip(answers) {
+        let (standing, agent) = match answer {
+            Ok((standings, agent)) => (the_one(standings, service), Some(agent)),
+            Err(cause) => (Err(cause), None),
+        };
+        looked.push(Looked { host: host.name.clone(), standing });
+        agents.push(agent);
+    }
+    let plan = Plan::new(service, looked, limits);
+    let party = |((host, agent), planned): ((&Host, Option<Agent>), &crate::plan::Planned)| match &planned.fate {
+        Fate::Restart(standing) => Some(Party { host: host.clone(), contact: Contact { before: standing.clone(), agent } }),
+        Fate::Refuse(_) => None,
+    };
+    let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
+    Prepared { plan, parties }
+}
+
+fn the_one(standings: Vec<Standing>, service: &str) -> Result<Standing, String> {
+    let found = standings.into_iter().find(|standing| standing.service == service);
+    found.ok_or_else(|| format!("the agent says nothing of a service {service:?}"))
+}
+
+/// Walks over the fleet as planned.
+pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts: Interrupts, report: &mut Report) -> Summary {
+    let Prepared { plan, parties } = prepared;
+    let rollout = Rollout::new(&plan);
+    Walk::new(plan.service(), id, parties, dialler, report).run(rollout, interrupts).await
+}
+
+/// The records that the agent of `host` has of a service's handovers, newest first.
+///
+/// # Errors
+/// When the agent cannot be reached, or has no such service.
+pub async fn records(host: &Host, service: &str, rollout: &str, dialler: &Dialler) -> Result<Vec<Record>, CallError> {
+    Agent::dial(dialler, host).await?.records(service, rollout).await
+}
+
+/// Asks all hosts at once; the answers are in the order of the hosts.
+async fn ask_all(
+    hosts: &[Host],
+    service: &str,
+    dialler: &Dialler,
+    report: &mut Report,
+) -> Vec<Result<(Vec<Standing>, Agent), String>> {
+    let mut answers: Vec<_> = hosts.iter().map(|_| Err("it was not asked".to_owned())).collect();
+    let (found, mut answered) = mpsc::channel(NEWS_MAX);
+    let asking = tokio::spawn(survey(hosts.to_vec(), service.to_owned(), dialler.clone(), found));
+    let mut count = 0;
+    loop {
+        tokio::select! {
+            biased;
+            surveyed = answered.recv() => match surveyed {
+                Some(Surveyed { place, answer }) => {
+                    count += 1;
+                    answers[place] = answer.map_err(|error| error.sentence());
+                }
+                None => break,
+            },
+            () = tokio::time::sleep(report.silence_left()) => {
+                report.tell(&Told::Asking { answered: count, total: hosts.len() });
+            }
+        }
+    }
+    asking.abort();
+    answers
+}

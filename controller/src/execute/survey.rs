@@ -1,0 +1,44 @@
+//! The look at all chosen hosts at once, before anything is touched.
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::agent::{Agent, CallError};
+use super::link::Dialler;
+use crate::inventory::Host;
+use crate::standing::Standing;
+
+/// How many hosts are asked at once: more would measure only our own queue.
+const AT_ONCE_MAX: usize = 64;
+
+/// What one host answered.
+#[derive(Debug)]
+pub(super) struct Surveyed {
+    /// Its place among those asked.
+    pub(super) place: usize,
+    /// The services there, with the connection; or why there is no answer.
+    pub(super) answer: Result<(Vec<Standing>, Agent), CallError>,
+}
+
+/// Asks all `hosts` for `service` (or for all services when its name is empty) and tells each answer as it comes.
+pub(super) async fn survey(hosts: Vec<Host>, service: String, dialler: Dialler, found: mpsc::Sender<Surveyed>) {
+    let mut asked = JoinSet::new();
+    for (place, host) in hosts.into_iter().enumerate() {
+        if asked.len() >= AT_ONCE_MAX {
+            asked.join_next().await;
+        }
+        let (dialler, service, found) = (dialler.clone(), service.clone(), found.clone());
+        asked.spawn(async move {
+            let answer = ask(&host, &service, &dialler).await;
+            // Whoever asked may have gone.
+            let _ = found.send(Surveyed { place, answer }).await;
+        });
+    }
+    asked.join_all().await;
+}
+
+async fn ask(host: &Host, service: &str, dialler: &Dialler) -> Result<(Vec<Standing>, Agent), CallError> {
+    let mut agent = Agent::dial(dialler, host).await?;
+    let standings = agent.status(service).await?;
+    Ok((standings, agent))
+}

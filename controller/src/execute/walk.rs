@@ -1,0 +1,189 @@
+//! The loop of a rollout: it waits, turns whatever came into one event, and performs what the rollout answers.
+//!
+//! **Invariant:** what the tasks have told is heard before time or the operator: a host that says nothing of having been
+//! asked has not been.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::guard::{self, Post};
+use super::handover::{self, Order};
+use super::link::Dialler;
+use super::news::{Contact, NEWS_MAX, News, Teller};
+use super::signals::Interrupts;
+use crate::inventory::{Host, HostName};
+use crate::outcome::Outcome;
+use crate::report::{Report, Told};
+use crate::rollout::{Action, Event, Guard, Rollout, Summary};
+
+/// A chosen host that is not refused, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Party {
+    pub(super) host: Host,
+    pub(super) contact: Contact,
+}
+
+/// What a rollout is walked with.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    service: String,
+    id: String,
+    parties: BTreeMap<HostName, Party>,
+    tasks: BTreeMap<HostName, JoinHandle<()>>,
+    dialler: Dialler,
+    teller: Teller,
+    news: mpsc::Receiver<News>,
+    report: &'a mut Report,
+}
+
+/// What woke the loop.
+enum Woken {
+    News(News),
+    Interrupt,
+    Deadline,
+    Silence,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(service: &str, id: &str, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
+        let (teller, news) = mpsc::channel(NEWS_MAX);
+        Self {
+            service: service.to_owned(),
+            id: id.to_owned(),
+            parties: parties.into_iter().map(|party| (party.host.name.clone(), party)).collect(),
+            tasks: BTreeMap::new(),
+            dialler,
+            teller: Teller(teller),
+            news,
+            report,
+        }
+    }
+
+    /// Walks until nothing is left to do.
+    pub(super) async fn run(mut self, mut rollout: Rollout, mut interrupts: Interrupts) -> Summary {
+        let begun = Instant::now();
+        let mut event = Event::Started;
+        loop {
+            let now = begun.elapsed();
+            if let Some(summary) = self.step(&mut rollout, now, event) {
+                self.tasks.into_values().for_each(|task| task.abort());
+                return summary;
+            }
+            event = loop {
+                let deadline = rollout.deadline_next().map(|deadline| begun + deadline);
+                let woken = self.wait(deadline, &mut interrupts).await;
+                if let Some(event) = self.hear(woken, &rollout) {
+                    break event;
+                }
+            };
+        }
+    }
+
+    async fn wait(&mut self, deadline: Option<Instant>, interrupts: &mut Interrupts) -> Woken {
+        let deadline = pin!(until(deadline));
+        let silence = pin!(tokio::time::sleep(self.report.silence_left()));
+        tokio::select! {
+            biased;
+            news = self.news.recv() => news.map_or(Woken::Deadline, Woken::News),
+            () = interrupts.next() => Woken::Interrupt,
+            () = deadline => Woken::Deadline,
+            () = silence => Woken::Silence,
+        }
+    }
+
+    /// Turns what came into an event; none for what only people want to know.
+    fn hear(&mut self, woken: Woken, rollout: &Rollout) -> Option<Event> {
+        match woken {
+            Woken::Interrupt => Some(Event::Interrupted),
+            Woken::Deadline => Some(Event::Tick),
+            Woken::Silence => {
+                self.report.tell(&Told::Waiting { hosts: &rollout.pending().cloned().collect::<Vec<_>>() });
+                None
+            }
+            Woken::News(News::Event(event)) => Some(event),
+            Woken::News(News::Step { host, step, detail }) => {
+                self.report.tell(&Told::Step { host: &host, step, detail: &detail });
+                None
+            }
+            Woken::News(News::Retrying { host, cause }) => {
+                tracing::info!(%host, %cause, "contact lost, seeking it again");
+                self.report.tell(&Told::Retrying { host: &host, cause: &cause });
+                None
+            }
+            Woken::News(News::Ended { host, outcome, contact }) => {
+                if let Some(party) = self.parties.get_mut(&host) {
+                    party.contact = *contact;
+                }
+                Some(Event::Settled(host, outcome))
+            }
+        }
+    }
+
+    /// Lets the rollout decide, and does it; the summary when it is over.
+    fn step(&mut self, rollout: &mut Rollout, now: Duration, event: Event) -> Option<Summary> {
+        tracing::debug!(?now, ?event, "event");
+        let actions = rollout.handle(now, event);
+        tracing::debug!(?actions, "actions");
+        let mut finished = None;
+        for action in actions {
+            match action {
+                Action::Reload(host) => self.reload(&host),
+                Action::Guard(host, outcome) => self.guard(&host, &outcome),
+                Action::Abandon(host) => self.abandon(&host),
+                Action::TellOutcome(host, outcome) => self.report.tell(&Told::Outcome { host: &host, outcome: &outcome }),
+                Action::TellStop(stop) => {
+                    let hosts: Vec<_> = rollout.pending().cloned().collect();
+                    self.report.tell(&Told::Stopping { stop: &stop, in_flight: &hosts });
+                }
+                Action::Finish(summary) => finished = Some(summary),
+                Action::Ignore(event) => tracing::debug!(?event, "event ignored"),
+            }
+        }
+        finished
+    }
+
+    fn reload(&mut self, host: &HostName) {
+        let Some(party) = self.parties.get_mut(host) else { return };
+        let contact = Contact { before: party.contact.before.clone(), agent: party.contact.agent.take() };
+        let order = Order { host: party.host.clone(), service: self.service.clone(), rollout: self.id.clone(), contact };
+        self.report.tell(&Told::Started { host });
+        let task = tokio::spawn(handover::hand_over(order, self.dialler.clone(), self.teller.clone()));
+        self.tasks.insert(host.clone(), task);
+    }
+
+    fn guard(&mut self, host: &HostName, outcome: &Outcome) {
+        let master = match outcome {
+            Outcome::Proven(proof) => proof.kept.new,
+            Outcome::RolledBack { unbroken, .. } => unbroken.master,
+            Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => return,
+        };
+        let Some(party) = self.parties.get_mut(host) else { return };
+        let post = Post {
+            host: party.host.clone(),
+            service: self.service.clone(),
+            boot: party.contact.before.boot.clone(),
+            guard: Guard::new(&party.contact.before, master),
+            agent: party.contact.agent.take(),
+        };
+        let task = tokio::spawn(guard::stand(post, self.dialler.clone(), self.teller.clone()));
+        self.tasks.insert(host.clone(), task);
+    }
+
+    fn abandon(&mut self, host: &HostName) {
+        if let Some(task) = self.tasks.remove(host) {
+            task.abort();
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,135 @@
+//! Between the wire and the controller's domain. Wire types go no further than here.
+//!
+//! **Invariant:** an agent's own words pass through [`plain`] before anybody sees them.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Process, Testimony};
+use baton_proto::v1;
+use baton_proto::wire::Malformed;
+
+use crate::outcome::{Account, Ending, Result as Ended};
+use crate::record::Record;
+use crate::rollout::Seen;
+use crate::standing::{Custody, Standing};
+use crate::step::Step;
+use crate::text::plain;
+
+/// A step; none for the unspecified.
+pub(crate) fn step(value: i32) -> Result<Option<Step>, Malformed> {
+    match v1::Step::try_from(value) {
+        Ok(v1::Step::Unspecified) => Ok(None),
+        Ok(v1::Step::Open) => Ok(Some(Step::Open)),
+        Ok(v1::Step::Signal) => Ok(Some(Step::Signal)),
+        Ok(v1::Step::Appear) => Ok(Some(Step::Appear)),
+        Ok(v1::Step::Ready) => Ok(Some(Step::Ready)),
+        Ok(v1::Step::Overlap) => Ok(Some(Step::Overlap)),
+        Ok(v1::Step::Retire) => Ok(Some(Step::Retire)),
+        Ok(v1::Step::Drain) => Ok(Some(Step::Drain)),
+        Ok(v1::Step::Close) => Ok(Some(Step::Close)),
+        Ok(v1::Step::Undo) => Ok(Some(Step::Undo)),
+        Err(_) => Err(Malformed::Unknown { what: "step", value }),
+    }
+}
+
+/// The services in an agent's answer.
+pub(crate) fn standings(reply: v1::StatusReply) -> Result<Vec<Standing>, Malformed> {
+    let agent = reply.agent.ok_or(Malformed::Missing("agent"))?;
+    reply.services.into_iter().map(|service| standing(&agent, &service)).collect()
+}
+
+/// One service, as the agent described it.
+pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Result<Standing, Malformed> {
+    let custody = match status.custody() {
+        v1::Custody::Held => Custody::Held,
+        v1::Custody::Orphaned => Custody::Orphaned,
+        v1::Custody::Free => Custody::Free,
+        v1::Custody::Unspecified => return Err(Malformed::Unknown { what: "custody", value: status.custody }),
+    };
+    let age = agent.now_ns.checked_sub(status.held_since_ns).map(Duration::from_nanos);
+    Ok(Standing {
+        service: plain(&status.service),
+        dialect: plain(&status.dialect),
+        custody,
+        trouble: plain(&status.trouble),
+        generation: status.generation,
+        master: status.master.map(Process::from),
+        epoch: status.epoch,
+        held_for: age.filter(|_| status.held_since_ns != 0),
+        step: step(status.step)?,
+        fence: status.fence,
+        boot: plain(&agent.boot_id),
+        incarnation: plain(&agent.incarnation),
+    })
+}
+
+/// An agent's last word on a handover.
+pub(crate) fn ending(ending: v1::Ending) -> Result<Ending, Malformed> {
+    let result = match ending.result() {
+        v1::Result::HandedOver => Ended::HandedOver,
+        v1::Result::RolledBack => Ended::RolledBack,
+        v1::Result::Broken => Ended::Broken,
+        v1::Result::Unspecified => return Err(Malformed::Unknown { what: "result", value: ending.result }),
+    };
+    Ok(Ending {
+        result,
+        step: step(ending.step)?,
+        cause: plain(&ending.cause),
+        lingering: ending.lingering_pids,
+        generation: ending.generation,
+    })
+}
+
+/// A testimony and the ending that goes with it.
+pub(crate) fn account(testimony: v1::Testimony, last: v1::Ending) -> Result<Account, Malformed> {
+    Ok(Account { testimony: Testimony::try_from(testimony)?, ending: ending(last)? })
+}
+
+/// What a watch shows; none for what a guard does not care about.
+pub(crate) fn seen(event: v1::WatchEvent, boot: &str) -> Result<Option<Seen>, Malformed> {
+    use v1::watch_event::Event;
+    match event.event.ok_or(Malformed::Missing("event"))? {
+        Event::Status(status) => {
+            // A watch does not repeat the boot: a connection does not outlive one.
+            let agent = v1::AgentInfo { incarnation: event.incarnation, boot_id: boot.to_owned(), ..v1::AgentInfo::default() };
+            let epoch = event.epoch.max(status.epoch);
+            Ok(Some(Seen::Standing(Standing { epoch, ..standing(&agent, &status)? })))
+        }
+        Event::Drop(_) => Ok(Some(Seen::Drop)),
+        Event::Held(held) => {
+            let master = held.master.ok_or(Malformed::Missing("master"))?.into();
+            Ok(Some(Seen::Held { master, epoch: event.epoch }))
+        }
+        Event::Progress(_) | Event::Ending(_) => Ok(None),
+    }
+}
+
+/// One finished attempt.
+pub(crate) fn record(record: v1::Record) -> Result<Record, Malformed> {
+    let account =
+        account(record.testimony.ok_or(Malformed::Missing("testimony"))?, record.ending.ok_or(Malformed::Missing("ending"))?)?;
+    Ok(Record { rollout: plain(&record.rollout), attempt: record.attempt, account })
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_proto::v1;
+
+    use super::{standing, step};
+
+    #[test]
+    fn numbers_of_no_enum_are_malformed() {
+        assert!(step(99).is_err());
+        assert!(standing(&v1::AgentInfo::default(), &v1::ServiceStatus::default()).is_err());
+    }
+
+    #[test]
+    fn an_age_is_told_only_when_the_agent_said_what_time_it_is() {
+        let status = |since| v1::ServiceStatus { custody: v1::Custody::Held.into(), held_since_ns: since, ..Default::default() };
+        let agent = |now_ns| v1::AgentInfo { now_ns, ..v1::AgentInfo::default() };
+        let age = |now, since| standing(&agent(now), &status(since)).unwrap().held_for.map(|age| age.as_nanos());
+        assert_eq!(age(5, 3), Some(2));
+        assert_eq!(age(0, 3), None);
+        assert_eq!(age(5, 0), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! From what the hosts answered to a plan: who is restarted, in which order, how many at once, who is refused and why.
+//!
+//! **Invariant:** a [`Plan`] leaves no choice to its execution, and making one touches nothing.
+
+use std::time::Duration;
+
+use crate::inventory::{HostName, Policy, Share};
+use crate::standing::Standing;
+
+/// The limits of a rollout: the flags, else the inventory, else one at a time and no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many hosts may be in flight at once.
+    pub max_in_flight: Share,
+    /// How many may be refused or rolled back before the rollout halts.
+    pub max_failures: Share,
+    /// How long one host may take.
+    pub host_deadline: Duration,
+}
+
+impl Limits {
+    /// The flags' limits, and where there is no flag the policy's.
+    #[must_use]
+    pub fn new(flags: Policy, policy: Policy, host_deadline: Duration) -> Self {
+        Self {
+            max_in_flight: flags.max_in_flight.or(policy.max_in_flight).unwrap_or(Share::Count(1)),
+            max_failures: flags.max_failures.or(policy.max_failures).unwrap_or(Share::Count(0)),
+            host_deadline,
+        }
+    }
+}
+
+/// One chosen host, and what was learned of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The host.
+    pub host: HostName,
+    /// How the service stands there, or why that cannot be told.
+    pub standing: Result<Standing, String>,
+}
+
+/// One host's place in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The host.
+    pub host: HostName,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a host in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is restarted; this is how it stands now.
+    Restart(Standing),
+    /// It is not touched, for this reason.
+    Refuse(String),
+}
+
+/// One walk over the fleet, fixed before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    service: String,
+    hosts: Vec<Planned>,
+    in_flight_max: usize,
+    failures_max: usize,
+    host_deadline: Duration,
+}
+
+impl Plan {
+    /// Plans the restart of `service` on the hosts that were looked at, in that order.
+    #[must_use]
+    pub fn new(service: &str, looked: Vec<Looked>, limits: Limits) -> Self {
+        let total = looked.len();
+        Self {
+            service: service.to_owned(),
+            hosts: looked.into_iter().map(Planned::new).collect(),
+            in_flight_max: limits.max_in_flight.of(total).max(1),
+            failures_max: limits.max_failures.of(total),
+            host_deadline: limits.host_deadline,
+        }
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The hosts, in their order.
+    #[must_use]
+    pub fn hosts(&self) -> &[Planned] {
+        &self.hosts
+    }
+
+    /// How many hosts may be in flight at once, at least one.
+    #[must_use]
+    pub fn in_flight_max(&self) -> usize {
+        self.in_flight_max
+    }
+
+    /// How many hosts may be refused or rolled back before the rollout halts.
+    #[must_use]
+    pub fn failures_max(&self) -> usize {
+        self.failures_max
+    }
+
+    /// How long one host may take.
+    #[must_use]
+    pub fn host_deadline(&self) -> Duration {
+        self.host_deadline
+    }
+
+    /// The hosts that are refused, and why.
+    pub fn refused(&self) -> impl Iterator<Item = (&HostName, &str)> {
+        self.hosts.iter().filter_map(|planned| match &planned.fate {
+            Fate::Refuse(cause) => Some((&planned.host, cause.as_str())),
+            Fate::Restart(_) => None,
+        })
+    }
+
+    /// Whether so many hosts are refused that nothing would be restarted.
+    #[must_use]
+    pub fn is_past_budget(&self) -> bool {
+        self.refused().count() > self.failures_max
+    }
+}
+
+impl Planned {
+    fn new(looked: Looked) -> Self {
+        let fate = match looked.standing {
+            Ok(standing) => standing.objection().map_or_else(|| Fate::Restart(standing), Fate::Refuse),
+            Err(cause) => Fate::Refuse(cause),
+        };
+        Self { host: looked.host, fate }
+    }
+}
+
+/// Plans for tests.
+#[cfg(test)]
+pub(crate) mod samples {
+    use std::time::Duration;
+
+    use super::{Limits, Looked, Plan};
+    use crate::inventory::{HostName, Share};
+    use crate::standing::samples::healthy;
+
+    pub(crate) const HOST_DEADLINE: Duration = Duration::from_mins(10);
+
+    /// A plan for `web-1`, `web-2`…; one letter a host: `+` is healthy, `x` unreachable.
+    pub(crate) fn plan(hosts: &str, in_flight: usize, failures: usize) -> Plan {
+        let looked = hosts.chars().enumerate().map(|(index, fate)| Looked {
+            host: HostName::parse(&format!("web-{}", index + 1)).unwrap(),
+            standing: if fate == '+' { Ok(healthy()) } else { Err("connection refused".into()) },
+        });
+        let limits =
+            Limits { max_in_flight: Share::Count(in_flight), max_failures: Share::Count(failures), host_deadline: HOST_DEADLINE };
+        Plan::new("web", looked.collect(), limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::samples::plan;
+    use super::{Limits, Looked, Plan};
+    use crate::inventory::{HostName, Policy, Share};
+    use crate::standing::samples::healthy;
+    use crate::standing::{Custody, Standing};
+
+    #[test]
+    fn flags_go_before_the_inventory_and_the_inventory_before_one_at_a_time() {
+        let flags = Policy { max_in_flight: Some(Share::Count(3)), max_failures: None };
+        let policy = Policy { max_in_flight: Some(Share::Count(2)), max_failures: Some(Share::Percent(5)) };
+        let limits = |flags, policy| {
+            let limits = Limits::new(flags, policy, Duration::ZERO);
+            (limits.max_in_flight, limits.max_failures)
+        };
+        assert_eq!(limits(flags, policy), (Share::Count(3), Share::Percent(5)));
+        assert_eq!(limits(Policy::default(), policy), (Share::Count(2), Share::Percent(5)));
+        assert_eq!(limits(Policy::default(), Policy::default()), (Share::Count(1), Share::Count(0)));
+    }
+
+    #[test]
+    fn percentages_are_of_the_chosen_hosts_and_one_is_always_in_flight() {
+        let looked = |total: usize| {
+            let host = |index| HostName::parse(&format!("web-{index}")).unwrap();
+            (0..total).map(|index| Looked { host: host(index), standing: Ok(healthy()) }).collect()
+        };
+        let limits =
+            Limits { max_in_flight: Share::Percent(10), max_failures: Share::Percent(10), host_deadline: Duration::ZERO };
+        let plan = |total| Plan::new("web", looked(total), limits);
+        assert_eq!((plan(59).in_flight_max(), plan(59).failures_max()), (5, 5));
+        assert_eq!((plan(9).in_flight_max(), plan(9).failures_max()), (1, 0));
+    }
+
+    #[test]
+    fn a_host_that_could_not_be_reloaded_is_refused_before_anything_is_touched() {
+        let free = Standing { custody: Custody::Free, ..healthy() };
+        let host = |name| HostName::parse(name).unwrap();
+        let looked = vec![
+            Looked { host: host("a"), standing: Err("connection refused".into()) },
+            Looked { host: host("b"), standing: Ok(free) },
+            Looked { host: host("c"), standing: Ok(healthy()) },
+        ];
+        let plan = Plan::new("web", looked, Limits::new(Policy::default(), Policy::default(), Duration::ZERO));
+        let refused: Vec<_> = plan.refused().map(|(host, cause)| format!("{host}: {cause}")).collect();
+        assert_eq!(refused, ["a: connection refused", "b: the lock is not held"]);
+        assert!(plan.is_past_budget());
+    }
+
+    #[test]
+    fn refused_hosts_count_against_the_budget() {
+        assert!(!plan("+x+", 1, 1).is_past_budget());
+        assert!(plan("+xx", 1, 1).is_past_budget());
+    }
+}

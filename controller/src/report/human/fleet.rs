@@ -1,0 +1,76 @@
+//! The table of `baton status`.
+
+use std::time::Duration;
+
+use crate::inventory::Host;
+use crate::standing::Standing;
+
+const HEAD: [&str; 8] = ["HOST", "SERVICE", "LOCK", "GENERATION", "MASTER", "EPOCH", "SINCE", "TROUBLE"];
+
+/// One line for each service of each host, and one for each host that gives no answer.
+pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
+    let mut cells = vec![HEAD.map(str::to_owned)];
+    for (host, answer) in rows {
+        match answer {
+            Ok(standings) if standings.is_empty() => cells.push(silent(host, "the agent has no services")),
+            Ok(standings) => cells.extend(standings.iter().map(|standing| row(host, standing))),
+            Err(cause) => cells.push(silent(host, cause)),
+        }
+    }
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
+    let aligned = |row: &[String; HEAD.len()]| {
+        let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", columns.join("  ").trim_end())
+    };
+    cells.iter().map(aligned).collect()
+}
+
+fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
+    let trouble = match (standing.step, standing.trouble.as_str()) {
+        (None, trouble) => trouble.to_owned(),
+        (Some(step), "") => format!("handover under way: {step}"),
+        (Some(step), trouble) => format!("handover under way: {step}; {trouble}"),
+    };
+    [
+        host.name.to_string(),
+        standing.service.clone(),
+        standing.custody.word().to_owned(),
+        standing.generation.to_string(),
+        standing.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
+        standing.epoch.to_string(),
+        standing.held_for.map_or_else(|| "-".to_owned(), age),
+        trouble,
+    ]
+}
+
+fn silent(host: &Host, cause: &str) -> [String; HEAD.len()] {
+    let dash = || "-".to_owned();
+    [host.name.to_string(), dash(), "?".to_owned(), dash(), dash(), dash(), dash(), cause.to_owned()]
+}
+
+/// An age in its two largest units.
+fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {minutes}m"),
+        (..) => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::age;
+
+    #[test]
+    fn an_age_has_two_units() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3_661, "1h 1m"), (90_000, "1d 1h")] {
+            assert_eq!(age(Duration::from_secs(seconds)), text);
+        }
+    }
+}

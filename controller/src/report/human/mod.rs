@@ -1,0 +1,258 @@
+//! Text for people: a verb in a gutter, then when, who and what.
+
+mod fleet;
+mod sentence;
+mod testimony;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::Told;
+use crate::inventory::HostName;
+use crate::outcome::Outcome;
+use crate::plan::{Fate, Plan};
+use crate::rollout::{Stop, Summary};
+pub(super) use sentence::outcome as outcome_text;
+
+/// How many names are spelt out in one line.
+const NAMES_MAX: usize = 10;
+
+/// How things are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Since the walk began.
+    pub(super) at: Duration,
+    /// The length of the longest host name.
+    pub(super) host_width: usize,
+    /// Whether verbs are coloured.
+    pub(super) painted: bool,
+}
+
+/// What goes where.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Text {
+    /// To stdout.
+    pub(super) result: String,
+    /// To stderr.
+    pub(super) progress: String,
+}
+
+impl Text {
+    fn result(result: String) -> Self {
+        Self { result, progress: String::new() }
+    }
+
+    fn progress(progress: String) -> Self {
+        Self { result: String::new(), progress }
+    }
+}
+
+/// Renders one thing.
+pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
+    match told {
+        Told::Asking { answered, total } => Text::progress(line(
+            "Waiting",
+            Colour::Plain,
+            look,
+            &format!("{} of {total} hosts have not answered yet", total - answered),
+        )),
+        Told::Planned { plan, rollout: Some(rollout) } => Text::result(planned_briefly(plan, rollout, look)),
+        Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
+        Told::Started { .. } => Text::default(),
+        Told::Step { host, step, detail } => {
+            Text::progress(timed("Step", Colour::Plain, look, host, &joined(step.as_str(), detail)))
+        }
+        Told::Retrying { host, cause } => Text::progress(timed("Retrying", Colour::Yellow, look, host, cause)),
+        Told::Outcome { host, outcome } => {
+            let (verb, colour) = verb(outcome);
+            Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))
+        }
+        Told::Stopping { stop, in_flight } => Text::progress(stopping(stop, in_flight, look)),
+        Told::Waiting { hosts } => Text::progress(line("Waiting", Colour::Plain, look, &format!("for {}", names(hosts)))),
+        Told::Finished { service, summary, .. } => finished(service, summary, look),
+        Told::Fleet { rows } => Text::result(fleet::table(rows)),
+        Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
+        Told::Certified { identity, fleet, certificate, key } => {
+            let who = identity.map_or_else(|| format!("the authority of {fleet}"), ToString::to_string);
+            Text::result(line("Issued", Colour::Plain, look, &format!("{who}: {} and {}", certificate.display(), key.display())))
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    Plain,
+    Green,
+    Yellow,
+    Red,
+}
+
+fn verb(outcome: &Outcome) -> (&'static str, Colour) {
+    match outcome {
+        Outcome::Proven(_) => ("Kept", Colour::Green),
+        Outcome::Refused(_) => ("Refused", Colour::Yellow),
+        Outcome::RolledBack { .. } => ("RolledBack", Colour::Yellow),
+        Outcome::Unproven(_) => ("Unproven", Colour::Red),
+        Outcome::Dropped(_) => ("Dropped", Colour::Red),
+        Outcome::Unknown(_) => ("Unknown", Colour::Red),
+    }
+}
+
+fn gutter(verb: &str, colour: Colour, look: &Look) -> String {
+    let code = match colour {
+        Colour::Green => "32",
+        Colour::Yellow => "33",
+        Colour::Red => "31",
+        Colour::Plain => "1",
+    };
+    if look.painted { format!("\u{1b}[1;{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
+}
+
+fn line(verb: &str, colour: Colour, look: &Look, text: &str) -> String {
+    format!("{}   {text}\n", gutter(verb, colour, look))
+}
+
+fn clock(look: &Look) -> String {
+    format!("[{:>6.1}s]", look.at.as_secs_f64())
+}
+
+fn timed(verb: &str, colour: Colour, look: &Look, host: &HostName, text: &str) -> String {
+    let width = look.host_width;
+    format!("{} {}   {host:<width$}   {text}\n", gutter(verb, colour, look), clock(look))
+}
+
+fn joined(one: &str, other: &str) -> String {
+    if other.is_empty() { one.to_owned() } else { format!("{one}: {other}") }
+}
+
+/// Some names, and how many more.
+fn names(hosts: &[HostName]) -> String {
+    let mut shown: Vec<&str> = hosts.iter().take(NAMES_MAX).map(HostName::as_str).collect();
+    let more = hosts.len().saturating_sub(NAMES_MAX);
+    let rest = format!("{more} more");
+    if more > 0 {
+        shown.push(&rest);
+    }
+    match shown.split_last() {
+        None => "nothing".to_owned(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn headline(plan: &Plan) -> String {
+    let budget = match plan.failures_max() {
+        0 => "halts on the first failure".to_owned(),
+        max => format!("halts on the first doubt or after {}", count(max + 1, "failure")),
+    };
+    format!("{} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
+}
+
+fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
+    let refused = plan.refused().count();
+    let all: Vec<HostName> = plan
+        .hosts()
+        .iter()
+        .filter(|planned| matches!(planned.fate, Fate::Restart(_)))
+        .map(|planned| planned.host.clone())
+        .collect();
+    let mut text = line("Plan", Colour::Plain, look, &format!("{}; rollout {rollout}", headline(plan)));
+    let refusals = if refused == 0 { String::new() } else { format!("; {refused} refused") };
+    text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    text
+}
+
+fn planned_in_full(plan: &Plan, look: &Look) -> String {
+    let mut text = line("Plan", Colour::Plain, look, &headline(plan));
+    let width = look.host_width;
+    for planned in plan.hosts() {
+        let host = &planned.host;
+        text.push_str(&match &planned.fate {
+            Fate::Restart(standing) => {
+                let master = standing.master.map_or_else(String::new, |master| format!(", master {master}"));
+                let what = format!("{host:<width$}   generation {}{master}", standing.generation);
+                line("Restart", Colour::Green, look, &what)
+            }
+            Fate::Refuse(cause) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {cause}")),
+        });
+    }
+    if plan.is_past_budget() {
+        text.push_str(&line(
+            "Halt",
+            Colour::Red,
+            look,
+            "more hosts would be refused than failures are tolerated; nothing would be touched",
+        ));
+    }
+    text
+}
+
+fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {
+    let why = match stop {
+        Stop::Doubt(host) => format!("because of {host}"),
+        Stop::PastBudget { host, max: 0 } => format!("because {host} failed"),
+        Stop::PastBudget { host, max } => format!("because {host} failed, after {max} that were tolerated"),
+        Stop::Interrupted => "as asked".to_owned(),
+    };
+    let wait = match (in_flight, stop) {
+        ([], _) => String::new(),
+        (_, Stop::Interrupted) => format!("; waiting for {} (^C again leaves at once)", names(in_flight)),
+        (_, Stop::Doubt(_) | Stop::PastBudget { .. }) => format!("; waiting for {}", names(in_flight)),
+    };
+    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}{wait}"))
+}
+
+fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
+    let (verb, colour) = match &summary.stop {
+        Some(Stop::Doubt(_) | Stop::PastBudget { .. }) => ("Halted", Colour::Red),
+        Some(Stop::Interrupted) => ("Interrupted", Colour::Yellow),
+        None => ("Done", Colour::Green),
+    };
+    let result = format!("{} {}   {}\n", gutter(verb, colour, look), clock(look), tally(summary));
+    let mut progress = String::new();
+    if let Some((host, outcome)) = summary.gravest() {
+        let (error, hint) = sentence::complaint(host, service, outcome);
+        write!(progress, "\nerror: {error}\nhint: {hint}\n").expect("writing to a string cannot fail");
+    }
+    if let Some(command) = remaining(service, summary) {
+        writeln!(progress, "hint: `{command}` restarts the hosts that were not touched")
+            .expect("writing to a string cannot fail");
+    }
+    Text { result, progress }
+}
+
+/// How many are proven, who is not and why not, and who was not touched.
+fn tally(summary: &Summary) -> String {
+    let proven = summary.hosts.iter().filter(|(_, outcome)| matches!(outcome, Some(Outcome::Proven(_)))).count();
+    let mut parts = vec![format!("{proven} of {} proven", summary.hosts.len())];
+    for word in ["rolled back", "refused", "unproven", "unknown", "dropped"] {
+        let hosts: Vec<HostName> = summary
+            .hosts
+            .iter()
+            .filter(|(_, outcome)| outcome.as_ref().is_some_and(|outcome| outcome.word() == word))
+            .map(|(host, _)| host.clone())
+            .collect();
+        if !hosts.is_empty() {
+            parts.push(format!("{} {word}", names(&hosts)));
+        }
+    }
+    let untouched: Vec<HostName> = summary.untouched().cloned().collect();
+    if !untouched.is_empty() {
+        parts.push(format!("{} untouched", names(&untouched)));
+    }
+    if summary.hosts.iter().all(|(_, outcome)| matches!(outcome, Some(Outcome::Refused(_)) | None)) {
+        parts.push("nothing was touched".to_owned());
+    }
+    parts.join("; ")
+}
+
+/// The command that does what an interrupted rollout did not.
+pub(super) fn remaining(service: &str, summary: &Summary) -> Option<String> {
+    let untouched: Vec<&str> = summary.untouched().map(HostName::as_str).collect();
+    let interrupted = summary.stop == Some(Stop::Interrupted) && !untouched.is_empty();
+    interrupted.then(|| format!("baton restart {service} {}", untouched.join(",")))
+}

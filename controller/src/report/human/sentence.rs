@@ -1,0 +1,56 @@
+//! Outcomes as sentences.
+
+use std::time::Duration;
+
+use crate::inventory::HostName;
+use crate::outcome::Outcome;
+use crate::text::plain;
+
+/// What is told of a host that has ended so.
+pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Proven(proof) => {
+            let kept = &proof.kept;
+            let overlap = milliseconds(kept.overlap);
+            let lingering = match proof.lingering.len() {
+                0 => String::new(),
+                left => format!("; {left} of the old generation still there"),
+            };
+            format!("{} -> {}   overlap {overlap}, {}{lingering}", kept.old, kept.new, kept.basis)
+        }
+        Outcome::Refused(cause) | Outcome::Unknown(cause) => cause.clone(),
+        Outcome::RolledBack { step, cause, unbroken } => {
+            let step = step.map(|step| format!("at step {step}: ")).unwrap_or_default();
+            format!("{step}{cause}; {} still serves, its lock unbroken, {}", unbroken.master, unbroken.basis)
+        }
+        Outcome::Unproven(unproven) => plain(&unproven.to_string()),
+        Outcome::Dropped(drop) => drop.to_string(),
+    }
+}
+
+/// The error and the hint that a run ends with because of this host.
+pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (String, String) {
+    let testimony = format!("`baton testimony {host} {service}` shows what its agent saw");
+    match outcome {
+        Outcome::Proven(_) => (format!("{host} is proven"), testimony),
+        Outcome::Refused(cause) => {
+            (format!("{host} was refused and not touched: {cause}"), format!("`baton status {host}` shows how it stands"))
+        }
+        Outcome::RolledBack { step, cause, .. } => {
+            let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+            (format!("{host} was rolled back{step}: {cause}"), format!("its old generation serves; {testimony}"))
+        }
+        Outcome::Unproven(unproven) => (format!("nothing is proven of {host}: {}", plain(&unproven.to_string())), testimony),
+        Outcome::Dropped(drop) => (format!("{host} dropped its lock: {drop}"), testimony),
+        Outcome::Unknown(cause) => (
+            format!("nobody knows how {host} ended: {cause}"),
+            format!("its agent finishes on its own; `baton status {host}` shows how it stands"),
+        ),
+    }
+}
+
+/// Milliseconds, with a digit after the point where they are few.
+fn milliseconds(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1_000.0;
+    if milliseconds < 10.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
+}

@@ -1,0 +1,219 @@
+//! One JSON object for each thing told, on a line of its own. Fields are only ever added.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Basis, Doubt, Fact, Observation, Testimony, Verdict, judge, unbroken};
+use serde_json::{Map, Value, json};
+
+use super::{Told, human};
+use crate::inventory::{Host, HostName};
+use crate::outcome::{Outcome, Result as Ended};
+use crate::plan::{Fate, Plan};
+use crate::record::Record;
+use crate::rollout::{Stop, Summary};
+use crate::standing::Standing;
+
+/// Renders one thing as a line.
+pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
+    let at_ms = milliseconds(at);
+    let value = match told {
+        Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
+        Told::Planned { plan, rollout } => planned(plan, *rollout),
+        Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
+        Told::Step { host, step, detail } => {
+            json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.as_str(), "detail": detail})
+        }
+        Told::Retrying { host, cause } => {
+            json!({"event": "retrying", "at_ms": at_ms, "host": host.as_str(), "cause": cause})
+        }
+        Told::Outcome { host, outcome } => {
+            with(json!({"event": "host", "at_ms": at_ms, "host": host.as_str()}), outcome_fields(outcome))
+        }
+        Told::Stopping { stop, in_flight } => {
+            json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop), "in_flight": names(in_flight)})
+        }
+        Told::Waiting { hosts } => json!({"event": "waiting", "at_ms": at_ms, "hosts": names(hosts)}),
+        Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
+        Told::Fleet { rows } => return fleet(rows),
+        Told::Testimony { host, service, record } => testimony(host, service, record),
+        Told::Certified { identity, fleet, certificate, key } => json!({
+            "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
+            "certificate": certificate, "key": key,
+        }),
+    };
+    format!("{value}\n")
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds with microseconds after the point.
+fn fine(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+fn names(hosts: &[HostName]) -> Vec<&str> {
+    hosts.iter().map(HostName::as_str).collect()
+}
+
+fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
+        fields.extend(more);
+    }
+    value
+}
+
+fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
+    let host = |name: &HostName, fate: &Fate| match fate {
+        Fate::Restart(standing) => json!({
+            "host": name.as_str(), "fate": "restart", "generation": standing.generation,
+            "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
+        }),
+        Fate::Refuse(cause) => json!({"host": name.as_str(), "fate": "refuse", "cause": cause}),
+    };
+    json!({
+        "event": "plan", "rollout": rollout, "service": plan.service(),
+        "max_in_flight": plan.in_flight_max(), "max_failures": plan.failures_max(), "past_budget": plan.is_past_budget(),
+        "hosts": plan.hosts().iter().map(|planned| host(&planned.host, &planned.fate)).collect::<Vec<_>>(),
+    })
+}
+
+fn basis(basis: Basis) -> String {
+    basis.to_string()
+}
+
+fn outcome_fields(outcome: &Outcome) -> Value {
+    let text = human::outcome_text(outcome);
+    let word = outcome.word().replace(' ', "_");
+    let more = match outcome {
+        Outcome::Proven(proof) => json!({
+            "verdict": "kept", "basis": basis(proof.kept.basis), "overlap_ms": fine(proof.kept.overlap),
+            "old_pid": proof.kept.old.pid, "new_pid": proof.kept.new.pid, "generation": proof.generation,
+            "lingering_pids": proof.lingering,
+        }),
+        Outcome::RolledBack { step, cause, unbroken } => json!({
+            "verdict": "unbroken", "basis": basis(unbroken.basis), "old_pid": unbroken.master.pid,
+            "step": step.map(crate::step::Step::as_str), "cause": cause,
+        }),
+        Outcome::Unproven(_) => json!({"verdict": "unproven", "cause": text}),
+        Outcome::Dropped(_) => json!({"verdict": "dropped", "cause": text}),
+        Outcome::Refused(_) | Outcome::Unknown(_) => json!({"verdict": null, "cause": text}),
+    };
+    with(json!({"outcome": word}), more)
+}
+
+fn stop_word(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::Doubt(_) => "doubt",
+        Stop::PastBudget { .. } => "past_budget",
+        Stop::Interrupted => "interrupted",
+    }
+}
+
+fn stop_host(stop: &Stop) -> Option<&str> {
+    match stop {
+        Stop::Doubt(host) | Stop::PastBudget { host, .. } => Some(host.as_str()),
+        Stop::Interrupted => None,
+    }
+}
+
+fn finished(service: &str, rollout: &str, summary: &Summary, at_ms: u64) -> Value {
+    let mut hosts: Map<String, Value> = Map::new();
+    for (host, outcome) in &summary.hosts {
+        let word = outcome.as_ref().map_or_else(|| "untouched".to_owned(), |outcome| outcome.word().replace(' ', "_"));
+        if let Value::Array(names) = hosts.entry(word).or_insert_with(|| json!([])) {
+            names.push(host.as_str().into());
+        }
+    }
+    json!({
+        "event": "summary", "at_ms": at_ms, "service": service, "rollout": rollout,
+        "exit_code": summary.exit().code(), "stopped": summary.stop.as_ref().map(stop_word),
+        "total": summary.hosts.len(), "hosts": hosts, "remaining_command": human::remaining(service, summary),
+    })
+}
+
+fn fleet(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
+    let mut lines = String::new();
+    for (host, answer) in rows {
+        let mut push = |value: Value| {
+            lines.push_str(
+                &with(json!({"event": "status", "host": host.name.as_str(), "address": host.address}), value).to_string(),
+            );
+            lines.push('\n');
+        };
+        match answer {
+            Ok(standings) => standings.iter().for_each(|standing| push(standing_fields(standing))),
+            Err(cause) => push(json!({"reachable": false, "trouble": cause})),
+        }
+    }
+    lines
+}
+
+fn standing_fields(standing: &Standing) -> Value {
+    json!({
+        "reachable": true, "service": standing.service, "dialect": standing.dialect,
+        "lock": standing.custody.word(), "generation": standing.generation,
+        "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
+        "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(crate::step::Step::as_str),
+        "fence": standing.fence, "trouble": standing.trouble,
+    })
+}
+
+fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
+    let ending = &record.account.ending;
+    let testimony = &record.account.testimony;
+    json!({
+        "event": "testimony", "host": host.as_str(), "service": service,
+        "rollout": record.rollout, "attempt": record.attempt,
+        "boot": testimony.boot, "incarnation": testimony.incarnation,
+        "device": testimony.file.device, "inode": testimony.file.inode,
+        "opened": testimony.opened.0, "closed": testimony.closed.0, "truncated": testimony.truncated,
+        "observations": testimony.observations.iter().map(observation).collect::<Vec<_>>(),
+        "result": match ending.result {
+            Ended::HandedOver => "handed_over",
+            Ended::RolledBack => "rolled_back",
+            Ended::Broken => "broken",
+        },
+        "step": ending.step.map(crate::step::Step::as_str), "cause": ending.cause, "generation": ending.generation,
+        "verdict": verdict(testimony, ending.result),
+    })
+}
+
+fn verdict(testimony: &Testimony, result: Ended) -> Value {
+    let doubt = |doubt: &Doubt| json!({"verdict": "unproven", "doubt": doubt.to_string()});
+    let weighed = |verdict: &Verdict| match verdict {
+        Verdict::Kept(kept) => json!({
+            "verdict": "kept", "basis": basis(kept.basis), "old_pid": kept.old.pid, "new_pid": kept.new.pid,
+            "overlap_ms": fine(kept.overlap),
+        }),
+        Verdict::Dropped { at } => json!({"verdict": "dropped", "at": at.0}),
+        Verdict::Unproven(why) => doubt(why),
+    };
+    match result {
+        Ended::RolledBack => unbroken(testimony).map_or_else(
+            |verdict| weighed(&verdict),
+            |held| json!({"verdict": "unbroken", "basis": basis(held.basis), "old_pid": held.master.pid}),
+        ),
+        Ended::HandedOver | Ended::Broken => weighed(&judge(testimony)),
+    }
+}
+
+fn observation(observation: &Observation) -> Value {
+    let fact = match &observation.fact {
+        Fact::Sighting(seen) => json!({
+            "fact": "sighting", "began": seen.began.0, "role": seen.role.to_string(), "pid": seen.process.pid,
+            "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
+        }),
+        Fact::Absence { began, role, process, reason } => {
+            json!({"fact": "absence", "began": began.0, "role": role.to_string(), "pid": process.pid, "reason": reason})
+        }
+        Fact::Grant { file } => json!({"fact": "grant", "inode": file.inode}),
+        Fact::Signal { process, signal } => json!({"fact": "signal", "pid": process.pid, "signal": signal}),
+        Fact::Readiness { ready, detail, answered_by } => {
+            json!({"fact": "readiness", "ready": ready, "detail": detail, "answered_by": answered_by})
+        }
+        Fact::Exit { role, process } => json!({"fact": "exit", "role": role.to_string(), "pid": process.pid}),
+    };
+    with(json!({"seq": observation.seq.0, "at_ms": fine(observation.at), "incarnation": observation.incarnation}), fact)
+}

@@ -1,0 +1,250 @@
+//! What people and programs see: one list of things to tell, two renderings of it. Nobody else prints.
+//!
+//! Human text has its results on stdout and its progress on stderr; JSON has one object a line on stdout.
+//!
+//! **Invariant:** a reader that has gone away (a closed pipe) ends the telling, never the rollout.
+
+mod human;
+mod json;
+mod live;
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use baton_proto::identity::Identity;
+use tokio::time::Instant;
+
+use crate::inventory::{Host, HostName};
+use crate::outcome::{Exit, Outcome};
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::rollout::{Stop, Summary};
+use crate::standing::Standing;
+use crate::step::Step;
+use live::Live;
+
+/// The longest that a run is silent.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// The rendering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Something to tell.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Hosts are being asked, and some have not answered yet.
+    Asking {
+        /// How many have answered.
+        answered: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// The plan.
+    Planned {
+        /// The plan.
+        plan: &'a Plan,
+        /// The rollout that it is for; none when it is only to be looked at.
+        rollout: Option<&'a str>,
+    },
+    /// A handover begins.
+    Started {
+        /// The host.
+        host: &'a HostName,
+    },
+    /// A handover made a step.
+    Step {
+        /// The host.
+        host: &'a HostName,
+        /// The step.
+        step: Step,
+        /// What was seen.
+        detail: &'a str,
+    },
+    /// Contact with a host was lost and is sought again.
+    Retrying {
+        /// The host.
+        host: &'a HostName,
+        /// Why it was lost.
+        cause: &'a str,
+    },
+    /// A host has ended, or ended otherwise than was told before.
+    Outcome {
+        /// The host.
+        host: &'a HostName,
+        /// How.
+        outcome: &'a Outcome,
+    },
+    /// Nothing new is started.
+    Stopping {
+        /// Why.
+        stop: &'a Stop,
+        /// What is waited for.
+        in_flight: &'a [HostName],
+    },
+    /// Nothing has happened for a while.
+    Waiting {
+        /// What is waited for.
+        hosts: &'a [HostName],
+    },
+    /// A rollout is over.
+    Finished {
+        /// The service.
+        service: &'a str,
+        /// The rollout.
+        rollout: &'a str,
+        /// Where things stand.
+        summary: &'a Summary,
+    },
+    /// The fleet as it is.
+    Fleet {
+        /// Each host with its services, or why it gives no answer.
+        rows: &'a [(Host, Result<Vec<Standing>, String>)],
+    },
+    /// What an agent saw of a handover.
+    Testimony {
+        /// The host.
+        host: &'a HostName,
+        /// The service.
+        service: &'a str,
+        /// The record.
+        record: &'a Record,
+    },
+    /// A certificate was made.
+    Certified {
+        /// Who it is; none for an authority.
+        identity: Option<&'a Identity>,
+        /// The fleet.
+        fleet: &'a str,
+        /// The certificate's file.
+        certificate: &'a Path,
+        /// The key's file.
+        key: &'a Path,
+    },
+}
+
+/// Where things are told.
+pub struct Report {
+    format: Format,
+    painted: bool,
+    live: Option<Live>,
+    begun: Instant,
+    last_told: Instant,
+    host_width: usize,
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl Report {
+    /// A report in this format. `plain` asks for text without colours.
+    pub fn new(format: Format, plain: bool) -> Self {
+        let human = format == Format::Human;
+        Self {
+            format,
+            painted: human && !plain && io::stdout().is_terminal(),
+            live: (human && io::stderr().is_terminal()).then(Live::new),
+            begun: Instant::now(),
+            last_told: Instant::now(),
+            host_width: 0,
+        }
+    }
+
+    /// Times are told since now.
+    pub fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+
+    /// Tells something.
+    pub fn tell(&mut self, told: &Told<'_>) {
+        self.last_told = Instant::now();
+        if let Told::Planned { plan, .. } = told {
+            self.host_width = plan.hosts().iter().map(|planned| planned.host.as_str().len()).max().unwrap_or_default().min(40);
+        }
+        let at = self.begun.elapsed();
+        match self.format {
+            Format::Json => self.out(&json::render(told, at)),
+            Format::Human => {
+                if self.live.as_mut().is_some_and(|live| live.show(told)) {
+                    return;
+                }
+                let text = human::render(told, &human::Look { at, host_width: self.host_width, painted: self.painted });
+                self.out(&text.result);
+                self.err(&text.progress);
+            }
+        }
+    }
+
+    /// How long the loop may sleep before something must be shown.
+    pub fn silence_left(&self) -> Duration {
+        match &self.live {
+            Some(live) if live.is_moving() => live::FRAME,
+            Some(_) | None => SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
+        }
+    }
+
+    /// Tells why a run came to nothing, and what to do about it.
+    pub fn fail(&self, sentence: &str, hint: Option<&str>) {
+        let mut text = format!("error: {sentence}\n");
+        if let Some(hint) = hint {
+            text.push_str("hint: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        self.err(&text);
+    }
+
+    /// Asks a yes-or-no question on the terminal; anything but yes is no. Without a terminal nobody is asked.
+    pub fn confirm(&self, question: &str) -> bool {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return true;
+        }
+        self.err(&format!("{question} [y/N] "));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    fn out(&self, text: &str) {
+        self.write(text, |text| {
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        });
+    }
+
+    fn err(&self, text: &str) {
+        self.write(text, |text| {
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+        });
+    }
+
+    fn write(&self, text: &str, write: impl FnOnce(&str)) {
+        if text.is_empty() {
+            return;
+        }
+        match &self.live {
+            Some(live) => live.suspend(|| write(text)),
+            None => write(text),
+        }
+    }
+}
+
+/// The exit code of `status`: whether every host answered and every lock is held.
+#[must_use]
+pub fn status_exit(rows: &[(Host, Result<Vec<Standing>, String>)]) -> Exit {
+    let well =
+        |answer: &Result<Vec<Standing>, String>| answer.as_ref().is_ok_and(|standings| standings.iter().all(Standing::is_held));
+    if rows.iter().all(|(_, answer)| well(answer)) { Exit::Proven } else { Exit::Failed }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Where things stand when a rollout is over.
+
+use crate::inventory::HostName;
+use crate::outcome::{Exit, Outcome};
+
+/// Why nothing new is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// A host was dropped, or nobody can tell whether it was.
+    Doubt(HostName),
+    /// More hosts were refused or rolled back than is tolerated.
+    PastBudget {
+        /// The one too many.
+        host: HostName,
+        /// How many are tolerated.
+        max: usize,
+    },
+    /// The operator wanted it.
+    Interrupted,
+}
+
+/// How every chosen host ended; no outcome for one that was not touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The hosts, in the order of the plan.
+    pub hosts: Vec<(HostName, Option<Outcome>)>,
+    /// Why the rollout stopped early, if it did.
+    pub stop: Option<Stop>,
+}
+
+impl Summary {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let stop = match &self.stop {
+            Some(Stop::Interrupted) => Exit::Interrupted,
+            Some(Stop::Doubt(_) | Stop::PastBudget { .. }) | None => Exit::Proven,
+        };
+        let outcomes = self.hosts.iter().filter_map(|(_, outcome)| outcome.as_ref());
+        outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()))
+    }
+
+    /// The hosts that nothing was done to.
+    pub fn untouched(&self) -> impl Iterator<Item = &HostName> {
+        self.hosts.iter().filter(|(_, outcome)| outcome.is_none()).map(|(host, _)| host)
+    }
+
+    /// The outcome that says most about why the run did not end well: the gravest, and of those the first.
+    #[must_use]
+    pub fn gravest(&self) -> Option<(&HostName, &Outcome)> {
+        let mut gravest: Option<(&HostName, &Outcome)> = None;
+        for (host, outcome) in &self.hosts {
+            let Some(outcome) = outcome else { continue };
+            let before = gravest.map_or(Exit::Proven, |(_, outcome)| outcome.exit());
+            if before.or_worse(outcome.exit()) != before {
+                gravest = Some((host, outcome));
+            }
+        }
+        gravest
+    }
+}

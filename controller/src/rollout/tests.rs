@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use super::{Action, Event, GUARD_DEADLINE, Rollout, Stop, Summary};
+use crate::inventory::HostName;
+use crate::outcome::samples::{proven, rolled_back};
+use crate::outcome::{DropSeen, Exit, Outcome};
+use crate::plan::samples::{HOST_DEADLINE, plan};
+
+fn host(number: usize) -> HostName {
+    HostName::parse(&format!("web-{number}")).unwrap()
+}
+
+/// A rollout that is told a story, and remembers what it answered.
+struct Story {
+    rollout: Rollout,
+    now: Duration,
+    summary: Option<Summary>,
+}
+
+impl Story {
+    fn begin(hosts: &str, in_flight: usize, failures: usize) -> (Self, Vec<Action>) {
+        let rollout = Rollout::new(&plan(hosts, in_flight, failures));
+        let mut story = Self { rollout, now: Duration::ZERO, summary: None };
+        let actions = story.tell(Event::Started);
+        (story, actions)
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.rollout.handle(self.now, event);
+        for action in &actions {
+            if let Action::Finish(summary) = action {
+                self.summary = Some(summary.clone());
+            }
+        }
+        actions
+    }
+
+    /// The host is handed over and its guard stands.
+    fn prove(&mut self, number: usize) -> Vec<Action> {
+        self.tell(Event::Asked(host(number)));
+        self.tell(Event::Settled(host(number), proven()));
+        self.tell(Event::GuardStands(host(number)))
+    }
+
+    fn exit(&self) -> Option<Exit> {
+        self.summary.as_ref().map(Summary::exit)
+    }
+
+    fn untouched(&self) -> Vec<String> {
+        self.summary.as_ref().map(|summary| summary.untouched().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+}
+
+fn reloads(actions: &[Action]) -> Vec<String> {
+    let reload = |action: &Action| if let Action::Reload(host) = action { Some(host.to_string()) } else { None };
+    actions.iter().filter_map(reload).collect()
+}
+
+#[test]
+fn an_undisturbed_rollout_walks_in_order_and_proves_every_host() {
+    let (mut story, begun) = Story::begin("+++", 1, 0);
+    assert_eq!(reloads(&begun), ["web-1"]);
+    assert_eq!(reloads(&story.prove(1)), ["web-2"]);
+    assert_eq!(reloads(&story.prove(2)), ["web-3"]);
+    story.prove(3);
+    assert_eq!(story.exit(), Some(Exit::Proven));
+}
+
+#[test]
+fn the_next_starts_only_when_the_last_is_proven_and_guarded() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    assert_eq!(reloads(&story.tell(Event::Settled(host(1), proven()))), [""; 0]);
+    assert_eq!(reloads(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
+}
+
+#[test]
+fn a_host_that_drops_its_lock_halts_the_rollout() {
+    let (mut story, begun) = Story::begin("++++", 2, 4);
+    assert_eq!(reloads(&begun), ["web-1", "web-2"]);
+    let actions = story.tell(Event::Settled(host(1), Outcome::Dropped(DropSeen::Guarded)));
+    assert!(actions.contains(&Action::TellStop(Stop::Doubt(host(1)))));
+    assert_eq!(reloads(&actions), [""; 0]);
+    assert_eq!(story.exit(), None, "web-2 is in flight and must be waited for");
+    story.prove(2);
+    assert_eq!(story.exit(), Some(Exit::Dropped));
+    assert_eq!(story.untouched(), ["web-3", "web-4"]);
+}
+
+#[test]
+fn a_late_drop_on_a_finished_host_halts_and_outweighs_its_proof() {
+    let (mut story, _) = Story::begin("+++", 1, 0);
+    story.prove(1);
+    story.tell(Event::GuardBroken(host(1), Outcome::Dropped(DropSeen::Guarded)));
+    story.prove(2);
+    assert_eq!(story.exit(), Some(Exit::Dropped));
+    assert_eq!(story.untouched(), ["web-3"]);
+}
+
+#[test]
+fn a_lost_guard_is_waited_for_and_then_unknown() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.prove(1);
+    story.tell(Event::GuardLost(host(1), "connection reset".into()));
+    story.prove(2);
+    assert_eq!(story.exit(), None, "a lost guard keeps the rollout open");
+    assert_eq!(story.rollout.deadline_next(), Some(GUARD_DEADLINE));
+    story.now = GUARD_DEADLINE;
+    story.tell(Event::Tick);
+    assert_eq!(story.exit(), Some(Exit::Unproven));
+}
+
+#[test]
+fn a_guard_that_is_found_again_is_as_good_as_before() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.prove(1);
+    story.tell(Event::GuardLost(host(1), "connection reset".into()));
+    story.tell(Event::GuardStands(host(1)));
+    story.prove(2);
+    assert_eq!(story.exit(), Some(Exit::Proven));
+}
+
+#[test]
+fn the_budget_tolerates_so_many_failures_and_the_next_halts() {
+    let (mut story, _) = Story::begin("++++", 1, 1);
+    story.tell(Event::Settled(host(1), rolled_back()));
+    assert_eq!(reloads(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
+    let actions = story.tell(Event::Settled(host(2), Outcome::Refused("busy".into())));
+    assert!(actions.contains(&Action::TellStop(Stop::PastBudget { host: host(2), max: 1 })));
+    assert_eq!(story.exit(), Some(Exit::Failed));
+    assert_eq!(story.untouched(), ["web-3", "web-4"]);
+}
+
+#[test]
+fn too_many_refused_by_the_plan_and_nothing_is_touched() {
+    let (story, actions) = Story::begin("+x+", 2, 0);
+    assert_eq!(reloads(&actions), [""; 0]);
+    assert_eq!(story.exit(), Some(Exit::Failed));
+    assert_eq!(story.untouched(), ["web-1", "web-3"]);
+}
+
+#[test]
+fn refused_by_the_plan_within_the_budget_the_rest_is_restarted() {
+    let (mut story, actions) = Story::begin("x++", 1, 1);
+    assert_eq!(reloads(&actions), ["web-2"]);
+    story.prove(2);
+    story.prove(3);
+    assert_eq!(story.exit(), Some(Exit::Failed));
+}
+
+#[test]
+fn a_host_past_its_deadline_is_unknown_if_it_may_have_been_signalled() {
+    for (asked, exit) in [(true, Exit::Unproven), (false, Exit::Failed)] {
+        let (mut story, _) = Story::begin("+", 1, 0);
+        if asked {
+            story.tell(Event::Asked(host(1)));
+        }
+        story.now = HOST_DEADLINE;
+        let actions = story.tell(Event::Tick);
+        assert!(actions.contains(&Action::Abandon(host(1))));
+        assert_eq!(story.exit(), Some(exit));
+    }
+}
+
+#[test]
+fn an_interrupt_drains_and_a_second_one_lets_go() {
+    let (mut story, _) = Story::begin("+++", 1, 0);
+    story.tell(Event::Asked(host(1)));
+    assert_eq!(story.tell(Event::Interrupted), [Action::TellStop(Stop::Interrupted)]);
+    let mut drained = Story { rollout: story.rollout.clone(), now: story.now, summary: None };
+    drained.prove(1);
+    assert_eq!(drained.exit(), Some(Exit::Interrupted));
+    assert_eq!(drained.untouched(), ["web-2", "web-3"]);
+    story.tell(Event::Interrupted);
+    assert_eq!(story.exit(), Some(Exit::Unproven), "nobody knows how web-1 ends");
+}
+
+#[test]
+fn a_second_interrupt_before_a_host_was_asked_leaves_it_untouched() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.tell(Event::Interrupted);
+    story.tell(Event::Interrupted);
+    assert_eq!(story.exit(), Some(Exit::Interrupted));
+    assert_eq!(story.untouched(), ["web-1", "web-2"]);
+}
+
+#[test]
+fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    let strays = [
+        Event::Started,
+        Event::Asked(host(2)),
+        Event::Settled(host(2), proven()),
+        Event::Settled(host(9), proven()),
+        Event::GuardStands(host(1)),
+        Event::GuardLost(host(1), String::new()),
+        Event::GuardBroken(host(1), proven()),
+    ];
+    for stray in strays {
+        assert_eq!(story.tell(stray.clone()), [Action::Ignore(stray)]);
+    }
+    story.prove(1);
+    let repeated = Event::Settled(host(1), Outcome::Refused("late".into()));
+    assert_eq!(story.tell(repeated.clone()), [Action::Ignore(repeated)]);
+    story.prove(2);
+    assert_eq!(story.tell(Event::Tick), [Action::Ignore(Event::Tick)]);
+}

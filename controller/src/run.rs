@@ -1,0 +1,283 @@
+//! One run of `baton`: from the arguments to the exit code.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baton_proto::document::Mistakes;
+use jiff::Timestamp;
+
+use crate::args::{Global, Pki, Verb, Walk};
+use crate::execute::{self, CallError, CredentialsError, Dialler, Interrupts, chain};
+use crate::inventory::{Fleet, Host, Policy, Selector, SelectorError};
+use crate::outcome::Exit;
+use crate::pki::{self, PkiError, Validity};
+use crate::plan::Limits;
+use crate::report::{Report, Told, status_exit};
+
+/// Why a run came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no inventory.
+    #[error("no inventory was found: neither ./fleet.toml nor ~/.config/baton/fleet.toml is there")]
+    NoInventory,
+    /// The inventory cannot be read.
+    #[error("read the inventory {}", path.display())]
+    Inventory {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The inventory has mistakes.
+    #[error("{} has mistakes:\n{mistakes}", path.display())]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        mistakes: Mistakes,
+    },
+    /// The selector chooses nothing.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// The service's name is no name.
+    #[error(transparent)]
+    Name(#[from] baton_proto::name::NotAName),
+    /// There is no such host.
+    #[error("the fleet has no host {0:?}")]
+    NoHost(String),
+    /// The operator's certificate cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The certificates cannot be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The agent gave no answer.
+    #[error("ask {host}")]
+    Call {
+        /// The host.
+        host: String,
+        /// Why not.
+        source: CallError,
+    },
+    /// No such handover is on record.
+    #[error("{host} has no handover of {service} on record")]
+    NoRecord {
+        /// The host.
+        host: String,
+        /// The service.
+        service: String,
+    },
+    /// This machine does not let us.
+    #[error("{doing}")]
+    Machine {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoInventory
+            | Self::Inventory { .. }
+            | Self::Mistakes { .. }
+            | Self::Selector(_)
+            | Self::Name(_)
+            | Self::NoHost(_)
+            | Self::Credentials(_)
+            | Self::Pki(_) => Exit::Usage,
+            Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
+            Self::Machine { .. } => Exit::Fault,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
+            Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
+            Self::Pki(error) => error.hint(),
+            Self::Call { source, .. } => source.hint().map(str::to_owned),
+            Self::Credentials(_) => Some("`baton pki issue operator NAME` makes a certificate".into()),
+            Self::Inventory { .. } | Self::Mistakes { .. } | Self::Name(_) | Self::NoRecord { .. } | Self::Machine { .. } => None,
+        }
+    }
+}
+
+/// What the environment says.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The operator's home directory.
+    pub home: Option<PathBuf>,
+    /// Whether text is wanted without colours.
+    pub plain: bool,
+}
+
+/// What a run knows before it looks at anything.
+struct Setting<'a> {
+    global: &'a Global,
+    surroundings: &'a Surroundings,
+}
+
+/// Does what was asked, and tells why it could not.
+pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Exit {
+    let mut report = Report::new(global.output, surroundings.plain);
+    let setting = &Setting { global, surroundings };
+    let done = match verb {
+        Verb::Status { selector } => status(setting, &selector, &mut report).await,
+        Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
+        Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
+        Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,
+        Verb::Pki(pki) => certify(pki, &mut report),
+    };
+    done.unwrap_or_else(|error| {
+        report.fail(&chain(&error), error.hint().as_deref());
+        error.exit()
+    })
+}
+
+async fn status(setting: &Setting<'_>, selector: &str, report: &mut Report) -> Result<Exit, RunError> {
+    let fleet = load(setting)?;
+    let hosts = choose(&fleet, selector)?;
+    raise_file_limit(hosts.len())?;
+    let rows = execute::status(&hosts, &Dialler::new(&fleet)?, report).await;
+    report.tell(&Told::Fleet { rows: &rows });
+    Ok(status_exit(&rows))
+}
+
+async fn plan(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<Exit, RunError> {
+    let (prepared, _) = prepare(setting, walk, report).await?;
+    report.tell(&Told::Planned { plan: prepared.plan(), rollout: None });
+    let refused = prepared.plan().refused().next().is_some();
+    Ok(if refused { Exit::Failed } else { Exit::Proven })
+}
+
+async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Report) -> Result<Exit, RunError> {
+    let (prepared, dialler) = prepare(setting, walk, report).await?;
+    let id = rollout_id(Timestamp::now())?;
+    report.tell(&Told::Planned { plan: prepared.plan(), rollout: Some(&id) });
+    if !yes && !prepared.plan().is_past_budget() && !report.confirm(&format!("Restart {}?", walk.service)) {
+        report.fail("not confirmed; nothing was touched", None);
+        return Ok(Exit::Stopped);
+    }
+    let interrupts =
+        Interrupts::take_over().map_err(|source| RunError::Machine { doing: "take over the interrupt signal", source })?;
+    report.begin();
+    let summary = execute::restart(prepared, &id, dialler, interrupts, report).await;
+    report.tell(&Told::Finished { service: &walk.service, rollout: &id, summary: &summary });
+    Ok(summary.exit())
+}
+
+async fn prepare(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<(execute::Prepared, Dialler), RunError> {
+    baton_proto::name::check("service", &walk.service)?;
+    let fleet = load(setting)?;
+    let hosts = choose(&fleet, &walk.selector)?;
+    raise_file_limit(hosts.len())?;
+    let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
+    let limits = Limits::new(flags, fleet.policy(&walk.service), walk.host_deadline);
+    let dialler = Dialler::new(&fleet)?;
+    let prepared = execute::prepare(&walk.service, &hosts, limits, &dialler, report).await;
+    Ok((prepared, dialler))
+}
+
+async fn testimony(
+    setting: &Setting<'_>,
+    host: &str,
+    service: &str,
+    rollout: &str,
+    report: &mut Report,
+) -> Result<Exit, RunError> {
+    baton_proto::name::check("service", service)?;
+    let fleet = load(setting)?;
+    let found = fleet.hosts().iter().find(|known| known.name.as_str() == host);
+    let found = found.ok_or_else(|| RunError::NoHost(host.to_owned()))?;
+    let records = execute::records(found, service, rollout, &Dialler::new(&fleet)?).await;
+    let records = records.map_err(|source| RunError::Call { host: host.to_owned(), source })?;
+    let Some(record) = records.first() else {
+        return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
+    };
+    report.tell(&Told::Testimony { host: &found.name, service, record });
+    Ok(Exit::Proven)
+}
+
+fn certify(pki: Pki, report: &mut Report) -> Result<Exit, RunError> {
+    let now = Duration::from_secs(Timestamp::now().as_second().try_into().unwrap_or_default());
+    match pki {
+        Pki::Init { fleet, dir, valid_for } => {
+            let files = pki::init(&fleet, &dir, Validity { now, valid_for })?;
+            let (certificate, key) = (&files.certificate, &files.key);
+            report.tell(&Told::Certified { identity: None, fleet: &fleet, certificate, key });
+        }
+        Pki::Issue { role, name, dir, valid_for } => {
+            let (identity, files) = pki::issue(role.into(), &name, &dir, Validity { now, valid_for })?;
+            let (certificate, key) = (&files.certificate, &files.key);
+            report.tell(&Told::Certified { identity: Some(&identity), fleet: &identity.fleet, certificate, key });
+        }
+    }
+    Ok(Exit::Proven)
+}
+
+fn load(setting: &Setting<'_>) -> Result<Fleet, RunError> {
+    let path = find_inventory(setting)?;
+    let text = fs::read_to_string(&path).map_err(|source| RunError::Inventory { path: path.clone(), source })?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    Fleet::read(&text, base).map_err(|mistakes| RunError::Mistakes { path: path.clone(), mistakes })
+}
+
+fn find_inventory(setting: &Setting<'_>) -> Result<PathBuf, RunError> {
+    if let Some(path) = &setting.global.config {
+        return Ok(path.clone());
+    }
+    let at_home = setting.surroundings.home.as_ref().map(|home| home.join(".config/baton/fleet.toml"));
+    let candidates = std::iter::once(PathBuf::from("fleet.toml")).chain(at_home);
+    candidates.into_iter().find(|path| path.exists()).ok_or(RunError::NoInventory)
+}
+
+fn choose(fleet: &Fleet, selector: &str) -> Result<Vec<Host>, RunError> {
+    let selector = Selector::parse(selector)?;
+    Ok(selector.choose(fleet.hosts())?.into_iter().cloned().collect())
+}
+
+/// Such as `20261124-054100-3fa2`: the time in UTC, and four random digits for two that start in one second.
+fn rollout_id(now: Timestamp) -> Result<String, RunError> {
+    let mut random = [0; 2];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut random)
+        .map_err(|_| RunError::Machine { doing: "draw a random number", source: io::Error::other("no randomness") })?;
+    Ok(format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), u16::from_be_bytes(random)))
+}
+
+/// Each host keeps a connection: raises the soft limit of open files to the hard one, and says so when that is too low.
+fn raise_file_limit(hosts: usize) -> Result<(), RunError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|source| RunError::Machine { doing: "raise the limit of open files", source })?;
+    // A few more than one for each host: the terminal, the runtime, a redial under way.
+    let wanted = u64::try_from(hosts).unwrap_or(u64::MAX).saturating_add(64);
+    if limit < wanted {
+        tracing::warn!(hosts, limit, "the limit of open files is too low for so many hosts");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::rollout_id;
+
+    #[test]
+    fn a_rollout_has_a_name_that_travels() {
+        let id = rollout_id(Timestamp::from_second(1_795_498_860).unwrap()).unwrap();
+        assert!(id.starts_with("20261124-054100-"), "{id}");
+        assert_eq!(id.len(), "20261124-054100-3fa2".len());
+        assert!(baton_proto::name::check("rollout", &id).is_ok());
+    }
+}

@@ -1,0 +1,132 @@
+//! How a service stands on a host: what its agent said when it was asked.
+
+use std::time::Duration;
+
+use baton_proto::custody::Process;
+
+use crate::step::Step;
+
+/// Whether somebody holds a service's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// The master does, and the waiter is armed.
+    Held,
+    /// Somebody does, but no master that could be handed over.
+    Orphaned,
+    /// Nobody known does.
+    Free,
+}
+
+impl Custody {
+    /// The state in one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Orphaned => "orphaned",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// One service on one host, as its agent described it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The service.
+    pub service: String,
+    /// How it is reloaded.
+    pub dialect: String,
+    /// Whether somebody holds the lock.
+    pub custody: Custody,
+    /// What is wrong, as a sentence; empty when all is well.
+    pub trouble: String,
+    /// The current generation.
+    pub generation: u64,
+    /// Its master, when one is known to hold the lock.
+    pub master: Option<Process>,
+    /// How many drops were seen so far.
+    pub epoch: u64,
+    /// For how long the master has been seen holding, where that can be told.
+    pub held_for: Option<Duration>,
+    /// The step of the handover under way.
+    pub step: Option<Step>,
+    /// The highest fence that a reload carried.
+    pub fence: u64,
+    /// The boot of the host.
+    pub boot: String,
+    /// The run of the agent.
+    pub incarnation: String,
+}
+
+impl Standing {
+    /// Why a reload of this service would be refused now; none when nothing speaks against it.
+    #[must_use]
+    pub fn objection(&self) -> Option<String> {
+        if let Some(step) = self.step {
+            return Some(format!("a handover is under way (step {step})"));
+        }
+        if self.is_held() && self.master.is_some() {
+            return None;
+        }
+        Some(self.lapse())
+    }
+
+    /// Whether the master holds the lock.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.custody == Custody::Held
+    }
+
+    /// The sentence for a lock that no master is known to hold.
+    #[must_use]
+    pub fn lapse(&self) -> String {
+        let what = match self.custody {
+            Custody::Held | Custody::Free => "the lock is not held",
+            Custody::Orphaned => "the lock is held, but not by a master",
+        };
+        if self.trouble.is_empty() { what.to_owned() } else { format!("{what}: {}", self.trouble) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::{Custody, Standing};
+    use baton_proto::custody::Process;
+
+    /// A service in the best of health.
+    pub(crate) fn healthy() -> Standing {
+        Standing {
+            service: "web".into(),
+            dialect: "unicorn".into(),
+            custody: Custody::Held,
+            trouble: String::new(),
+            generation: 3,
+            master: Some(Process { pid: 100, start_ticks: 5_000 }),
+            epoch: 2,
+            held_for: Some(std::time::Duration::from_secs(3_700)),
+            step: None,
+            fence: 7,
+            boot: "boot-1".into(),
+            incarnation: "run-1".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Custody, Standing, samples::healthy};
+    use crate::step::Step;
+
+    #[test]
+    fn only_a_held_and_quiet_service_can_be_reloaded() {
+        assert_eq!(healthy().objection(), None);
+        let busy = Standing { step: Some(Step::Ready), ..healthy() };
+        assert_eq!(busy.objection().as_deref(), Some("a handover is under way (step ready)"));
+        let free = Standing { custody: Custody::Free, trouble: "no pid file".into(), ..healthy() };
+        assert_eq!(free.objection().as_deref(), Some("the lock is not held: no pid file"));
+        let orphaned = Standing { custody: Custody::Orphaned, trouble: "master 7 is gone".into(), ..healthy() };
+        assert_eq!(orphaned.objection().as_deref(), Some("the lock is held, but not by a master: master 7 is gone"));
+        let nobody = Standing { master: None, ..healthy() };
+        assert_eq!(nobody.objection().as_deref(), Some("the lock is not held"));
+    }
+}

@@ -1,0 +1,29 @@
+//! Text that came from another machine, made fit for people's eyes.
+//!
+//! **Invariant:** what passed here cannot steer a terminal, and has a bearable length.
+
+/// The longest text that is taken from elsewhere, in characters.
+const LENGTH_MAX: usize = 500;
+
+/// The text, without control characters, cut to a bearable length.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() || is_invisible(c) { ' ' } else { c };
+    text.chars().take(LENGTH_MAX).map(plain).collect::<String>().trim().to_owned()
+}
+
+/// Characters that turn the direction of text or take no room: with them a text can look like another.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn text_from_elsewhere_cannot_steer_a_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a [2Jb c d");
+        assert_eq!(plain(&"x".repeat(10_000)).len(), 500);
+    }
+}
