@@ -31,6 +31,10 @@ fn exit_codes(gap: Duration) -> Vec<i32> {
         }
     });
     drop(sender);
+    for host in &fleet.hosts {
+        // Each run was a gap, and not some other failure.
+        assert_eq!(host.server.log().matches("let go at").count(), RUNS / HOSTS, "{}", host.server.log());
+    }
     codes.into_iter().collect()
 }
 
