@@ -57,7 +57,7 @@ pub(crate) fn play(sandbox: Sandbox) -> Result<(), Surprise> {
 fn set_the_stage(sandbox: Sandbox) -> Fleet {
     let kind = Kind::best();
     let server = match kind {
-        Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon => "Unicorn",
+        Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => "Unicorn",
         Kind::Patient => "the patient (our own prefork server, for Unicorn is not installed)",
     };
     report::act("A fleet on this machine");
