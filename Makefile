@@ -26,10 +26,11 @@ lint: ## formatting and clippy, warnings denied
 	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
 
 doc: ## the documentation of the code, warnings denied
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps --document-private-items
 
-bench: setup build ## the figures, each beside a baseline of the same run
-	$(CARGO) bench $(LOCKED)
+bench: setup ## the figures, each beside a baseline of the same run; FIGURES="wake idle" makes some of them
+	$(CARGO) build $(LOCKED) --release --bins
+	$(CARGO) bench --locked --package baton-tests --bench figures -- $(FIGURES)
 
 soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times
 	@for round in $$(seq $(SOAK_ROUNDS)); do \

@@ -79,18 +79,36 @@ pub fn children(text: &str) -> Vec<u32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// The ranges of addresses, in `/proc/PID/maps`, where files are mapped to be executed and never to be written.
-pub fn text_of_files(maps: &str) -> Vec<(usize, usize)> {
-    let range = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let is_text = fields.next()? == "r-xp";
-        // The inode is 0 and there is no path for [vdso] and for what is no file.
-        let is_file = fields.nth(2)? != "0" && fields.next()?.starts_with('/');
-        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-        (is_text && is_file && start < end).then_some((start, end))
-    };
-    maps.lines().filter_map(range).collect()
+/// The ranges of addresses, in `/proc/PID/smaps`, that show what a file holds and nothing else: they may not be written, and no
+/// page of them was (as relocations are, before their pages are made read-only).
+pub fn plain_files(smaps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut present = None;
+    for line in smaps.lines() {
+        if let Some(mapping) = mapping(line) {
+            present = Some(mapping);
+        } else if line.strip_prefix("Anonymous:").is_some_and(|value| value.trim() == "0 kB") {
+            found.extend(present.take().filter(|mapping| mapping.is_constant).map(|mapping| mapping.range));
+        }
+    }
+    found
+}
+
+struct Mapping {
+    range: (usize, usize),
+    /// Of a file, private, and not writable.
+    is_constant: bool,
+}
+
+/// `55d0b000-55d0f000 r-xp 00001000 fe:00 131 /usr/bin/cat`
+fn mapping(line: &str) -> Option<Mapping> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    let is_read_only = matches!(fields.next()?, "r-xp" | "r--p");
+    // For what is no file, such as [vdso], the inode is 0.
+    let is_file = fields.nth(2)? != "0" && fields.next().is_some_and(|path| path.starts_with('/'));
+    Some(Mapping { range: (start, end), is_constant: is_read_only && is_file && start < end })
 }
 
 /// The pid in a pid file: one positive number and nothing else.
@@ -102,7 +120,7 @@ pub fn pid_file(text: &str) -> Option<u32> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, random_address, stat, text_of_files};
+    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, plain_files, random_address, stat};
 
     #[test]
     fn stat_is_read_whatever_the_command_is_called() {
@@ -158,23 +176,29 @@ mod tests {
     }
 
     #[test]
-    fn only_the_text_of_files_is_text() {
-        let maps = "55d0a000-55d0b000 r--p 00000000 fe:00 131 /usr/bin/a b\n\
-                    55d0b000-55d0f000 r-xp 00001000 fe:00 131 /usr/bin/a b\n\
-                    55d0f000-55d10000 rw-p 00005000 fe:00 131 /usr/bin/a b\n\
-                    55d11000-55d12000 rwxp 00005000 fe:00 131 /usr/bin/a b\n\
-                    55d20000-55d41000 rw-p 00000000 00:00 0 [heap]\n\
-                    7ffc1000-7ffc3000 r-xp 00000000 00:00 0 [vdso]\n\
-                    7ffc3000-7ffc4000 r-xp 00000000 00:00 0 \n";
-        assert_eq!(text_of_files(maps), [(0x55d0_b000, 0x55d0_f000)]);
-        assert_eq!(text_of_files("nonsense\n-\n1-2 r-xp"), []);
+    fn only_what_a_file_holds_is_a_plain_file() {
+        let check = |line: &str, anonymous: &str, expected: &[(usize, usize)]| {
+            let smaps = format!("{line}\nSize: 16 kB\nRss: 16 kB\nAnonymous: {anonymous} kB\nVmFlags: rd ex mr mw me\n");
+            assert_eq!(plain_files(&smaps), expected, "{smaps}");
+            assert_eq!(plain_files(&smaps.repeat(2)).len(), expected.len() * 2);
+        };
+        let range = [(0x55d0_b000, 0x55d0_f000)];
+        check("55d0b000-55d0f000 r-xp 00001000 fe:00 131 /usr/bin/a b", "0", &range);
+        check("55d0b000-55d0f000 r--p 00001000 fe:00 131 /usr/bin/a b (deleted)", "0", &range);
+        check("55d0b000-55d0f000 r--p 00001000 fe:00 131 /usr/bin/a b", "4", &[]);
+        check("55d0b000-55d0f000 rw-p 00001000 fe:00 131 /usr/bin/a b", "0", &[]);
+        check("55d0b000-55d0f000 rwxp 00001000 fe:00 131 /usr/bin/a b", "0", &[]);
+        check("55d0b000-55d0f000 r--s 00001000 fe:00 131 /usr/bin/a b", "0", &[]);
+        check("7ffc1000-7ffc3000 r-xp 00000000 00:00 0 [vdso]", "0", &[]);
+        check("7ffc3000-7ffc4000 r-xp 00000000 00:00 0", "0", &[]);
+        assert_eq!(plain_files("nonsense\n-\n1-2 r-xp\nAnonymous: 0 kB"), []);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
-            let _ = (random_address(&bytes), text_of_files(&text));
+            let _ = (random_address(&bytes), plain_files(&text));
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub server: &'a Server,
     /// Its deadlines.
     pub timing: Timing,
+    /// How much it logs: a test wants to know everything, a bench wants to know what it costs as it is run.
+    pub log: &'static str,
 }
 
 /// A running agent, killed when dropped.
@@ -42,6 +44,7 @@ pub struct Setup<'a> {
 pub struct Agent {
     directory: PathBuf,
     address: SocketAddr,
+    log: &'static str,
     process: Child,
 }
 
@@ -54,9 +57,18 @@ impl Agent {
         fs::create_dir_all(setup.directory).expect("a directory in the sandbox can be made");
         let anywhere = SocketAddr::from((setup.address, 0));
         write_config(setup, anywhere);
-        let (process, address) = launch(setup.directory);
-        write_config(setup, address);
-        Self { directory: setup.directory.to_owned(), address, process }
+        let agent = Self::run(setup.directory, setup.log);
+        write_config(setup, agent.address);
+        agent
+    }
+
+    /// Starts an agent whose `agent.toml` lies in `directory` already, and waits until it is ready. Its socket is `agent.sock` there.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn run(directory: &Path, log: &'static str) -> Self {
+        let (process, address) = launch(directory, log);
+        Self { directory: directory.to_owned(), address, log, process }
     }
 
     /// Where it serves gRPC.
@@ -119,7 +131,7 @@ impl Agent {
     /// # Panics
     /// When it does not become ready.
     pub fn start_again(&mut self) {
-        let (process, address) = launch(&self.directory);
+        let (process, address) = launch(&self.directory, self.log);
         assert_eq!(address, self.address, "the agent's address is in its configuration");
         self.process = process;
     }
@@ -140,9 +152,9 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("agent.log")
 }
 
-fn launch(directory: &Path) -> (Child, SocketAddr) {
+fn launch(directory: &Path, log: &str) -> (Child, SocketAddr) {
     let mut notifications = Notifications::open(&directory.join("notify.sock")).expect("a socket in the sandbox can be made");
-    let mut process = spawn(directory, notifications.path()).expect("the agent starts");
+    let mut process = spawn(directory, log, notifications.path()).expect("the agent starts");
     let address = wait::until("the agent to be ready", READY_WITHIN, || match process.try_wait() {
         Ok(None) => notifications.ready(),
         // Nothing will come any more: the deadline is not waited for.
@@ -155,16 +167,16 @@ fn read_log(directory: &Path) -> String {
     fs::read_to_string(log_path(directory)).unwrap_or_else(|error| error.to_string())
 }
 
-fn spawn(directory: &Path, notify: &Path) -> io::Result<Child> {
-    let log = File::options().create(true).append(true).open(log_path(directory))?;
+fn spawn(directory: &Path, log: &str, notify: &Path) -> io::Result<Child> {
+    let output = File::options().create(true).append(true).open(log_path(directory))?;
     Command::new(binaries::find("baton-agent"))
         .args(["run", "--config"])
         .arg(config_path(directory))
         .env("NOTIFY_SOCKET", notify)
-        .env("RUST_LOG", "info,baton_agent=debug")
+        .env("RUST_LOG", log)
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
+        .stdout(output.try_clone()?)
+        .stderr(output)
         .process_group(0)
         .spawn()
 }

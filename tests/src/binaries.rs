@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 pub fn find(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running executable has a path");
     let path = beside(&own, name);
-    assert!(path.is_file(), "{} is missing; type `make build`", path.display());
+    assert!(path.is_file(), "{} is missing; type `make build`, or `make bench` for a bench", path.display());
     path
 }
 

@@ -15,3 +15,11 @@ pub fn now() -> Instant {
 pub fn monotonic() -> nix::Result<Duration> {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from)
 }
+
+/// CLOCK_BOOTTIME, by which agents tell their times.
+///
+/// # Errors
+/// When the kernel has no such clock.
+pub fn since_boot() -> nix::Result<Duration> {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from)
+}

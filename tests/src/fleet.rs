@@ -47,6 +47,7 @@ pub struct Builder {
     kind: Kind,
     timing: Timing,
     release: Release,
+    log: &'static str,
 }
 
 impl Builder {
@@ -68,6 +69,13 @@ impl Builder {
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self
+    }
+
+    /// How much the agents log, as `RUST_LOG` says it; all that this agent decides otherwise.
+    #[must_use]
+    pub fn log(mut self, log: &'static str) -> Self {
+        self.log = log;
         self
     }
 
@@ -101,8 +109,8 @@ impl Builder {
         let directory = sandbox.path().join(&name);
         let address = address::next();
         let server = Server::start(self.kind, &directory.join("server"), address, &self.release);
-        let setup =
-            Setup { host: &name, directory: &directory.join("agent"), address, pki, server: &server, timing: self.timing };
+        let (directory, timing, log) = (directory.join("agent"), self.timing, self.log);
+        let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
     }
@@ -133,7 +141,14 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet of so many hosts, to be started.
     pub fn of(hosts: usize) -> Builder {
-        Builder { name: "test".to_owned(), hosts, kind: Kind::Unicorn, timing: Timing::default(), release: Release::sound("v1") }
+        Builder {
+            name: "test".to_owned(),
+            hosts,
+            kind: Kind::Unicorn,
+            timing: Timing::default(),
+            release: Release::sound("v1"),
+            log: "info,baton_agent=debug",
+        }
     }
 
     /// The controller's configuration file.

@@ -9,7 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub enum Kind {
     UnicornLazy,
     /// `unicorn -D` with `preload_app true`.
     UnicornDaemon,
+    /// Unicorn with `preload_app true`, started by `baton-agent hold`.
+    UnicornHeld,
     /// Our own.
     Patient,
 }
@@ -82,6 +85,14 @@ pub struct Server {
     kind: Kind,
     directory: PathBuf,
     address: SocketAddr,
+    launcher: Mutex<Option<Launcher>>,
+}
+
+/// The process that a server was started by: its first master, or what stands before it.
+#[derive(Debug)]
+struct Launcher {
+    pid: u32,
+    ended: mpsc::Receiver<io::Result<ExitStatus>>,
 }
 
 impl Server {
@@ -92,7 +103,7 @@ impl Server {
     pub fn start(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
         let address = address::with_free_port(address).expect("an address of our own has free ports");
-        let server = Self { kind, directory: directory.to_owned(), address };
+        let server = Self { kind, directory: directory.to_owned(), address, launcher: Mutex::new(None) };
         server.deploy(release);
         server.boot();
         server
@@ -110,9 +121,33 @@ impl Server {
             Err(error) if error.kind() == io::ErrorKind::NotFound => panic!("unicorn is not installed; type `make setup`"),
             Err(error) => panic!("the server does not start: {error}"),
         };
-        // The first master must not stay a zombie when it hands over.
-        thread::spawn(move || child.wait());
+        let (sender, ended) = mpsc::channel();
+        *self.lock_launcher() = Some(Launcher { pid: child.id(), ended });
+        // The first master must not stay a zombie when it hands over. Few care how it ended.
+        thread::spawn(move || drop(sender.send(child.wait())));
         wait::until("the server to serve", BOOT_WITHIN, || self.is_serving());
+    }
+
+    fn lock_launcher(&self) -> MutexGuard<'_, Option<Launcher>> {
+        self.launcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process that it was started by: its first master, or `hold`.
+    ///
+    /// # Panics
+    /// When it was never started.
+    pub fn launcher(&self) -> u32 {
+        self.lock_launcher().as_ref().expect("it was started").pid
+    }
+
+    /// Waits until that process ends.
+    ///
+    /// # Panics
+    /// When it does not end within the deadline.
+    #[track_caller]
+    pub fn launcher_ended(&self, within: Duration) -> ExitStatus {
+        let ended = self.lock_launcher().as_ref().expect("it was started").ended.recv_timeout(within);
+        ended.expect("what started the server ends").expect("it was not waited for before")
     }
 
     fn command(&self) -> Command {
@@ -120,8 +155,18 @@ impl Server {
             Kind::Unicorn => unicorn::command(self.address, &self.directory, true, false),
             Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
+            Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
             Kind::Patient => patient::command(self.address, &self.directory),
         }
+    }
+
+    /// The same by `hold`.
+    fn held(&self, command: &Command) -> Command {
+        let mut hold = Command::new(binaries::find("baton-agent"));
+        hold.arg("hold").arg("--lock").arg(self.lock()).arg("--pidfile").arg(self.pidfile());
+        hold.arg("--").arg(command.get_program()).args(command.get_args());
+        hold.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        hold
     }
 
     fn prepare(&self, command: &mut Command) -> io::Result<()> {
@@ -181,7 +226,7 @@ impl Server {
     pub fn deploy(&self, release: &Release) {
         self.put("release", &release.name);
         match self.kind {
-            Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon => {
+            Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
             Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),

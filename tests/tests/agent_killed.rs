@@ -41,16 +41,14 @@ impl Rollout {
         })
     }
 
-    fn exit_code(mut self) -> i32 {
-        // What is left to read is read, so that it does not block on a full pipe.
-        for line in self.events.by_ref() {
-            line.expect("a line");
-        }
+    /// Reads on to the end: what was printed, and the exit code.
+    fn finish(mut self) -> (String, i32) {
+        let text: Vec<String> = self.events.by_ref().map(|line| line.expect("a line")).collect();
         let ended = wait::until("baton to end", END_WITHIN, || match self.process.try_wait() {
             Ok(Some(status)) => Ok(status),
             other => Err(format!("{other:?}")),
         });
-        ended.code().expect("an exit code")
+        (text.join("\n"), ended.code().expect("an exit code"))
     }
 }
 
@@ -69,18 +67,24 @@ fn kill_after(fleet: &mut Fleet, told: usize) -> Option<String> {
     }
     fleet.hosts[0].agent.kill();
     fleet.hosts[0].agent.start_again();
-    let code = rollout.exit_code();
+    let (text, code) = rollout.finish();
     fleet.await_held();
     let server = &fleet.hosts[0].server;
     let new = server.master().expect("a master");
     assert!(executions(server) <= before + 1, "after {last:?}: the server was signalled twice");
     assert!(!server.pidfile().with_extension("pid.oldbin").exists(), "after {last:?}: two generations are left");
     match code {
-        // Proven: it was over before the kill, or began only after it.
+        // It was over before the kill, or began only after it.
         0 => assert_ne!(new, old, "after {last:?}: proven without a new master"),
         // The new incarnation cannot speak for what the old one saw, and says so.
-        4 => {}
-        other => panic!("after {last:?}: exit {other}; the agent's log:\n{}", fleet.hosts[0].agent.log()),
+        4 => assert!(text.contains("the agent was restarted within the window"), "after {last:?}: {text}"),
+        other => panic!("after {last:?}: exit {other}: {text}\nthe agent's log:\n{}", fleet.hosts[0].agent.log()),
+    }
+    match last.as_deref() {
+        // The overlap was witnessed and that is on disk: it is finished. Before, it is undone, or had gone on meanwhile.
+        Some("retire" | "drain" | "close") => assert_ne!(new, old, "after {last:?}: what was begun was not finished"),
+        Some("open" | "signal") => assert_eq!(new, old, "after {last:?}: what nobody can vouch for was not undone"),
+        Some(_) | None => {}
     }
     last
 }

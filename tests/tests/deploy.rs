@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use baton::inventory::{Fleet, Share};
+use baton::outcome::Unproven;
 use baton_agent::config::Config;
 use baton_proto::custody::{Doubt, FileIdentity, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
@@ -13,6 +15,7 @@ use baton_tests::{binaries, wait};
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(30);
+const PROCESS: Process = Process { pid: 1, start_ticks: 1 };
 
 fn read(name: &str) -> String {
     fs::read_to_string(deployed::file(name)).expect("a deployed file can be read")
@@ -31,6 +34,16 @@ fn the_sample_of_the_agents_configuration_is_valid() {
         let options = format!("--lock {} --pidfile {} ", service.lock.display(), service.pidfile.display());
         assert!(text.contains(&options), "{file}: {options}");
     }
+}
+
+#[test]
+fn the_sample_of_the_inventory_is_valid() {
+    let fleet = Fleet::read(&read("fleet.toml"), Path::new("/etc/baton")).expect("valid");
+    let names: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
+    assert_eq!((fleet.name(), names), ("prod", vec!["web-1", "web-2", "web-3"]));
+    assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/operator.crt"));
+    let policy = fleet.policy("web");
+    assert_eq!((policy.max_in_flight, policy.max_failures), (Some(Share::Count(1)), Some(Share::Count(0))));
 }
 
 /// The script of an Upstart job, with the places of a site instead of the deployed ones.
@@ -180,10 +193,11 @@ fn rows() -> Vec<Vec<String>> {
 }
 
 /// The lines `code  meaning` at the end of a help text.
-fn exit_codes(arguments: &[&str]) -> Vec<(String, String)> {
-    let output = Command::new(binaries::find("baton-agent")).args(arguments).output().expect("it runs");
+fn exit_codes(binary: &str, arguments: &[&str]) -> Vec<(String, String)> {
+    let output = Command::new(binaries::find(binary)).args(arguments).output().expect("it runs");
     let help = String::from_utf8(output.stdout).expect("help is text");
-    let (_, table) = help.split_once("Exit codes:\n").expect("help has the table");
+    let (_, rest) = help.split_once("Exit codes").expect("help has the table");
+    let (_, table) = rest.split_once(":\n").expect("the table has a heading");
     let entry = |line: &str| line.trim().split_once("  ").map(|(code, meaning)| (code.to_owned(), meaning.to_owned()));
     table.lines().filter_map(entry).collect()
 }
@@ -191,8 +205,8 @@ fn exit_codes(arguments: &[&str]) -> Vec<(String, String)> {
 #[test]
 fn the_runbook_has_every_exit_code_that_help_shows() {
     let rows = rows();
-    for arguments in [&["--help"][..], &["hold", "--help"]] {
-        let codes = exit_codes(arguments);
+    for (binary, arguments) in [("baton", &["--help"][..]), ("baton-agent", &["--help"]), ("baton-agent", &["hold", "--help"])] {
+        let codes = exit_codes(binary, arguments);
         assert!(codes.len() >= 6, "{codes:?}");
         for (code, meaning) in codes {
             let has = rows.iter().any(|row| row.len() == 3 && row[0] == code && row[1] == meaning && !row[2].is_empty());
@@ -203,7 +217,7 @@ fn the_runbook_has_every_exit_code_that_help_shows() {
 
 /// Every doubt that there is; a new one does not compile until it is added.
 fn doubts() -> Vec<Doubt> {
-    let process = Process { pid: 1, start_ticks: 1 };
+    let process = PROCESS;
     let file = FileIdentity { device: 1, inode: 1 };
     let role = Role::NewMaster;
     let next = |doubt: &Doubt| match doubt {
@@ -222,13 +236,27 @@ fn doubts() -> Vec<Doubt> {
     std::iter::successors(Some(Doubt::Truncated), next).collect()
 }
 
+/// Every other reason for which the controller finds nothing proven.
+fn other_reasons() -> Vec<Unproven> {
+    let next = |reason: &Unproven| match reason {
+        Unproven::Doubt(_) => Some(Unproven::OtherService("web".into())),
+        Unproven::OtherService(_) => Some(Unproven::OtherBoot),
+        Unproven::OtherBoot => Some(Unproven::Anonymous),
+        Unproven::Anonymous => Some(Unproven::OtherMaster { before: PROCESS, testified: PROCESS }),
+        Unproven::OtherMaster { .. } => Some(Unproven::Broken { step: None, cause: "why".into() }),
+        Unproven::Broken { .. } => Some(Unproven::Malformed("why".into())),
+        Unproven::Malformed(_) => None,
+    };
+    std::iter::successors(next(&Unproven::Doubt(Doubt::NoOverlap)), next).collect()
+}
+
 #[test]
 fn the_runbook_has_every_doubt() {
     let rows = rows();
-    for doubt in doubts() {
-        let text = doubt.to_string();
-        let row = rows.iter().find(|row| row.len() == 3 && reads_as(&row[0], &text));
-        assert!(row.is_some(), "no row for: {text}");
+    let doubts = doubts().into_iter().map(|doubt| doubt.to_string());
+    for text in doubts.chain(other_reasons().into_iter().map(|reason| reason.to_string())) {
+        let says_so = |row: &Vec<String>| row.len() == 3 && row[0].split(" / ").any(|pattern| reads_as(pattern, &text));
+        assert!(rows.iter().any(says_so), "no row for: {text}");
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::holder::explain;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
-use crate::handover::{Action, Ending, Event, Intent, Outcome, Step, Whom};
+use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Step, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Masters, probe};
 use crate::store::{Flush, RECORDS_MAX, UnderWay};
@@ -84,28 +84,26 @@ impl Driver {
     }
 
     /// Looks at a master with care and notes what was found, under a number before and one after.
-    fn look(&mut self, role: Role) -> Result<(), String> {
-        let Some(run) = &mut self.run else { return Err("no handover is under way".into()) };
+    fn look(&mut self, role: Role) -> Found {
+        let Some(run) = &mut self.run else { return Found::Gone("no handover is under way".into()) };
         let Some(process) = run.generation(role).map(|generation| generation.master()) else {
-            return Err(format!("there is no {role}"));
+            return Found::Gone(format!("there is no {role}"));
         };
         let file = run.journal.file();
         let began = run.opened.take().unwrap_or_else(|| self.numbers.take());
         let looked = process::look_again(process, file);
         let (ended, at) = (self.numbers.take(), clock::since_boot());
-        let found = match looked {
-            Ok(seen) => {
-                run.journal.note(ended, at, Fact::Sighting(seen.sighting(began, role)));
-                Ok(())
-            }
+        let (fact, found) = match looked {
+            Ok(seen) => (Fact::Sighting(seen.sighting(began, role)), Found::Holding),
             Err(unseen) => {
                 let reason = explain(&unseen);
-                run.journal.note(ended, at, Fact::Absence { began, role, process, reason: reason.clone() });
-                Err(reason)
+                let fact = Fact::Absence { began, role, process, reason: reason.clone() };
+                (fact, if unseen.is_dead() { Found::Gone(reason) } else { Found::Otherwise(reason) })
             }
         };
+        run.journal.note(ended, at, fact);
         // After a drop the waiter is armed again as soon as there is somebody to wait for.
-        if found.is_ok()
+        if found == Found::Holding
             && let Err(error) = self.waiters.arm(&self.config.lock, file)
         {
             tracing::warn!(error = explain(&error), "the waiter cannot be armed");
@@ -113,13 +111,15 @@ impl Driver {
         found
     }
 
-    fn confirm(&mut self) -> Result<(), String> {
-        self.look(Role::OldMaster)?;
-        let Some(old) = self.run.as_ref().map(|run| run.old.master()) else { return Ok(()) };
-        if self.pid_file_names(old.pid) {
-            return Ok(());
+    fn confirm(&mut self) -> Found {
+        let found = self.look(Role::OldMaster);
+        match self.run.as_ref().map(|run| run.old.master()) {
+            Some(old) if found == Found::Holding && !self.pid_file_names(old.pid) => Found::Otherwise(format!(
+                "the old master {old} holds the lock, but did not take its pid file {} back",
+                self.config.pidfile.display()
+            )),
+            Some(_) | None => found,
         }
-        Err(format!("the old master {old} holds the lock, but did not take its pid file {} back", self.config.pidfile.display()))
     }
 
     /// Begins to write down what is about to be done.

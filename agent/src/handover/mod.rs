@@ -1,20 +1,20 @@
 //! One handover, decided: told what happened and what time it is, it answers what to do.
 //!
 //! ```text
-//! Opening ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Retiring ─ Draining ─ Closing ─ Over
-//!    │         │          │           │           │           │            │  no way back after this            │
-//!    └─────────┴──────────┴───────────┴─ failed ──┴───────────┴────────────┘                                    │
-//!                                          │                                                                    │
-//!                            Stopping (new one) ─ Restoring (pid file) ─ Confirming (old one holds) ───────── Over
+//! Opening ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Assuring
+//!    └────────┴──────────┴────────────┴──────────┴────────────┴────────────┴──────────┤
+//!                                                                    failed │          │ no way back from here on
+//!    Over ─ Confirming ─ Restoring ─ Stopping ─ Deciding ───────────────────┘       Retiring ─ Draining ─ Closing ─ Over
 //! ```
 //!
 //! Until the old generation is told to leave, every failure ends with the new one stopped and the old one serving. If the
 //! old generation is gone before that, there is nothing to return to: the new one is followed to its end, and the judge
 //! will say what that proves.
 //!
+//! **Invariant:** the new generation is stopped only when the old master was looked at just before, and lives.
 //! **Invariant:** the reload signal is asked for at most once, and never by a resumed handover.
-//! **Invariant:** the retire signal is asked for only after the testimony so far was judged `Kept`, and that was written
-//! down.
+//! **Invariant:** the retire signal is asked for only after the testimony so far was judged `Kept` and that was written
+//! down, and when the new master was looked at just before, and holds.
 
 mod step;
 #[cfg(test)]
@@ -52,8 +52,8 @@ pub struct Timing {
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A look was taken at a master: it holds, or this was found instead.
-    Looked(Role, Result<(), String>),
+    /// A look was taken at a master.
+    Looked(Role, Found),
     /// The intent was written to disk, or could not be.
     Persisted(Result<(), String>),
     /// A signal was sent, or could not be.
@@ -72,6 +72,17 @@ pub enum Event {
     Weighed(Verdict),
     /// The deadline passed.
     Expired,
+}
+
+/// What a look at a master found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It holds the lock.
+    Holding,
+    /// It is alive, as far as can be told, and was not seen to hold the lock.
+    Otherwise(String),
+    /// It is dead.
+    Gone(String),
 }
 
 /// What a probe found.
@@ -135,9 +146,11 @@ enum State {
     Readying { deadline: Duration, ready_since: Option<Duration>, pause: Duration, last: String },
     Overlapping,
     Committing,
+    Assuring,
     Retiring,
     Draining,
     Closing,
+    Deciding,
     Stopping { rung: usize },
     Restoring,
     Confirming,
@@ -196,7 +209,7 @@ impl Handover {
         self.new = new;
         self.signalled_at = Some(now);
         match (intent, old_lives, new) {
-            (Intent::Retire, true, Some(_)) => self.retire(),
+            (Intent::Retire, true, Some(_)) => self.look_once_more(),
             (Intent::Retire | Intent::Signal, false, Some(_)) => self.await_ready(now),
             (Intent::Retire | Intent::Signal, false, None) => {
                 self.fail(now, Step::Signal, "the agent was restarted and found neither master".into())
@@ -230,18 +243,29 @@ impl Handover {
         }
     }
 
-    fn looked(&mut self, now: Duration, role: Role, found: Result<(), String>) -> Vec<Action> {
+    fn looked(&mut self, now: Duration, role: Role, found: Found) -> Vec<Action> {
+        let (lives, found) = match found {
+            Found::Holding => (true, Ok(())),
+            Found::Otherwise(cause) => (true, Err(cause)),
+            Found::Gone(cause) => (false, Err(cause)),
+        };
+        // A look may be quicker than the word that the process has exited.
+        self.old_gone |= role == Role::OldMaster && !lives;
         match (&self.state, role, found) {
             (State::Opening, Role::OldMaster, Ok(())) => {
                 self.state = State::Arming;
                 vec![Action::Persist(Intent::Signal)]
             }
             (State::Opening, Role::OldMaster, Err(cause)) => self.fail(now, Step::Open, cause),
+            (State::Assuring, Role::NewMaster, Ok(())) => self.retire(),
+            (State::Assuring, Role::NewMaster, Err(cause)) => self.fail(now, Step::Overlap, cause),
             (State::Closing, Role::NewMaster, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Role::NewMaster, Err(cause)) => {
                 self.failure.get_or_insert(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
+            (State::Deciding, Role::OldMaster, _) if lives => self.climb(now, 0),
+            (State::Deciding, Role::OldMaster, _) => self.leave_it_alone(),
             (State::Confirming, Role::OldMaster, Ok(())) => self.finish(Outcome::RolledBack),
             (State::Confirming, Role::OldMaster, Err(cause)) => {
                 if let Some(failure) = &mut self.failure {
@@ -264,7 +288,7 @@ impl Handover {
                 ]
             }
             (State::Arming, Err(cause)) => self.fail(now, Step::Signal, cause),
-            (State::Committing, Ok(())) => self.retire(),
+            (State::Committing, Ok(())) => self.look_once_more(),
             (State::Committing, Err(cause)) => self.fail(now, Step::Retire, cause),
             _ => Vec::new(),
         }
@@ -300,7 +324,7 @@ impl Handover {
         }
         match (in_time, too_late) {
             (true, _) => self.await_ready(now),
-            (false, true) => self.stop(now),
+            (false, true) => self.decide(),
             (false, false) => Vec::new(),
         }
     }
@@ -378,10 +402,13 @@ impl Handover {
             Verdict::Dropped { at } => format!("the lock was free at #{}", at.0),
             Verdict::Unproven(doubt) => doubt.to_string(),
         };
-        if self.old_gone {
-            return self.close();
-        }
         self.fail(now, Step::Overlap, cause)
+    }
+
+    /// It was written down that the old generation may go; is the new one still there?
+    fn look_once_more(&mut self) -> Vec<Action> {
+        self.state = State::Assuring;
+        vec![Action::Look(Role::NewMaster)]
     }
 
     fn retire(&mut self) -> Vec<Action> {
@@ -412,9 +439,11 @@ impl Handover {
             State::Restoring => self.confirm(),
             State::Overlapping
             | State::Committing
+            | State::Assuring
             | State::Retiring
             | State::Draining
             | State::Closing
+            | State::Deciding
             | State::Stopping { .. }
             | State::Confirming
             | State::Over => Vec::new(),
@@ -443,7 +472,7 @@ impl Handover {
                     format!("the new master {new} exited {lived:.1?} after it was ready; its reason is in the server's own log");
                 self.fail(now, Step::Ready, cause)
             }
-            State::Overlapping | State::Committing => {
+            State::Overlapping | State::Committing | State::Assuring => {
                 self.fail(now, Step::Overlap, format!("the new master {new} exited before the old one was told to leave"))
             }
             State::Opening
@@ -453,6 +482,7 @@ impl Handover {
             | State::Retiring
             | State::Draining
             | State::Closing
+            | State::Deciding
             | State::Stopping { .. }
             | State::Restoring
             | State::Confirming
@@ -480,9 +510,11 @@ impl Handover {
             | State::Readying { .. }
             | State::Overlapping
             | State::Committing
+            | State::Assuring
             | State::Retiring
             | State::Draining
             | State::Closing
+            | State::Deciding
             | State::Stopping { .. }
             | State::Confirming
             | State::Over => Vec::new(),
@@ -511,8 +543,10 @@ impl Handover {
             | State::Signalling
             | State::Overlapping
             | State::Committing
+            | State::Assuring
             | State::Retiring
             | State::Closing
+            | State::Deciding
             | State::Confirming
             | State::Over => Vec::new(),
         }
@@ -523,18 +557,29 @@ impl Handover {
         let told = Action::Tell(Step::Undo, format!("{step} failed: {cause}"));
         self.failure = Some(Failure { step, cause });
         let next = if self.old_gone {
-            // The new one, whatever its state, is all there is: it is left alone.
-            self.finish(Outcome::Broken)
+            self.leave_it_alone()
         } else if self.new.is_some() {
-            self.stop(now)
+            self.decide()
         } else {
             self.restore(now)
         };
         [vec![told], next].concat()
     }
 
-    fn stop(&mut self, now: Duration) -> Vec<Action> {
-        self.climb(now, 0)
+    /// The new generation is to be stopped, if the old master lives.
+    fn decide(&mut self) -> Vec<Action> {
+        self.state = State::Deciding;
+        vec![Action::Deadline(None), Action::Look(Role::OldMaster)]
+    }
+
+    /// There is no old generation to return to: the new one, whatever its state, is all there is.
+    fn leave_it_alone(&mut self) -> Vec<Action> {
+        let was_ready = self.failure.as_ref().is_some_and(|failure| failure.step == Step::Overlap);
+        if was_ready && !self.new_gone {
+            self.failure = None;
+            return self.close();
+        }
+        self.finish(Outcome::Broken)
     }
 
     /// The ladder on which a failed new generation goes: asked to finish its requests, then to leave, then made to.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Verdict};
 use proptest::prelude::*;
 
-use super::{Action, Answer, Ending, Event, Handover, Intent, Timing, Whom};
+use super::{Action, Answer, Ending, Event, Found, Handover, Intent, Timing, Whom};
 use crate::dialect::Signal;
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
@@ -28,10 +28,11 @@ fn ready() -> Event {
 /// An event without its occasion, by a letter: tests read as stories.
 fn event(letter: char) -> Event {
     match letter {
-        'o' => Event::Looked(Role::OldMaster, Ok(())),
-        'O' => Event::Looked(Role::OldMaster, Err("it does not hold".into())),
-        'n' => Event::Looked(Role::NewMaster, Ok(())),
-        'N' => Event::Looked(Role::NewMaster, Err("it is gone".into())),
+        'o' => Event::Looked(Role::OldMaster, Found::Holding),
+        'O' => Event::Looked(Role::OldMaster, Found::Otherwise("it does not hold".into())),
+        'g' => Event::Looked(Role::OldMaster, Found::Gone("it is gone".into())),
+        'n' => Event::Looked(Role::NewMaster, Found::Holding),
+        'N' => Event::Looked(Role::NewMaster, Found::Gone("it is gone".into())),
         'p' => Event::Persisted(Ok(())),
         'P' => Event::Persisted(Err("the disk is full".into())),
         's' => Event::Signalled(Ok(())),
@@ -94,7 +95,7 @@ const TO_WEIGH: &str = "look-old write-signal SIGUSR2-old probe look-new look-ol
 
 #[test]
 fn a_handover_goes_its_way() {
-    assert_eq!(play("opsarnonkpsxXn"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new HandedOver"));
+    assert_eq!(play("opsarnonkpnsxXn"), format!("{TO_WEIGH} write-retire look-new SIGQUIT-old look-new HandedOver"));
 }
 
 #[test]
@@ -113,20 +114,22 @@ fn what_fails_before_the_point_of_no_return_is_undone() {
         // None appeared.
         ("opstto", "look-old write-signal SIGUSR2-old confirm RolledBack@appear".to_owned()),
         // One appeared too late.
-        ("opstasYbo", "look-old write-signal SIGUSR2-old SIGQUIT-new confirm RolledBack@appear".to_owned()),
+        ("opstaosYbo", "look-old write-signal SIGUSR2-old look-old SIGQUIT-new confirm RolledBack@appear".to_owned()),
         // It died before it was ready; the rest of its generation leaves by itself.
-        ("opsaeybYo", format!("{TO_READY} probe confirm RolledBack@ready")),
+        ("opsaeyobYo", format!("{TO_READY} probe look-old confirm RolledBack@ready")),
         // It was never ready.
-        ("opsaftsyYbo", format!("{TO_READY} probe SIGQUIT-new confirm RolledBack@ready")),
+        ("opsaftosyYbo", format!("{TO_READY} probe look-old SIGQUIT-new confirm RolledBack@ready")),
         // It does not go when asked, nor when told.
-        ("opsattsstyYbo", format!("{TO_READY} SIGQUIT-new SIGTERM-new-all SIGKILL-new-all confirm RolledBack@ready")),
+        ("opsatotsstyYbo", format!("{TO_READY} look-old SIGQUIT-new SIGTERM-new-all SIGKILL-new-all confirm RolledBack@ready")),
         // The overlap was not witnessed.
-        ("opsarnonusYbo", format!("{TO_WEIGH} SIGQUIT-new confirm RolledBack@overlap")),
-        ("opsarnondsYbo", format!("{TO_WEIGH} SIGQUIT-new confirm RolledBack@overlap")),
+        ("opsarnonuosYbo", format!("{TO_WEIGH} look-old SIGQUIT-new confirm RolledBack@overlap")),
+        ("opsarnondosYbo", format!("{TO_WEIGH} look-old SIGQUIT-new confirm RolledBack@overlap")),
         // The new master died between the overlap and the end of the old one.
-        ("opsarnonkyYpbo", format!("{TO_WEIGH} write-retire confirm RolledBack@overlap")),
+        ("opsarnonkyoYpbo", format!("{TO_WEIGH} write-retire look-old confirm RolledBack@overlap")),
+        // It is found dead at the last look.
+        ("opsarnonkpNobo", format!("{TO_WEIGH} write-retire look-new look-old SIGQUIT-new")),
         // The second intent could not be written.
-        ("opsarnonkPsYbo", format!("{TO_WEIGH} write-retire SIGQUIT-new confirm RolledBack@retire")),
+        ("opsarnonkPosYbo", format!("{TO_WEIGH} write-retire look-old SIGQUIT-new confirm RolledBack@retire")),
     ];
     for (letters, expected) in cases {
         assert_eq!(play(letters), expected, "{letters}");
@@ -144,7 +147,11 @@ fn an_old_master_that_leaves_by_itself_is_not_mourned_but_told() {
     assert_eq!(play("opsxarn"), format!("{TO_READY} look-new HandedOver"));
     assert_eq!(play("opsaxrn"), format!("{TO_READY} look-new HandedOver"));
     assert_eq!(play("opsarxnonun"), format!("{TO_WEIGH} look-new HandedOver"));
+    // Its death may be seen by a look before it is told.
+    assert_eq!(play("opsarngnun"), format!("{TO_WEIGH} look-new HandedOver"));
+    assert_eq!(play("opsarnonugn"), format!("{TO_WEIGH} look-old look-new HandedOver"));
     // There is nothing to return to: the new one is left alone, whatever its state.
+    assert_eq!(play("opsatg"), format!("{TO_READY} look-old Broken@ready"));
     assert_eq!(play("opsaxt"), format!("{TO_READY} Broken@ready"));
     assert_eq!(play("opsxt"), "look-old write-signal SIGUSR2-old Broken@appear");
     assert_eq!(play("ox"), "look-old write-signal Broken@signal");
@@ -152,12 +159,12 @@ fn an_old_master_that_leaves_by_itself_is_not_mourned_but_told() {
 
 #[test]
 fn a_new_master_that_dies_after_the_old_one_was_told_to_leave_is_the_end() {
-    assert_eq!(play("opsarnonkpsyxXN"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new Broken@close"));
+    assert_eq!(play("opsarnonkpnsyxXN"), format!("{TO_WEIGH} write-retire look-new SIGQUIT-old look-new Broken@close"));
 }
 
 #[test]
 fn a_drain_that_takes_too_long_is_not_waited_for() {
-    assert_eq!(play("opsarnonkpstn"), format!("{TO_WEIGH} write-retire SIGQUIT-old look-new HandedOver"));
+    assert_eq!(play("opsarnonkpnstn"), format!("{TO_WEIGH} write-retire look-new SIGQUIT-old look-new HandedOver"));
 }
 
 #[test]
@@ -205,10 +212,10 @@ fn a_resumed_handover_never_signals_twice() {
         words.join(" ")
     };
     // Witnessed and ready: the old one is retired.
-    assert_eq!(resume(Intent::Retire, true, Some(NEW), "sXn"), "SIGQUIT-old look-new HandedOver");
+    assert_eq!(resume(Intent::Retire, true, Some(NEW), "nsXn"), "look-new SIGQUIT-old look-new HandedOver");
     // Not witnessed: the new one is stopped, now or when it appears.
-    assert_eq!(resume(Intent::Signal, true, Some(NEW), "sYbo"), "SIGQUIT-new confirm RolledBack@signal");
-    assert_eq!(resume(Intent::Signal, true, None, "asYbo"), "SIGQUIT-new confirm RolledBack@signal");
+    assert_eq!(resume(Intent::Signal, true, Some(NEW), "osYbo"), "look-old SIGQUIT-new confirm RolledBack@signal");
+    assert_eq!(resume(Intent::Signal, true, None, "aosYbo"), "look-old SIGQUIT-new confirm RolledBack@signal");
     assert_eq!(resume(Intent::Signal, true, None, "to"), "confirm RolledBack@signal");
     // The old one left meanwhile.
     assert_eq!(resume(Intent::Signal, false, Some(NEW), "rn"), "probe look-new HandedOver");
@@ -232,7 +239,16 @@ fn check_laws(letters: &[char]) -> Result<(), TestCaseError> {
                 let written = if *signal == Signal::Usr2 { Intent::Signal } else { Intent::Retire };
                 prop_assert!(done.contains(&Action::Persist(written)), "signalled before it was written down");
                 prop_assert_eq!(*whom, Whom::Master);
-                prop_assert_eq!(&given, &Event::Persisted(Ok(())));
+                let occasion = if *signal == Signal::Usr2 {
+                    Event::Persisted(Ok(()))
+                } else {
+                    Event::Looked(Role::NewMaster, Found::Holding)
+                };
+                prop_assert_eq!(&given, &occasion);
+            }
+            if let Action::Signal(Role::NewMaster, _, Signal::Quit) = action {
+                let old_lives = matches!(given, Event::Looked(Role::OldMaster, Found::Holding | Found::Otherwise(_)));
+                prop_assert!(old_lives, "the new generation was stopped without a look at the old master: {given:?}");
             }
             if *action == Action::Persist(Intent::Retire) {
                 prop_assert_eq!(&given, &Event::Weighed(kept()));
@@ -251,13 +267,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
     fn whatever_happens_the_promises_hold(letters in proptest::collection::vec(
-        proptest::sample::select("oOnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>()), 0..40)) {
+        proptest::sample::select("oOgnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>()), 0..40)) {
         check_laws(&letters)?;
     }
 
     #[test]
-    fn the_promises_hold_around_the_happy_path(path in Just("opsarnonkpsxXn".chars().collect::<Vec<_>>()),
-        noise in proptest::collection::vec((0..14usize, proptest::sample::select("oOnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>())), 0..4)) {
+    fn the_promises_hold_around_the_happy_path(path in Just("opsarnonkpnsxXn".chars().collect::<Vec<_>>()),
+        noise in proptest::collection::vec((0..14usize, proptest::sample::select("oOgnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>())), 0..4)) {
         let mut letters = path;
         for (at, letter) in noise { letters.insert(at.min(letters.len()), letter); }
         check_laws(&letters)?;

@@ -16,7 +16,7 @@
 
 mod args;
 mod census;
-pub mod exit;
+mod exit;
 mod job;
 mod looks;
 mod report;
@@ -28,6 +28,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use baton_proto::custody::Process;
 
@@ -44,6 +45,9 @@ use waiter::Waiter;
 
 /// What speaks for one process to the init system and is not for the server to use.
 const NOT_INHERITED: [&str; 1] = ["NOTIFY_SOCKET"];
+
+/// It costs a millisecond.
+const LIGHTEN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why hold cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,8 @@ struct Hold {
     waiter: Option<Waiter>,
     command: Option<u32>,
     exit: Option<Exit>,
+    /// When the last sleep began that was prepared for.
+    lightened: Option<Duration>,
 }
 
 impl Hold {
@@ -88,33 +94,35 @@ impl Hold {
         let policy = Policy { stop_within: args.stop_within, first_holder_within: args.first_holder_within };
         let census = Census::new(args.lock.clone(), args.pid_files());
         let job = Job::new(policy, clock::since_boot());
-        Ok(Self { args, job, census, inbox, watched: None, waiter: None, command: None, exit: None })
+        Ok(Self { args, job, census, inbox, watched: None, waiter: None, command: None, exit: None, lightened: None })
     }
 
     fn run(mut self) -> Result<Exit, HoldError> {
-        self.tell([Event::Began])?;
+        self.tell([Event::Began]);
         loop {
             if let Some(exit) = self.exit {
                 return Ok(exit);
             }
             let events = self.next_events()?;
-            self.tell(events)?;
+            self.tell(events);
         }
     }
 
     /// Tells the job what happened, does what it answers, and tells it what came of that.
-    fn tell(&mut self, events: impl IntoIterator<Item = Event>) -> Result<(), HoldError> {
+    fn tell(&mut self, events: impl IntoIterator<Item = Event>) {
         let mut events: VecDeque<Event> = events.into_iter().collect();
         while let Some(event) = events.pop_front() {
             for action in self.job.handle(clock::since_boot(), &event) {
-                events.extend(self.perform(action)?);
+                events.extend(self.perform(action));
             }
         }
-        Ok(())
     }
 
     fn next_events(&mut self) -> Result<Vec<Event>, HoldError> {
         let within = self.job.due().map(|due| due.saturating_sub(clock::since_boot()));
+        if within.is_none() {
+            self.lighten();
+        }
         let descriptors = [
             Some(self.inbox.as_fd()),
             self.waiter.as_ref().map(|waiter| waiter.as_fd()),
@@ -138,6 +146,15 @@ impl Hold {
         Ok(events)
     }
 
+    /// This may be a sleep of weeks: keeps mapped what it takes, and no more. Whoever wakes us often does not make us do it often.
+    fn lighten(&mut self) {
+        let now = clock::since_boot();
+        if self.lightened.is_none_or(|last| now.saturating_sub(last) >= LIGHTEN_EVERY) {
+            memory::forget_files();
+            self.lightened = Some(now);
+        }
+    }
+
     fn received(&mut self, events: &mut Vec<Event>) -> Result<(), HoldError> {
         while let Some(received) = self.inbox.next().map_err(HoldError::Signals)? {
             match received {
@@ -154,20 +171,25 @@ impl Hold {
         Ok(())
     }
 
-    fn perform(&mut self, action: Action) -> Result<Option<Event>, HoldError> {
+    fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Look => return Ok(Some(Event::Looked(self.census.look()))),
-            Action::Start => return Ok(Some(self.start())),
+            Action::Look => return Some(Event::Looked(self.census.look())),
+            Action::Start => return Some(self.start()),
             Action::Arm(file) => match Waiter::arm(&self.args.lock, file) {
                 Ok(waiter) => {
                     self.waiter = Some(waiter);
-                    memory::forget_text();
                     // Without NOTIFY_SOCKET nobody is told, and nobody wants to know.
                     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
                 }
-                Err(error) => return Ok(Some(outcome(Err(error)))),
+                Err(error) => return Some(outcome(Err(error))),
             },
-            Action::Watch => self.watched = Some(self.watch()?),
+            Action::Watch => match self.watch() {
+                Ok(watched) => self.watched = Some(watched),
+                Err(error) => {
+                    report::failed(&error);
+                    return Some(Event::NotWatched);
+                }
+            },
             Action::Unwatch => self.watched = None,
             Action::Ask(process) => {
                 let signal = self.args.graceful();
@@ -181,7 +203,7 @@ impl Hold {
             }
             Action::Exit(exit) => self.exit = Some(exit),
         }
-        Ok(None)
+        None
     }
 
     fn start(&mut self) -> Event {

@@ -70,6 +70,16 @@ pub enum Unseen {
     },
 }
 
+impl Unseen {
+    /// Whether the process that was looked for is dead. One that cannot be read may live.
+    pub fn is_dead(&self) -> bool {
+        match self {
+            Self::Gone(_) | Self::Reused(_) | Self::Corpse(_) => true,
+            Self::Unlocked(_) | Self::Changed(_) | Self::Unreadable { .. } => false,
+        }
+    }
+}
+
 /// One freshly opened directory of /proc: it names one process and no later one with the same pid.
 struct Directory {
     pid: u32,

@@ -57,6 +57,8 @@ pub(super) enum Event {
     Granted,
     /// The waiter could not be started on the file that was seen, or failed.
     WaiterFailed,
+    /// Changes of the files cannot be told.
+    NotWatched,
     /// hold was told to stop.
     ToldToStop,
     /// Time has passed.
@@ -114,7 +116,7 @@ pub(super) enum Action {
     Start,
     /// Start the waiter on this file; if that fails, answer with [`Event::WaiterFailed`].
     Arm(FileIdentity),
-    /// Have changes of the files told from now on.
+    /// Have changes of the files told from now on; if that fails, answer with [`Event::NotWatched`].
     Watch,
     /// Have them no longer told.
     Unwatch,
@@ -224,6 +226,7 @@ impl Job {
             Event::Ended(ended) => self.ended(now, *ended),
             Event::Granted => self.granted(now),
             Event::WaiterFailed => self.waiter_failed(),
+            Event::NotWatched => self.not_watched(),
             Event::ToldToStop => self.told_to_stop(now),
             Event::Tick => self.tick(now),
         }
@@ -277,6 +280,16 @@ impl Job {
             Phase::Holding | Phase::Over => {}
         }
         Vec::new()
+    }
+
+    /// Nothing is begun that would depend on it. What is under way already goes on by its looks alone.
+    fn not_watched(&mut self) -> Vec<Action> {
+        match (&self.phase, self.command) {
+            (Phase::Seeking(_), Command::Unstarted) => self.exit(Exit::Failed),
+            (Phase::Seeking(_), Command::Running(_) | Command::Gone) | (Phase::Holding | Phase::Stopping(_) | Phase::Over, _) => {
+                Vec::new()
+            }
+        }
     }
 
     fn not_started(&mut self, why: NotStarted) -> Vec<Action> {

@@ -224,6 +224,13 @@ fn a_waiter_that_fails_leaves_the_server_alone() {
 }
 
 #[test]
+fn what_cannot_be_watched_is_not_begun_but_what_runs_is_stopped_all_the_same() {
+    check([(0, Event::NotWatched)], &[Action::Exit(Exit::Failed)]);
+    check(then(stopping(), &[(1_000, Event::NotWatched)]), &[]);
+    check(then(stopping(), &[(1_000, Event::NotWatched), (61_000, Event::Tick)]), &[Action::Force(Force::Term)]);
+}
+
+#[test]
 fn after_the_end_nothing_happens() {
     let over = then(held(), &[(9_000, Event::Granted)]);
     for event in [
@@ -231,6 +238,7 @@ fn after_the_end_nothing_happens() {
         Event::Stirred,
         Event::Ended(Ended::Code(0)),
         Event::WaiterFailed,
+        Event::NotWatched,
         Event::Granted,
         Event::ToldToStop,
         Event::Tick,

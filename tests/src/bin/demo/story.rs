@@ -1,14 +1,15 @@
 //! The story of the demo, in two acts: a release that works, and one that cannot boot.
 
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use baton_tests::clock;
 use baton_tests::fleet::{Fleet, SERVICE, Timing};
 use baton_tests::load::{Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{Flaw, Kind, Release};
 use baton_tests::standing::Standing;
+use baton_tests::{clock, wait};
 
 use crate::report;
 
@@ -16,6 +17,10 @@ const HOSTS: usize = 5;
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(15), settle: Duration::from_millis(500), drain_within: Duration::from_secs(15) };
 const MIX: Mix = Mix { keep_alive: 2, close: 2, pace: Duration::from_millis(20), long: 1, long_for: Duration::from_millis(400) };
+
+/// How many requests more are served once a rollout is over.
+const SERVED_AFTERWARDS: u64 = 1000;
+const SERVED_WITHIN: Duration = Duration::from_mins(1);
 
 /// What did not go as the story says.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +57,8 @@ pub(crate) fn play(sandbox: Sandbox) -> Result<(), Surprise> {
 fn set_the_stage(sandbox: Sandbox) -> Fleet {
     let kind = Kind::best();
     let server = match kind {
-        Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon => "Unicorn",
-        Kind::Patient => "the patient, our own prefork server: Unicorn is not installed",
+        Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => "Unicorn",
+        Kind::Patient => "the patient (our own prefork server, for Unicorn is not installed)",
     };
     report::act("A fleet on this machine");
     report::line("Starting", format!("{HOSTS} hosts with {server}, an agent each, under a throw-away certificate authority"));
@@ -106,9 +111,20 @@ fn under_load(fleet: &Fleet, expected: i32) -> Result<Tally, Surprise> {
     report::command(&args);
     // Standard input is a file of the sandbox, so that the leash finds it too.
     let input = std::fs::File::open(fleet.config())?;
-    let status = fleet.command().args(args).stdin(Stdio::from(input)).status()?;
+    // In a group of its own it does not get our `^C`: it ends with everything else.
+    let status = fleet.command().args(args).stdin(Stdio::from(input)).process_group(0).status()?;
+    serve_on(&load);
     let tally = load.stop();
     if status.code() == Some(expected) { Ok(tally) } else { Err(Surprise::Exit { expected, found: status.code() }) }
+}
+
+/// What the rollout left behind must serve, too.
+fn serve_on(load: &Load) {
+    let enough = load.so_far().0 + SERVED_AFTERWARDS;
+    wait::until("more requests to be served", SERVED_WITHIN, || match load.so_far() {
+        (served, _) if served >= enough => Ok(()),
+        so_far => Err(format!("{so_far:?}")),
+    });
 }
 
 fn moved(before: &Standing, after: &Standing, verdict: &str) -> String {

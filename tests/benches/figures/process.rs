@@ -1,0 +1,105 @@
+//! What the kernel says of a process: its memory, its sleep, its processor time; and of the machine.
+
+use std::fs;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use baton_tests::controller::{Run, Running};
+use baton_tests::fleet::Fleet;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+const ENDS_WITHIN: Duration = Duration::from_mins(2);
+
+/// A machine, as far as it matters to a figure.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// How many processors we may use.
+    pub(crate) cores: usize,
+    /// The load averages of 1, 5 and 15 minutes.
+    pub(crate) load: String,
+    /// The kernel's release.
+    pub(crate) kernel: String,
+}
+
+/// This machine, now.
+pub(crate) fn machine() -> Machine {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let load: Vec<String> = read("/proc/loadavg").split_whitespace().take(3).map(ToOwned::to_owned).collect();
+    Machine {
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        load: load.join(" "),
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+    }
+}
+
+/// A line of `/proc/PID/status` that is a number.
+pub(crate) fn status(pid: u32, key: &str) -> u64 {
+    number(&fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives"), key)
+}
+
+fn number(status: &str, key: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    word.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no {key} in {status}"))
+}
+
+/// How often all threads of a process went to sleep of themselves.
+pub(crate) fn voluntary_switches(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let statuses = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    statuses.map(|status| number(&status, "voluntary_ctxt_switches")).sum()
+}
+
+/// The processor time of all threads of a process, those that have ended too.
+pub(crate) fn processor_time(pid: u32) -> Duration {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid fits"));
+    let clock = clock_getcpuclockid(pid).expect("the process is not reaped yet");
+    clock_gettime(clock).map(Duration::from).expect("the process is not reaped yet")
+}
+
+/// A child, ended and buried when dropped.
+#[derive(Debug)]
+pub(crate) struct Owned(pub(crate) Child);
+
+impl Owned {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
+    }
+
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may be dead already.
+        let _dead = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// A run of `baton` that was right, and its processor time.
+#[derive(Debug)]
+pub(crate) struct Priced {
+    /// The run.
+    pub(crate) run: Run,
+    /// What it took of the processors.
+    pub(crate) processor_time: Duration,
+}
+
+/// Runs `baton` to its end; a run that does not end with 0 ends the bench.
+pub(crate) fn price(fleet: &Fleet, args: &[&str]) -> Priced {
+    let running: Running = fleet.begin(args);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(running.pid()).expect("a pid fits"));
+    // Waits for the end and leaves it to be reaped: until then its clock can be read. The controller has deadlines of its own.
+    waitid(WaitId::Pid(pid.expect("a child has a pid")), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("it is our child");
+    let processor_time = processor_time(running.pid());
+    Priced { run: running.finish(ENDS_WITHIN).expect_code(0), processor_time }
+}

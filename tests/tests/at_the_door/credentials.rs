@@ -1,0 +1,103 @@
+//! Who asks is not who may: refused, with the reason, and nothing was touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use baton_tests::fleet::{Fleet, OPERATOR};
+use baton_tests::pki::Pki;
+use baton_tests::server::Kind;
+
+use crate::certificate::{Pair, expired};
+use crate::facts::Facts;
+use crate::inventory::{Inventory, complains};
+
+fn one_host() -> Fleet {
+    Fleet::of(1).server(Kind::Patient).start()
+}
+
+/// A restart by somebody who may not: it fails for this reason, and nothing was touched.
+#[track_caller]
+fn is_denied(fleet: &Fleet, inventory: &Inventory, words: &[&str]) {
+    let before = Facts::of(fleet);
+    let run = complains(inventory.baton(&["restart", "web"]), 3, &[words, &["web-1"]].concat());
+    assert!(run.stdout.contains("nothing was touched"), "{run}");
+    assert_eq!(Facts::of(fleet), before);
+}
+
+#[test]
+fn the_operator_of_another_fleet_is_turned_away() {
+    let fleet = one_host();
+    let directory = fleet.directory().join("other");
+    fs::create_dir(&directory).expect("a directory in the sandbox can be made");
+    // Of the same name, so that nothing but the signature tells them apart.
+    let other = Pki::init("test", &directory);
+    other.issue("operator", OPERATOR);
+    let inventory = Inventory::of(&fleet).asked_by(&other, OPERATOR);
+    is_denied(&fleet, &inventory, &["refused our certificate"]);
+    let _refused = inventory.baton(&["status"]).expect_code(3);
+}
+
+#[test]
+fn an_expired_operator_is_turned_away() {
+    let fleet = one_host();
+    let Pair { certificate, key } = expired(&fleet, "operator", "late");
+    let inventory = Inventory::of(&fleet).certificate(&certificate).key(&key);
+    is_denied(&fleet, &inventory, &["refused our certificate", "expired"]);
+}
+
+#[test]
+fn an_agents_own_certificate_can_neither_restart_nor_look() {
+    let fleet = one_host();
+    let inventory = Inventory::of(&fleet).asked_by(&fleet.pki, "web-1");
+    is_denied(&fleet, &inventory, &["spiffe://test/agent/web-1", "role agent", "may not"]);
+    let _denied = inventory.baton(&["status"]).expect_code(3);
+}
+
+#[test]
+fn an_observer_can_look_and_not_restart() {
+    let fleet = one_host();
+    fleet.pki.issue("observer", "grafana");
+    let inventory = Inventory::of(&fleet).asked_by(&fleet.pki, "grafana");
+    let _shown = inventory.baton(&["status"]).expect_code(0);
+    is_denied(&fleet, &inventory, &["spiffe://test/observer/grafana", "role observer", "may not reload services"]);
+}
+
+#[test]
+fn an_unknown_service_is_told_with_those_that_are_known() {
+    let fleet = one_host();
+    let before = Facts::of(&fleet);
+    let run = complains(fleet.baton(&["restart", "wbe"]), 3, &["web-1", "no service \"wbe\"", "known: web"]);
+    assert!(run.stdout.contains("nothing was touched"), "{run}");
+    assert_eq!(Facts::of(&fleet), before);
+}
+
+/// Files that are no certificate, key or authority: nobody is even dialled.
+#[test]
+fn certificate_files_that_do_not_parse_are_named() {
+    let fleet = one_host();
+    let before = Facts::of(&fleet);
+    fleet.pki.issue("operator", "eve");
+    let bad = |name: &str, text: &str| -> PathBuf {
+        let path = fleet.directory().join(name);
+        fs::write(&path, text).expect("a file in the sandbox can be written");
+        path
+    };
+    let garbage = bad("garbage.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
+    let (empty, missing) = (bad("empty.pem", ""), fleet.directory().join("missing.pem"));
+    let inventory = || Inventory::of(&fleet);
+    for (inventory, file) in [
+        (inventory().certificate(&garbage), &garbage),
+        (inventory().certificate(&empty), &empty),
+        (inventory().certificate(&missing), &missing),
+        (inventory().key(&garbage), &garbage),
+        (inventory().key(&missing), &missing),
+        (inventory().authority(&garbage), &garbage),
+        (inventory().authority(&empty), &empty),
+        (inventory().key(&fleet.pki.key("eve")), &fleet.pki.certificate(OPERATOR)),
+    ] {
+        let file: &Path = file;
+        let file = file.to_str().expect("the sandbox has a name that is text");
+        let _refused = complains(inventory.baton(&["restart", "web"]), 2, &[file]);
+    }
+    assert_eq!(Facts::of(&fleet), before);
+}

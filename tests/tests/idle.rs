@@ -1,0 +1,122 @@
+//! While nothing happens nothing is woken, and what happens then is noticed at once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use baton_tests::controller::Running;
+use baton_tests::deployed::signal;
+use baton_tests::fleet::{Fleet, Host, Timing};
+use baton_tests::server::Kind;
+use baton_tests::{clock, wait};
+use rustix::process::Signal;
+
+/// What is measured.
+const IDLE: Duration = Duration::from_mins(1);
+/// Threads that helped with the handover leave after ten seconds without work.
+const QUIET: Duration = Duration::from_secs(12);
+const QUIET_WITHIN: Duration = Duration::from_secs(40);
+/// The second host settles for so long: longer than all that takes.
+const SETTLE: Duration = Duration::from_secs(130);
+
+const SOON: Duration = Duration::from_secs(20);
+/// From the death of the last holder to the end of hold, and to the operator's terminal. The machine may be busy.
+const MOMENT: Duration = Duration::from_secs(3);
+const HALTED_WITHIN: Duration = Duration::from_mins(4);
+
+/// What hold ends with when its service has died.
+const DIED: i32 = 3;
+
+/// How often each thread of a process has gone to sleep.
+type Switches = BTreeMap<String, u64>;
+
+fn switches(pid: u32) -> Result<Switches, String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
+    threads.flatten().map(|thread| switches_of(&thread)).collect()
+}
+
+fn switches_of(thread: &fs::DirEntry) -> Result<(String, u64), String> {
+    let status = fs::read_to_string(thread.path().join("status")).map_err(|error| error.to_string())?;
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
+    let name = format!("{} {}", thread.file_name().display(), status.lines().next().unwrap_or_default());
+    Ok((name, count.ok_or(status)?))
+}
+
+/// Waits until the numbers of all these processes have stood still for a while, and returns them.
+#[track_caller]
+fn wait_until_quiet(pids: &[u32]) -> Vec<Switches> {
+    let mut last = (all(pids), clock::now());
+    wait::until("quiet", QUIET_WITHIN, || {
+        let now = all(pids);
+        if now != last.0 {
+            last = (now, clock::now());
+        }
+        if last.1.elapsed() >= QUIET { Ok(last.0.clone()) } else { Err(format!("{:?}", last.0)) }
+    })
+}
+
+#[track_caller]
+fn all(pids: &[u32]) -> Vec<Switches> {
+    pids.iter().map(|pid| switches(*pid).expect("it runs")).collect()
+}
+
+/// Has the agent of a host ask for a longer time of readiness.
+fn settle_for(host: &mut Host, settle: Duration) {
+    host.agent.stop();
+    let before = format!("settle = \"{}ms\"", Timing::default().settle.as_millis());
+    let text = fs::read_to_string(host.agent.config()).expect("an agent that was started has a configuration");
+    assert!(text.contains(&before), "{text}");
+    let text = text.replace(&before, &format!("settle = \"{}ms\"", settle.as_millis()));
+    fs::write(host.agent.config(), text).expect("a file in the sandbox can be written");
+    host.agent.start_again();
+}
+
+#[track_caller]
+fn wait_to_read(rollout: &Running, within: Duration, words: &[&str]) {
+    wait::until(&format!("{words:?}"), within, || {
+        let text = rollout.text();
+        let is_said = text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        if is_said { Ok(()) } else { Err(text) }
+    });
+}
+
+/// Kills the master and every worker at once.
+fn kill_server(host: &Host) {
+    let master = host.server.master().expect("a master");
+    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).expect("the master runs");
+    let workers = children.split_whitespace().map(|pid| pid.parse().expect("a pid"));
+    for pid in std::iter::once(master).chain(workers) {
+        signal(pid, Signal::KILL);
+    }
+}
+
+#[test]
+fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
+    let mut fleet = Fleet::of(3).server(Kind::UnicornHeld).start();
+    settle_for(&mut fleet.hosts[1], SETTLE);
+    fleet.await_held();
+    let first = fleet.hosts[0].server.master().expect("a master");
+    let untouched = fleet.hosts[2].server.master();
+
+    let rollout = fleet.begin(&["restart", "web"]);
+    wait_to_read(&rollout, SOON, &["Kept", "web-1"]);
+    wait_to_read(&rollout, SOON, &["Step", "web-2", "ready"]);
+    let finished = &fleet.hosts[0];
+    assert_ne!(finished.server.master(), Ok(first));
+    let pids = [finished.agent.pid(), finished.server.launcher()];
+    let before = wait_until_quiet(&pids);
+    let began = clock::now();
+    wait::until("a minute to pass", IDLE + SOON, || {
+        if began.elapsed() >= IDLE { Ok(()) } else { Err(format!("{:?}", began.elapsed())) }
+    });
+    assert_eq!(all(&pids), before, "something woke them");
+
+    kill_server(finished);
+    assert_eq!(finished.server.launcher_ended(MOMENT).code(), Some(DIED));
+    wait_to_read(&rollout, MOMENT, &["Dropped", "web-1"]);
+    let run = rollout.finish(HALTED_WITHIN).expect_code(5);
+    let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    assert!(error.contains("web-1 dropped its lock"), "{run}");
+    assert!(run.stdout.contains("web-3 untouched"), "{run}");
+    assert_eq!(fleet.hosts[2].server.master(), untouched, "{run}");
+}
