@@ -27,8 +27,8 @@ use baton_proto::custody::{Process, Role, Verdict};
 use crate::dialect::Signal;
 pub use step::{Ending, Outcome, Step};
 
-/// The first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
-const PROBE_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Half of the first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
+const PROBE_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause between two probes.
 const PROBE_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// How long a stopped new generation may take to finish its requests, if the drain's deadline is not sooner.
