@@ -97,32 +97,25 @@ async fn pursue(
     dialler: &Dialler,
     teller: &Teller,
 ) -> (Outcome, Option<Agent>) {
-    let mut agent = Some(first);
+    let mut connected = Ok(first);
     let mut accepted = false;
     let mut backoff = Backoff::new();
     teller.tell(News::Event(Event::Asked(host.name.clone()))).await;
     loop {
-        let connected = match agent.take() {
-            Some(agent) => Ok(agent),
-            None => Agent::dial(dialler, host).await,
-        };
-        let followed = match connected {
-            Ok(connected) => {
-                let followed = follow(&host.name, request, before, connected.clone(), accepted, teller).await;
-                agent = Some(connected);
-                followed
-            }
-            Err(error) => Followed::Lost { cause: error.sentence(), accepted },
+        let (followed, agent) = match connected {
+            Ok(agent) => (follow(&host.name, request, before, agent.clone(), accepted, teller).await, Some(agent)),
+            Err(error) => (Followed::Lost { cause: CallError::sentence(&error), accepted }, None),
         };
         match followed {
             Followed::Ended(outcome) => return (outcome, agent),
             Followed::Lost { cause, accepted: now_accepted } => {
                 accepted = now_accepted;
-                agent = agent.filter(|agent| !agent.is_gone());
                 teller.tell(News::Retrying { host: host.name.clone(), cause }).await;
                 backoff.wait().await;
             }
         }
+        // Always a new connection: one that broke down may look whole from here.
+        connected = Agent::dial(dialler, host).await;
     }
 }
 
