@@ -29,6 +29,7 @@ fn an_agent_that_comes_back_and_finds_the_same_master_does_not_stop_the_rollout(
     fleet.hosts[0].agent.kill();
     rollout.wait_to_read(&["Retrying", "web-1"], SOON);
     fleet.hosts[0].agent.start_again();
+    rollout.wait_to_read(&["Regained", "web-1"], SOON);
     let run = rollout.finish(ENDS_WITHIN).expect_code(0);
     assert!(run.stdout.contains("3 of 3 proven"), "{run}");
     assert_eq!(fleet.hosts[0].server.master(), master, "{run}");
