@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** an event only says *look*; what is the case is read from the files, never from the event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -67,8 +67,8 @@ struct Watches {
     inotify: Inotify,
     readable: Readable,
     targets: Vec<Target>,
-    /// Which directory a watch is on.
-    directories: HashMap<Watch, PathBuf>,
+    /// Which directory a watch is on, by all the names that it has.
+    directories: HashMap<Watch, BTreeSet<PathBuf>>,
     /// Whose lock file a watch is on.
     locks: HashMap<Watch, usize>,
 }
@@ -95,14 +95,15 @@ impl Watches {
     fn pass_on(&mut self, event: Event) {
         match event {
             Event::Changed { watch, name: Some(name) } => {
-                let Some(directory) = self.directories.get(&watch).cloned() else { return };
-                let ancestor = !self.targets.iter().any(|target| target.directories().any(|wanted| wanted == directory));
+                let Some(directories) = self.directories.get(&watch).cloned() else { return };
+                let is_wanted = |target: &Target| target.directories().any(|wanted| directories.contains(wanted));
+                let ancestor = !self.targets.iter().any(is_wanted);
                 let lock = self.targets.iter().any(|target| target.lock.file_name() == Some(&name));
                 if ancestor || lock {
                     self.install();
                 }
                 for target in &self.targets {
-                    if ancestor || target.is_about(&directory, &name) {
+                    if ancestor || directories.iter().any(|directory| target.is_about(directory, &name)) {
                         tell(target);
                     }
                 }
@@ -139,7 +140,7 @@ impl Watches {
         for (index, target) in self.targets.iter().enumerate() {
             for directory in target.directories() {
                 for (watch, path) in nearest(inotify, directory) {
-                    self.directories.insert(watch, path.to_owned());
+                    self.directories.entry(watch).or_default().insert(path.to_owned());
                 }
             }
             if let Ok(watch) = inotify.watch(&target.lock, Interest::Opens) {

@@ -134,8 +134,9 @@ async fn http(
             Probed { answer: Answer::Elsewhere(format!("{told} from {pid} of the old generation")), answered_by: Some(pid) }
         }
         Holder::Stranger => {
-            let told = format!("{told} from a process outside the service: which generation it speaks for cannot be told");
-            Probed { answer: if ready { Answer::Ready(told) } else { Answer::Elsewhere(told) }, answered_by: None }
+            let told =
+                format!("{told} from a process that is not seen to be of the service, such as a proxy: probe the server itself");
+            Probed { answer: Answer::Elsewhere(told), answered_by: None }
         }
     })
 }
@@ -245,7 +246,9 @@ mod tests {
         assert_eq!(answered(new, ok).await, Answer::Ready(format!("200 from {us}")));
         assert_eq!(answered(new, "HTTP/1.1 503 No\r\n\r\n").await, Answer::Failing(format!("503 from {us}")));
         assert_eq!(answered(old, ok).await, Answer::Elsewhere(format!("200 from {us} of the old generation")));
-        assert!(matches!(answered(stranger, ok).await, Answer::Ready(told) if told.contains("cannot be told")));
+        assert!(
+            matches!(answered(stranger, ok).await, Answer::Elsewhere(told) if told.contains("not seen to be of the service"))
+        );
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ pub struct Stat {
     pub state: char,
     /// Field 4.
     pub parent: u32,
+    /// Field 9: the kernel's flags.
+    pub flags: u32,
     /// Field 22: the start, in clock ticks after boot.
     pub start_ticks: u64,
     /// Field 28: the address of the bottom of the stack; 0 when the reader may not know.
@@ -16,9 +18,11 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Whether the process has ended: a zombie, or dead.
+    /// Whether the process has ended: a zombie, dead, or on its way out. A killed process with much memory is on its way
+    /// for long, and keeps its files and locks meanwhile.
     pub fn is_corpse(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        const PF_EXITING: u32 = 0x4;
+        matches!(self.state, 'Z' | 'X' | 'x') || self.flags & PF_EXITING != 0
     }
 }
 
@@ -28,10 +32,11 @@ pub fn stat(text: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    // `nth` counts from here: fields 5 to 21 are skipped, then 23 to 27.
-    let start_ticks = fields.nth(17)?.parse().ok()?;
+    // `nth` counts from here: fields 5 to 8 are skipped, then 10 to 21, then 23 to 27.
+    let flags = fields.nth(4)?.parse().ok()?;
+    let start_ticks = fields.nth(12)?.parse().ok()?;
     let start_stack = fields.nth(5)?.parse().ok()?;
-    Some(Stat { state, parent, start_ticks, start_stack })
+    Some(Stat { state, parent, flags, start_ticks, start_stack })
 }
 
 /// The address of the 16 random bytes, from `/proc/PID/auxv` of a process of this machine's word size.
@@ -132,7 +137,7 @@ mod tests {
         for name in ["ruby", "a b", ") S 9 9 (", "x\ny"] {
             assert_eq!(
                 stat(&line(name)),
-                Some(Stat { state: 'S', parent: 1, start_ticks: 7391, start_stack: 140_722 }),
+                Some(Stat { state: 'S', parent: 1, flags: 4_194_560, start_ticks: 7391, start_stack: 140_722 }),
                 "{name}"
             );
         }

@@ -108,6 +108,12 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// Another agent has it.
+    #[error("the state file {} is in use: another agent runs with this state directory", .path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The files are there and neither is whole.
     #[error("the state files {} and .b are damaged; move them away to begin anew: the service's epoch and records are lost then", .path.display())]
     Damaged {
@@ -120,6 +126,8 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Store {
     writes: mpsc::Sender<Write>,
+    /// Locked for as long as this agent has the state.
+    _claim: File,
 }
 
 impl Store {
@@ -132,6 +140,10 @@ impl Store {
         let path = directory.join(format!("{service}.state.a"));
         let failed = |source| StoreError::Read { path: path.clone(), source };
         let files = [open(&path).map_err(failed)?, open(&path.with_extension("b")).map_err(failed)?];
+        let claim = File::open(&path).map_err(failed)?;
+        if claim.try_lock().is_err() {
+            return Err(StoreError::InUse { path });
+        }
         // Names that were just made must survive the host as what is in them does.
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         let [one, other] = [read(&files[0]).map_err(failed)?, read(&files[1]).map_err(failed)?];
@@ -146,14 +158,16 @@ impl Store {
         let (count, stored) = newest.unwrap_or_default();
         let (writes, queue) = mpsc::channel(WRITES_MAX);
         tokio::spawn(write_in_order(Arc::new(files), count, queue));
-        Ok((Self { writes }, *stored))
+        Ok((Self { writes, _claim: claim }, *stored))
     }
 
     /// Begins to write; the receiver tells when it counts as written, or why it could not be.
-    pub async fn write(&self, stored: &Stored, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
+    pub fn write(&self, stored: &Stored, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
         let (done, told) = oneshot::channel();
-        // The writer outlives the store; were it gone, the receiver would say so.
-        let _ = self.writes.send((stored.encode_to_vec(), flush, done)).await;
+        if let Err(refused) = self.writes.try_send((stored.encode_to_vec(), flush, done)) {
+            let (_, _, done) = refused.into_inner();
+            let _ = done.send(Err("the disk does not keep up: too many writes wait for it".into()));
+        }
         told
     }
 }
@@ -245,7 +259,7 @@ mod tests {
         let (store, _) = Store::open(directory, "web").expect("open");
         for epoch in epochs {
             let flush = if epoch % 2 == 0 { Flush::First } else { Flush::Later };
-            let told = store.write(&Stored { epoch: *epoch, ..Stored::default() }, flush).await;
+            let told = store.write(&Stored { epoch: *epoch, ..Stored::default() }, flush);
             assert_eq!(told.await, Ok(Ok(())));
         }
     }
@@ -282,6 +296,14 @@ mod tests {
             }
             fs::write(&path, &whole).expect("write");
         }
+    }
+
+    #[tokio::test]
+    async fn a_second_agent_does_not_get_the_state_of_the_first() {
+        let directory = tempfile::tempdir().expect("directory");
+        let _first = Store::open(directory.path(), "web").expect("open");
+        assert!(matches!(Store::open(directory.path(), "web"), Err(StoreError::InUse { .. })));
+        assert!(Store::open(directory.path(), "other").is_ok());
     }
 
     #[tokio::test]

@@ -27,7 +27,16 @@ pub const WAITERS_MAX: usize = 8;
 /// It only waits, unlocks and tells.
 const STACK_BYTES: usize = 64 * 1024;
 
-/// The waiter was granted: nobody held the lock.
+/// A waiter ended.
+#[derive(Debug)]
+pub struct Wake {
+    /// Which one.
+    waiter: u64,
+    /// Its grant, or why the kernel did not let it wait: it has no memory for locks left.
+    pub result: Result<Grant, String>,
+}
+
+/// A waiter was granted: nobody held the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
     /// Its number.
@@ -59,31 +68,31 @@ pub enum NotArmed {
 #[derive(Debug)]
 pub struct Waiters {
     numbers: Arc<Numbers>,
-    grants: mpsc::Sender<Grant>,
-    armed: Option<FileIdentity>,
-    /// One clone is in each waiting thread.
-    alive: Arc<()>,
+    wakes: mpsc::Sender<Wake>,
+    /// The present waiter, and the file on which it waits.
+    present: Option<(u64, FileIdentity)>,
+    /// How many were armed.
+    count: u64,
+    /// How many of them wait, on whatever file.
+    waiting: usize,
 }
 
 impl Waiters {
-    /// Waiters that number their grants from `numbers`, and where the grants arrive.
-    pub fn new(numbers: Arc<Numbers>) -> (Self, mpsc::Receiver<Grant>) {
-        let (grants, arrivals) = mpsc::channel(WAITERS_MAX);
-        (Self { numbers, grants, armed: None, alive: Arc::new(()) }, arrivals)
+    /// Waiters that number their grants from `numbers`, and where their ends arrive.
+    pub fn new(numbers: Arc<Numbers>) -> (Self, mpsc::Receiver<Wake>) {
+        let (wakes, arrivals) = mpsc::channel(WAITERS_MAX);
+        (Self { numbers, wakes, present: None, count: 0, waiting: 0 }, arrivals)
     }
 
     /// The file on which the present waiter waits.
     pub fn armed(&self) -> Option<FileIdentity> {
-        self.armed
+        self.present.map(|(_, file)| file)
     }
 
-    /// Takes note of a grant. Whether it was the present waiter's: one of a replaced file says nothing of the service.
-    pub fn disarm(&mut self, grant: Grant) -> bool {
-        let present = self.armed == Some(grant.file);
-        if present {
-            self.armed = None;
-        }
-        present
+    /// Takes note of the end of a waiter. Whether it was the present one: one of a replaced file says nothing of the service.
+    pub fn bury(&mut self, wake: &Wake) -> bool {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.present.take_if(|(waiter, _)| *waiter == wake.waiter).is_some()
     }
 
     /// Arms a waiter on `file`, which `path` must name and somebody must hold, unless one waits there already.
@@ -91,38 +100,36 @@ impl Waiters {
     /// # Errors
     /// When it cannot be armed.
     pub fn arm(&mut self, path: &Path, file: FileIdentity) -> Result<(), NotArmed> {
-        if self.armed == Some(file) {
+        if self.armed() == Some(file) {
             return Ok(());
         }
-        if Arc::strong_count(&self.alive) > WAITERS_MAX {
+        if self.waiting >= WAITERS_MAX {
             return Err(NotArmed::TooMany);
         }
         let (opened, identity) = lock::open(path).map_err(NotArmed::Open)?;
         if identity != file {
             return Err(NotArmed::Replaced);
         }
-        let (numbers, grants, alive) = (Arc::clone(&self.numbers), self.grants.clone(), Arc::clone(&self.alive));
+        let (waiter, numbers, wakes) = (self.count, Arc::clone(&self.numbers), self.wakes.clone());
         let wait = move || {
-            wait(opened, identity, &numbers, &grants);
-            drop(alive);
+            let result = wait(opened, identity, &numbers);
+            // The driver is gone only when the agent stops.
+            drop(wakes.blocking_send(Wake { waiter, result }));
         };
         thread::Builder::new().name("waiter".into()).stack_size(STACK_BYTES).spawn(wait).map_err(NotArmed::Thread)?;
-        self.armed = Some(file);
+        self.present = Some((waiter, file));
+        self.count += 1;
+        self.waiting += 1;
         Ok(())
     }
 }
 
-fn wait(file: File, identity: FileIdentity, numbers: &Numbers, grants: &mpsc::Sender<Grant>) {
+fn wait(file: File, identity: FileIdentity, numbers: &Numbers) -> Result<Grant, String> {
     signal::block_all_in_this_thread();
-    let granted = lock::wait(&file);
-    let (seq, at) = (numbers.take(), clock::since_boot());
+    lock::wait(&file).map_err(|error| error.to_string())?;
+    let grant = Grant { seq: numbers.take(), at: clock::since_boot(), file: identity };
     lock::release(file);
-    match granted {
-        // The driver is gone only when the agent stops.
-        Ok(()) => drop(grants.blocking_send(Grant { seq, at, file: identity })),
-        // ENOLCK: the number stays a hole, so a window around it is not proven.
-        Err(error) => tracing::error!(%error, "the waiter was refused by the kernel"),
-    }
+    Ok(grant)
 }
 
 #[cfg(test)]
@@ -136,7 +143,7 @@ mod tests {
     use crate::journal::Numbers;
     use crate::os::lock;
 
-    fn waiters() -> (Waiters, tokio::sync::mpsc::Receiver<super::Grant>) {
+    fn waiters() -> (Waiters, tokio::sync::mpsc::Receiver<super::Wake>) {
         Waiters::new(Arc::new(Numbers::starting_at(Seq(1))))
     }
 
@@ -148,19 +155,42 @@ mod tests {
         for holder in &holders {
             holder.lock_shared().expect("lock");
         }
-        let (mut waiters, mut grants) = waiters();
+        let (mut waiters, mut wakes) = waiters();
         let (_, file) = lock::open(&path).expect("open");
         waiters.arm(&path, file).expect("arm");
         for holder in holders {
-            assert!(grants.try_recv().is_err(), "somebody still holds it");
+            assert!(wakes.try_recv().is_err(), "somebody still holds it");
             drop(holder);
         }
-        let grant = grants.blocking_recv().expect("grant");
+        let wake = wakes.blocking_recv().expect("a wake");
+        let grant = wake.result.clone().expect("a grant");
         assert_eq!((grant.seq, grant.file), (Seq(1), file));
-        assert!(waiters.disarm(grant));
+        assert!(waiters.bury(&wake));
         assert_eq!(waiters.armed(), None);
         // It was released at once: a server gets its lock.
         File::open(&path).expect("open").try_lock_shared().expect("the waiter let go");
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_waiter_is_told_from_that_of_the_present_one() {
+        let directory = tempfile::tempdir().expect("directory");
+        let paths = ["a", "b"].map(|name| directory.path().join(name));
+        let hold = |path: &std::path::Path| {
+            let holder = File::options().append(true).create(true).open(path).expect("open");
+            holder.lock_shared().expect("lock");
+            (holder, lock::identity(path).expect("identity"))
+        };
+        let [(one, a), (other, b)] = [hold(&paths[0]), hold(&paths[1])];
+        let (mut waiters, mut wakes) = waiters();
+        for (path, file) in [(&paths[0], a), (&paths[1], b), (&paths[0], a)] {
+            waiters.arm(path, file).expect("arm");
+        }
+        drop(one);
+        // Two waiters were on the first file; only the later one is the present one.
+        let present: Vec<bool> = (0..2).map(|_| waiters.bury(&wakes.blocking_recv().expect("a wake"))).collect();
+        assert_eq!(present.iter().filter(|present| **present).count(), 1);
+        drop(other);
+        assert!(!waiters.bury(&wakes.blocking_recv().expect("a wake")));
     }
 
     #[test]
@@ -171,7 +201,7 @@ mod tests {
         let (_held, file) = lock::open(&path).expect("open");
         File::create(directory.path().join("other")).expect("create");
         std::fs::rename(directory.path().join("other"), &path).expect("rename");
-        let (mut waiters, _grants) = waiters();
+        let (mut waiters, _wakes) = waiters();
         assert!(matches!(waiters.arm(&path, file), Err(NotArmed::Replaced)));
         std::fs::remove_file(&path).expect("remove");
         assert!(matches!(waiters.arm(&path, file), Err(NotArmed::Open(_))));

@@ -105,7 +105,11 @@ impl RunError {
             Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),
-            Self::Credentials(_) => Some("`baton pki issue operator NAME` makes a certificate".into()),
+            Self::Credentials(_) => Some(
+                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
+                 `baton pki init` made the authority"
+                    .into(),
+            ),
             Self::Inventory { .. } | Self::Mistakes { .. } | Self::Name(_) | Self::NoRecord { .. } | Self::Machine { .. } => None,
         }
     }

@@ -109,6 +109,19 @@ impl Running {
         [&self.stdout, &self.stderr].map(|path| read(path).unwrap_or_default()).concat()
     }
 
+    /// Waits until it has printed a line with all these words.
+    ///
+    /// # Panics
+    /// When it does not within the deadline.
+    #[track_caller]
+    pub fn wait_to_read(&self, words: &[&str], within: Duration) {
+        wait::until(&format!("a line with {words:?}"), within, || {
+            let text = self.text();
+            let is_there = text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+            if is_there { Ok(()) } else { Err(text) }
+        });
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

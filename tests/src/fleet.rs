@@ -1,5 +1,6 @@
 //! A fleet on this machine: hosts with a server and an agent each, and the controller that walks them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub struct Builder {
     hosts: usize,
     kind: Kind,
     timing: Timing,
+    exceptions: BTreeMap<String, Timing>,
     release: Release,
     log: &'static str,
 }
@@ -79,6 +81,13 @@ impl Builder {
         self
     }
 
+    /// The deadlines of one host's agent, where they are others.
+    #[must_use]
+    pub fn timing_of(mut self, host: &str, timing: Timing) -> Self {
+        self.exceptions.insert(host.to_owned(), timing);
+        self
+    }
+
     /// Starts everything, and waits until every lock is seen to be held.
     ///
     /// # Panics
@@ -109,7 +118,8 @@ impl Builder {
         let directory = sandbox.path().join(&name);
         let address = address::next();
         let server = Server::start(self.kind, &directory.join("server"), address, &self.release);
-        let (directory, timing, log) = (directory.join("agent"), self.timing, self.log);
+        let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
+        let (directory, log) = (directory.join("agent"), self.log);
         let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
@@ -146,6 +156,7 @@ impl Fleet {
             hosts,
             kind: Kind::Unicorn,
             timing: Timing::default(),
+            exceptions: BTreeMap::new(),
             release: Release::sound("v1"),
             log: "info,baton_agent=debug",
         }

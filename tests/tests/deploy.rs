@@ -244,7 +244,8 @@ fn other_reasons() -> Vec<Unproven> {
         Unproven::OtherBoot => Some(Unproven::Anonymous),
         Unproven::Anonymous => Some(Unproven::OtherMaster { before: PROCESS, testified: PROCESS }),
         Unproven::OtherMaster { .. } => Some(Unproven::Broken { step: None, cause: "why".into() }),
-        Unproven::Broken { .. } => Some(Unproven::Malformed("why".into())),
+        Unproven::Broken { .. } => Some(Unproven::Undone { doubt: Doubt::AgentRestarted, step: None, cause: "why".into() }),
+        Unproven::Undone { .. } => Some(Unproven::Malformed("why".into())),
         Unproven::Malformed(_) => None,
     };
     std::iter::successors(next(&Unproven::Doubt(Doubt::NoOverlap)), next).collect()

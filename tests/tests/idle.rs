@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use baton_tests::controller::Running;
 use baton_tests::deployed::signal;
 use baton_tests::fleet::{Fleet, Host, Timing};
 use baton_tests::server::Kind;
@@ -60,26 +59,6 @@ fn all(pids: &[u32]) -> Vec<Switches> {
     pids.iter().map(|pid| switches(*pid).expect("it runs")).collect()
 }
 
-/// Has the agent of a host ask for a longer time of readiness.
-fn settle_for(host: &mut Host, settle: Duration) {
-    host.agent.stop();
-    let before = format!("settle = \"{}ms\"", Timing::default().settle.as_millis());
-    let text = fs::read_to_string(host.agent.config()).expect("an agent that was started has a configuration");
-    assert!(text.contains(&before), "{text}");
-    let text = text.replace(&before, &format!("settle = \"{}ms\"", settle.as_millis()));
-    fs::write(host.agent.config(), text).expect("a file in the sandbox can be written");
-    host.agent.start_again();
-}
-
-#[track_caller]
-fn wait_to_read(rollout: &Running, within: Duration, words: &[&str]) {
-    wait::until(&format!("{words:?}"), within, || {
-        let text = rollout.text();
-        let is_said = text.lines().any(|line| words.iter().all(|word| line.contains(word)));
-        if is_said { Ok(()) } else { Err(text) }
-    });
-}
-
 /// Kills the master and every worker at once.
 fn kill_server(host: &Host) {
     let master = host.server.master().expect("a master");
@@ -92,15 +71,14 @@ fn kill_server(host: &Host) {
 
 #[test]
 fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
-    let mut fleet = Fleet::of(3).server(Kind::UnicornHeld).start();
-    settle_for(&mut fleet.hosts[1], SETTLE);
-    fleet.await_held();
+    let settling = Timing { settle: SETTLE, ready_within: SETTLE + SOON, ..Timing::default() };
+    let fleet = Fleet::of(3).server(Kind::UnicornHeld).timing_of("web-2", settling).start();
     let first = fleet.hosts[0].server.master().expect("a master");
     let untouched = fleet.hosts[2].server.master();
 
     let rollout = fleet.begin(&["restart", "web"]);
-    wait_to_read(&rollout, SOON, &["Kept", "web-1"]);
-    wait_to_read(&rollout, SOON, &["Step", "web-2", "ready"]);
+    rollout.wait_to_read(&["Kept", "web-1"], SOON);
+    rollout.wait_to_read(&["Step", "web-2", "ready"], SOON);
     let finished = &fleet.hosts[0];
     assert_ne!(finished.server.master(), Ok(first));
     let pids = [finished.agent.pid(), finished.server.launcher()];
@@ -113,7 +91,7 @@ fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
 
     kill_server(finished);
     assert_eq!(finished.server.launcher_ended(MOMENT).code(), Some(DIED));
-    wait_to_read(&rollout, MOMENT, &["Dropped", "web-1"]);
+    rollout.wait_to_read(&["Dropped", "web-1"], MOMENT);
     let run = rollout.finish(HALTED_WITHIN).expect_code(5);
     let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     assert!(error.contains("web-1 dropped its lock"), "{run}");

@@ -14,12 +14,15 @@ use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Step, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Masters, probe};
-use crate::store::{Flush, RECORDS_MAX, UnderWay};
+use crate::service::STREAM_EVENTS_MAX;
+use crate::store::{Flush, UnderWay};
 
 /// How long the waiter's thread may take from its number to its word.
 const GRANT_WITHIN: Duration = Duration::from_millis(100);
+/// How many steps are kept for whoever comes later: more than a handover has, unless its answers flap.
+const STEPS_MAX: usize = STREAM_EVENTS_MAX / 2;
 /// How long the disk may take before the ending is told all the same.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// Tells the handover what happened and does what it answers.
@@ -54,7 +57,7 @@ impl Driver {
             Action::Look(role) => vec![Event::Looked(role, self.look(role))],
             Action::Confirm => vec![Event::Looked(Role::OldMaster, self.confirm())],
             Action::Persist(intent) => {
-                self.persist(intent).await;
+                self.persist(intent);
                 Vec::new()
             }
             Action::Signal(role, whom, signal) => self.signal(role, whom, signal),
@@ -123,7 +126,7 @@ impl Driver {
     }
 
     /// Begins to write down what is about to be done.
-    async fn persist(&mut self, intent: Intent) {
+    fn persist(&mut self, intent: Intent) {
         let Some(run) = &self.run else { return };
         let window = run.window();
         self.stored.under_way = Some(UnderWay {
@@ -146,7 +149,7 @@ impl Driver {
             Intent::Signal => Flush::First,
             Intent::Retire => Flush::Later,
         };
-        let told = self.store.write(&self.stored, flush).await;
+        let told = self.store.write(&self.stored, flush);
         let own = self.own.clone();
         tokio::spawn(async move {
             let written = told.await.unwrap_or_else(|_| Err("the writer is gone".into()));
@@ -196,14 +199,14 @@ impl Driver {
     /// Takes in every grant that has its number already: the testimony must not have a hole where a drop was.
     async fn hear_the_waiter(&mut self, inbox: &mut Inbox) {
         loop {
-            while let Ok(grant) = inbox.grants.try_recv() {
-                self.granted(grant).await;
+            while let Ok(wake) = inbox.wakes.try_recv() {
+                self.woken_by(wake);
             }
             if !self.run.as_ref().is_some_and(|run| run.journal.has_hole()) {
                 return;
             }
-            match timeout(GRANT_WITHIN, inbox.grants.recv()).await {
-                Ok(Some(grant)) => self.granted(grant).await,
+            match timeout(GRANT_WITHIN, inbox.wakes.recv()).await {
+                Ok(Some(wake)) => self.woken_by(wake),
                 Ok(None) | Err(_) => return,
             }
         }
@@ -214,7 +217,9 @@ impl Driver {
         tracing::info!(rollout = run.attempt.rollout, %step, detail, "handover");
         run.step = step;
         let progress = publish::progress(step, detail, clock::since_boot());
-        run.steps.push(progress.clone());
+        if run.steps.len() < STEPS_MAX {
+            run.steps.push(progress.clone());
+        }
         run.audience.tell(&Told::Progress(progress.clone()));
         self.say(v1::watch_event::Event::Progress(progress));
     }
@@ -226,7 +231,7 @@ impl Driver {
         if let Some(probing) = run.probing.take() {
             probing.abort();
         }
-        self.look_for_holder().await;
+        self.look_for_holder();
         if self.held.is_none() {
             self.look_often();
         }
@@ -249,9 +254,8 @@ impl Driver {
         };
         tracing::info!(rollout = record.rollout, result = ?ending.result(), cause = ending.cause, "the handover is over");
         self.stored.under_way = None;
-        self.stored.records.insert(0, record);
-        self.stored.records.truncate(RECORDS_MAX);
-        let written = self.store.write(&self.stored, Flush::Later).await;
+        self.keep(record);
+        let written = self.store.write(&self.stored, Flush::Later);
         if timeout(WRITE_WITHIN, written).await.is_err() {
             tracing::error!("the record of the handover is not written yet");
         }

@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 
 use baton_proto::custody::Process;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::Input;
 use crate::dialect::Signal;
@@ -18,8 +19,22 @@ use crate::os::readable::Readable;
 pub(super) struct Generation {
     master: Process,
     /// Those that were not yet seen to exit, the master among them.
-    alive: HashMap<Process, Handle>,
+    alive: HashMap<Process, Member>,
     exits: mpsc::Sender<Input>,
+}
+
+/// A process that was not yet seen to exit.
+#[derive(Debug)]
+struct Member {
+    handle: Handle,
+    /// The task that waits for its exit. It has a pidfd of its own, so it must end with us.
+    waiting: AbortHandle,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.waiting.abort();
+    }
 }
 
 impl Generation {
@@ -62,13 +77,13 @@ impl Generation {
     }
 
     fn hold(&mut self, process: Process) {
-        match Handle::open(process).map_err(Held::Unseen).and_then(|handle| watch_exit(handle, self.exits.clone())) {
-            Ok(handle) => {
-                self.alive.insert(process, handle);
+        match Handle::open(process).map_err(NotHeld::Unseen).and_then(|handle| watch_exit(handle, self.exits.clone())) {
+            Ok(member) => {
+                self.alive.insert(process, member);
             }
             // It is gone between the listing and the look.
-            Err(Held::Unseen(Unseen::Gone(_) | Unseen::Reused(_) | Unseen::Corpse(_))) => {}
-            Err(error) => tracing::warn!(pid = process.pid, error = %error, "a process of the service cannot be held by a pidfd"),
+            Err(NotHeld::Unseen(unseen)) if unseen.is_dead() => {}
+            Err(error) => tracing::warn!(pid = process.pid, %error, "a process of the service cannot be held by a pidfd"),
         }
     }
 
@@ -84,41 +99,38 @@ impl Generation {
     pub(super) fn signal(&self, whom: Whom, signal: Signal) -> io::Result<Vec<Process>> {
         match whom {
             Whom::Master => {
-                let handle = self.alive.get(&self.master).ok_or(io::ErrorKind::NotFound)?;
-                handle.signal(signal)?;
+                let master = self.alive.get(&self.master).ok_or(io::ErrorKind::NotFound)?;
+                master.handle.signal(signal)?;
                 Ok(vec![self.master])
             }
             // Of many, some may leave at this very moment.
             Whom::All => Ok(self
                 .alive
-                .values()
-                .filter(|handle| handle.signal(signal).is_ok())
-                .map(super::super::os::process::Handle::process)
+                .iter()
+                .filter(|(_, member)| member.handle.signal(signal).is_ok())
+                .map(|(process, _)| *process)
                 .collect()),
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Held {
+enum NotHeld {
     #[error(transparent)]
     Unseen(Unseen),
     #[error("its pidfd cannot be waited on: {0}")]
     Wait(io::Error),
 }
 
-/// Tells `exits` when the process is gone. The task ends with the process, or with the receiver.
-fn watch_exit(handle: Handle, exits: mpsc::Sender<Input>) -> Result<Handle, Held> {
-    let exited = Readable::of(handle.as_fd()).map_err(Held::Wait)?;
+/// Tells `exits` when the process is gone.
+fn watch_exit(handle: Handle, exits: mpsc::Sender<Input>) -> Result<Member, NotHeld> {
+    let exited = Readable::of(handle.as_fd()).map_err(NotHeld::Wait)?;
     let process = handle.process();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = exited.ready() => {
-                // The receiver is gone only when the driver is.
-                let _ = exits.send(Input::Exited(process)).await;
-            }
-            () = exits.closed() => {}
+    let waiting = tokio::spawn(async move {
+        // It fails only when the runtime ends; the receiver is gone only when the driver is.
+        if exited.ready().await.is_ok() {
+            let _ = exits.send(Input::Exited(process)).await;
         }
     });
-    Ok(handle)
+    Ok(Member { handle, waiting: waiting.abort_handle() })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::Process;
+use baton_proto::v1;
 
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
@@ -29,7 +30,7 @@ impl Held {
 
 impl Driver {
     /// Looks once whether the master that the pid file names holds the lock; if so, the waiter is armed.
-    pub(super) async fn look_for_holder(&mut self) {
+    pub(super) fn look_for_holder(&mut self) {
         let seen = match self.find_holder() {
             Ok(seen) => seen,
             Err(trouble) => {
@@ -49,17 +50,17 @@ impl Driver {
         self.held = Some(Held { seen, since: clock::since_boot(), generation });
         self.trouble = String::new();
         self.looks = None;
-        self.enter(seen.process).await;
+        self.enter(seen.process);
     }
 
     /// A master was found that may be another than the last one: then a generation has begun.
-    async fn enter(&mut self, master: Process) {
+    fn enter(&mut self, master: Process) {
         let known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
         if !known {
             self.stored.generation += 1;
             self.stored.master = Some(master.into());
             self.stored.boot_id.clone_from(&self.witness.boot);
-            drop(self.store.write(&self.stored, Flush::Later).await);
+            drop(self.store.write(&self.stored, Flush::Later));
         }
         tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
         self.say(publish::held(master));
@@ -102,9 +103,11 @@ impl Driver {
             tracing::warn!(pid = process.pid, "the master exited");
             self.held = None;
             self.trouble = format!("the master {process} exited and the lock is still held: by its workers, or by a successor");
-            self.look_for_holder().await;
+            self.look_for_holder();
             if self.held.is_none() {
                 self.look_often();
+                // To a watcher this is news: nobody would hand the service over.
+                self.say(v1::watch_event::Event::Status(self.status()));
             }
         }
     }

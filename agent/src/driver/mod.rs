@@ -28,7 +28,7 @@ use crate::os::clock;
 use crate::probe::Probed;
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Flush, Store, StoreError, Stored};
-use crate::waiter::{Grant, Waiters};
+use crate::waiter::{Grant, Waiters, Wake};
 use holder::Held;
 use publish::Audience;
 use run::Run;
@@ -43,7 +43,7 @@ const LOOK_PAUSE_MAX: Duration = Duration::from_secs(41);
 /// What a driver is told by its own tasks.
 #[derive(Debug)]
 enum Input {
-    Granted(Grant),
+    Awoken(Wake),
     Changed,
     Asked(Command),
     Exited(Process),
@@ -71,7 +71,7 @@ pub struct Witness {
 pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Result<Service, StoreError> {
     let (store, stored) = Store::open(&witness.state, &config.name)?;
     let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
-    let (waiters, grants) = Waiters::new(Arc::clone(&numbers));
+    let (waiters, wakes) = Waiters::new(Arc::clone(&numbers));
     let mut pidfile_old = config.pidfile.clone().into_os_string();
     pidfile_old.push(config.dialect.row().old_suffix);
     let pidfile_old = PathBuf::from(pidfile_old);
@@ -94,13 +94,13 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         watchers: Audience::default(),
         own,
     };
-    tokio::spawn(driver.drive(Inbox { grants, changes, inputs, commands }));
+    tokio::spawn(driver.drive(Inbox { wakes, changes, inputs, commands }));
     Ok(Service::new(name, inbox))
 }
 
 /// Everything that a driver listens to.
 struct Inbox {
-    grants: mpsc::Receiver<Grant>,
+    wakes: mpsc::Receiver<Wake>,
     changes: mpsc::Receiver<()>,
     inputs: mpsc::Receiver<Input>,
     commands: mpsc::Receiver<Command>,
@@ -116,7 +116,7 @@ impl Inbox {
         };
         tokio::select! {
             biased;
-            Some(grant) = self.grants.recv() => Input::Granted(grant),
+            Some(wake) = self.wakes.recv() => Input::Awoken(wake),
             Some(input) = self.inputs.recv() => input,
             Some(()) = self.changes.recv() => Input::Changed,
             command = self.commands.recv() => command.map_or(Input::Stopped, Input::Asked),
@@ -152,14 +152,14 @@ struct Driver {
 impl Driver {
     #[tracing::instrument(name = "service", skip_all, fields(service = self.config.name))]
     async fn drive(mut self, mut inbox: Inbox) {
-        self.look_for_holder().await;
+        self.look_for_holder();
         self.look_often();
         self.resume(&mut inbox).await;
         loop {
             let wake =
                 [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
             match inbox.next(wake).await {
-                Input::Granted(grant) => self.granted(grant).await,
+                Input::Awoken(wake) => self.woken_by(wake),
                 Input::Changed => self.changed(&mut inbox).await,
                 Input::Asked(command) => self.asked(command, &mut inbox).await,
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
@@ -181,7 +181,7 @@ impl Driver {
                 drop(reply.send(self.watchers.admit([first])));
             }
             Command::Reload(attempt, reply) => {
-                let answer = self.reload(attempt).await;
+                let answer = self.reload(&attempt);
                 drop(reply.send(answer));
                 self.begin(inbox).await;
             }
@@ -189,23 +189,25 @@ impl Driver {
     }
 
     /// Joins the handover with this key, or replays its record, or prepares a new one.
-    async fn reload(&mut self, attempt: Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
-        if let Some(run) = &mut self.run {
-            return run.join(&attempt);
-        }
+    fn reload(&mut self, attempt: &Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
         let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
         if let Some(record) = self.stored.records.iter().find(same) {
             return Ok(publish::replay(record));
         }
-        if attempt.fence < self.stored.fence
-            || (attempt.fence == self.stored.fence && attempt.rollout != self.stored.fence_rollout)
-        {
-            return Err(Refusal::Precondition(format!(
-                "rollout {} has reloaded this service since you looked (fence {} is not above {})",
-                self.stored.fence_rollout, attempt.fence, self.stored.fence
-            )));
+        if let Some(run) = &mut self.run {
+            return run.join(attempt);
         }
-        self.look_for_holder().await;
+        let Stored { fence, fence_rollout, .. } = &self.stored;
+        let is_next = attempt.fence == fence.saturating_add(1);
+        let is_same = attempt.fence == *fence && attempt.rollout == *fence_rollout;
+        if !is_next && !is_same {
+            let text = format!(
+                "rollout {fence_rollout:?} has reloaded this service since you looked (its fence is {fence}, yours is {})",
+                attempt.fence
+            );
+            return Err(Refusal::Precondition(text));
+        }
+        self.look_for_holder();
         let Some(held) = &self.held else {
             return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble)));
         };
@@ -213,16 +215,27 @@ impl Driver {
             return Err(Refusal::Precondition(trouble));
         }
         let mut run = Run::new(attempt.clone(), held, self);
-        let stream = run.join(&attempt)?;
+        let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
     }
 
-    async fn granted(&mut self, grant: Grant) {
+    fn woken_by(&mut self, wake: Wake) {
+        let present = self.waiters.bury(&wake);
+        match wake.result {
+            Ok(grant) => self.granted(grant, present),
+            Err(error) => {
+                tracing::error!(error, "the kernel does not let the waiter wait");
+                self.trouble = format!("the waiter cannot wait: {error}");
+            }
+        }
+    }
+
+    fn granted(&mut self, grant: Grant, by_the_present_waiter: bool) {
         if let Some(run) = &mut self.run {
             run.note_grant(grant);
         }
-        if !self.waiters.disarm(grant) {
+        if !by_the_present_waiter {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
         }
@@ -237,7 +250,7 @@ impl Driver {
         let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
         self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
-        drop(self.store.write(&self.stored, Flush::Later).await);
+        drop(self.store.write(&self.stored, Flush::Later));
         self.look_often();
     }
 
@@ -246,7 +259,7 @@ impl Driver {
         if self.run.is_some() {
             self.look_for_successor(inbox).await;
         } else if self.held.is_none() {
-            self.look_for_holder().await;
+            self.look_for_holder();
         }
     }
 
@@ -257,7 +270,7 @@ impl Driver {
             if self.run.is_some() {
                 self.look_for_successor(inbox).await;
             } else if self.held.is_none() {
-                self.look_for_holder().await;
+                self.look_for_holder();
             } else {
                 self.looks = None;
             }

@@ -32,7 +32,7 @@ impl<T: Clone> Audience<T> {
         }
         let (listener, stream) = mpsc::channel(STREAM_EVENTS_MAX);
         for news in first {
-            // There are fewer steps in a handover than places in a stream.
+            // Fewer are kept than there are places in a stream.
             let _ = listener.try_send(news);
         }
         self.0.push(listener);

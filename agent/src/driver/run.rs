@@ -1,5 +1,6 @@
 //! A handover under way: performs what [`Handover`] decides, and tells it what came of it.
 
+use std::mem::Discriminant;
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Process, Role, Seq};
@@ -18,7 +19,7 @@ use crate::os::clock;
 use crate::os::process::{self, Stamp};
 use crate::probe::Probed;
 use crate::service::{Attempt, Refusal};
-use crate::store::{Stored, UnderWay};
+use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
 
 /// A handover under way.
@@ -38,6 +39,8 @@ pub(super) struct Run {
     pub(super) steps: Vec<v1::Progress>,
     pub(super) audience: Audience<Told>,
     pub(super) probing: Option<AbortHandle>,
+    /// What kind of answer the last probe got.
+    last_answer: Option<Discriminant<Answer>>,
 }
 
 /// The first number of this incarnation: after those of a handover that is to be resumed.
@@ -74,6 +77,7 @@ impl Run {
             steps: Vec::new(),
             audience: Audience::default(),
             probing: None,
+            last_answer: None,
         }
     }
 
@@ -138,8 +142,7 @@ impl Driver {
     pub(super) async fn resume(&mut self, inbox: &mut Inbox) {
         let Some(under_way) = self.stored.under_way.take() else { return };
         let Some(run) = self.restore(&under_way) else {
-            tracing::error!("the record of an unfinished handover is incomplete; it is dropped");
-            return;
+            return self.keep_what_is_left(under_way);
         };
         let run = self.run.insert(run);
         let new_master = run.new.as_ref().filter(|new| new.master_lives()).map(Generation::master);
@@ -152,6 +155,23 @@ impl Driver {
         tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
+    }
+
+    /// The handover cannot be gone on with; its key must stay known, so that it is not asked for again and signalled twice.
+    fn keep_what_is_left(&mut self, under_way: UnderWay) {
+        tracing::error!("the record of an unfinished handover is incomplete: it is not gone on with");
+        let cause = "the agent was restarted and its record of the handover is incomplete".to_owned();
+        let ending = v1::Ending { result: v1::Result::Broken.into(), cause, ..v1::Ending::default() };
+        if let Some(record) = under_way.record {
+            self.keep(v1::Record { ending: Some(ending), ..record });
+            drop(self.store.write(&self.stored, Flush::Later));
+        }
+    }
+
+    /// Keeps a record, and of all records the newest.
+    pub(super) fn keep(&mut self, record: v1::Record) {
+        self.stored.records.insert(0, record);
+        self.stored.records.truncate(RECORDS_MAX);
     }
 
     fn restore(&self, under_way: &UnderWay) -> Option<Run> {
@@ -174,8 +194,12 @@ impl Driver {
             Answer::Ready(detail) => (true, detail.clone()),
             Answer::Failing(detail) | Answer::Elsewhere(detail) => (false, detail.clone()),
         };
-        let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
-        run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+        // A slow boot is probed often: only what changed is a line.
+        let kind = std::mem::discriminant(&probed.answer);
+        if run.last_answer.replace(kind) != Some(kind) {
+            let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
+            run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+        }
         run.gather(Role::NewMaster);
         self.feed([Event::Probed(probed.answer)], inbox).await;
     }

@@ -11,7 +11,7 @@
 //! old generation is gone before that, there is nothing to return to: the new one is followed to its end, and the judge
 //! will say what that proves.
 //!
-//! **Invariant:** the new generation is stopped only when the old master was looked at just before, and lives.
+//! **Invariant:** the new generation is told to leave only when the old master was looked at just before, and lives.
 //! **Invariant:** the reload signal is asked for at most once, and never by a resumed handover.
 //! **Invariant:** the retire signal is asked for only after the testimony so far was judged `Kept` and that was written
 //! down, and when the new master was looked at just before, and holds.
@@ -35,8 +35,12 @@ const PROBE_PAUSE_MAX: Duration = Duration::from_millis(250);
 const STOP_GRACE_MAX: Duration = Duration::from_secs(10);
 /// How long a process may take to go after SIGTERM, and after SIGKILL.
 const STOP_RUNG: Duration = Duration::from_secs(5);
-/// How long the old master may take to put its pid file back.
+/// How long the old master may take to put its pid file back. If a new master may still come, it is waited for longer.
 const RESTORE_WITHIN: Duration = Duration::from_secs(10);
+/// How long an old master that lives without its lock may take to be gone, before it counts as staying.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the disk may take to write an intent.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +161,17 @@ enum State {
     Over,
 }
 
+/// How much of a generation is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    /// Its master lives.
+    Lives,
+    /// Its master is gone.
+    Headless,
+    /// Every known process of it is gone.
+    Gone,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Failure {
     step: Step,
@@ -174,9 +189,12 @@ pub struct Handover {
     state: State,
     /// When the reload signal was sent.
     signalled_at: Option<Duration>,
-    old_gone: bool,
-    new_gone: bool,
+    /// Until when a new master may come that has to go again.
+    restore_until: Duration,
+    is_resumed: bool,
     restored: bool,
+    old_presence: Presence,
+    new_presence: Presence,
     failure: Option<Failure>,
 }
 
@@ -191,9 +209,11 @@ impl Handover {
             new: None,
             state: State::Opening,
             signalled_at: None,
-            old_gone: false,
-            new_gone: false,
+            restore_until: Duration::ZERO,
+            is_resumed: false,
             restored: false,
+            old_presence: Presence::Lives,
+            new_presence: Presence::Lives,
             failure: None,
         }
     }
@@ -205,7 +225,10 @@ impl Handover {
 
     /// Goes on with a handover in whose middle the agent died. `intent` is what was on disk; `old` and `new` say who lives.
     pub fn resume(&mut self, now: Duration, intent: Intent, old_lives: bool, new: Option<Process>) -> Vec<Action> {
-        self.old_gone = !old_lives;
+        self.is_resumed = true;
+        if !old_lives {
+            self.old_presence = Presence::Headless;
+        }
         self.new = new;
         self.signalled_at = Some(now);
         match (intent, old_lives, new) {
@@ -249,24 +272,35 @@ impl Handover {
             Found::Otherwise(cause) => (true, Err(cause)),
             Found::Gone(cause) => (false, Err(cause)),
         };
+        let may_still_come = lives && self.signalled_at.is_some() && now < self.restore_until;
         // A look may be quicker than the word that the process has exited.
-        self.old_gone |= role == Role::OldMaster && !lives;
+        if role == Role::OldMaster && !lives {
+            self.old_presence = self.old_presence.max(Presence::Headless);
+        }
         match (&self.state, role, found) {
             (State::Opening, Role::OldMaster, Ok(())) => {
                 self.state = State::Arming;
-                vec![Action::Persist(Intent::Signal)]
+                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
             }
             (State::Opening, Role::OldMaster, Err(cause)) => self.fail(now, Step::Open, cause),
             (State::Assuring, Role::NewMaster, Ok(())) => self.retire(),
+            // Before the crash it may have been retired already: only the death of the new one forbids it now.
+            (State::Assuring, Role::NewMaster, Err(_)) if self.is_resumed && lives => self.retire(),
             (State::Assuring, Role::NewMaster, Err(cause)) => self.fail(now, Step::Overlap, cause),
             (State::Closing, Role::NewMaster, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Role::NewMaster, Err(cause)) => {
                 self.failure.get_or_insert(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
-            (State::Deciding, Role::OldMaster, _) if lives => self.climb(now, 0),
-            (State::Deciding, Role::OldMaster, _) => self.leave_it_alone(),
+            (State::Deciding, Role::OldMaster, Ok(())) => self.climb(now, 0),
+            // It may be about to leave: then the new one must stay.
+            (State::Deciding, Role::OldMaster, Err(_)) if lives => vec![Action::Deadline(Some(now + LEAVE_WITHIN))],
+            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(),
             (State::Confirming, Role::OldMaster, Ok(())) => self.finish(Outcome::RolledBack),
+            (State::Confirming, Role::OldMaster, Err(_)) if may_still_come => {
+                self.state = State::Restoring;
+                vec![Action::Deadline(Some(self.restore_until))]
+            }
             (State::Confirming, Role::OldMaster, Err(cause)) => {
                 if let Some(failure) = &mut self.failure {
                     failure.cause = format!("{}; and then: {cause}", failure.cause);
@@ -377,7 +411,7 @@ impl Handover {
     /// The new generation is ready: are both seen to hold at once?
     fn witness(&mut self, detail: String) -> Vec<Action> {
         let told = Action::Tell(Step::Ready, detail);
-        if self.old_gone {
+        if self.old_presence > Presence::Lives {
             return [vec![told], self.close()].concat();
         }
         self.state = State::Overlapping;
@@ -397,7 +431,8 @@ impl Handover {
             Verdict::Kept(kept) => {
                 self.state = State::Committing;
                 let told = format!("{} and {} both hold the lock ({})", kept.new, kept.old, kept.basis);
-                return vec![Action::Tell(Step::Overlap, told), Action::Persist(Intent::Retire)];
+                let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
+                return vec![Action::Tell(Step::Overlap, told), Action::Persist(Intent::Retire), deadline];
             }
             Verdict::Dropped { at } => format!("the lock was free at #{}", at.0),
             Verdict::Unproven(doubt) => doubt.to_string(),
@@ -429,7 +464,7 @@ impl Handover {
     }
 
     fn old_exited(&mut self, now: Duration) -> Vec<Action> {
-        self.old_gone = true;
+        self.old_presence = self.old_presence.max(Presence::Headless);
         match self.state {
             State::Opening | State::Arming | State::Signalling => {
                 self.fail(now, Step::Signal, "the old master exited before it was signalled".into())
@@ -437,13 +472,13 @@ impl Handover {
             State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
             State::Readying { .. } => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
             State::Restoring => self.confirm(),
+            State::Deciding => self.leave_it_alone(),
             State::Overlapping
             | State::Committing
             | State::Assuring
             | State::Retiring
             | State::Draining
             | State::Closing
-            | State::Deciding
             | State::Stopping { .. }
             | State::Confirming
             | State::Over => Vec::new(),
@@ -451,14 +486,14 @@ impl Handover {
     }
 
     fn old_emptied(&mut self) -> Vec<Action> {
-        self.old_gone = true;
+        self.old_presence = Presence::Gone;
         let State::Draining = self.state else { return Vec::new() };
         let told = Action::Tell(Step::Drain, "every process of the old generation is gone".into());
         [vec![told], self.close()].concat()
     }
 
     fn new_exited(&mut self, now: Duration) -> Vec<Action> {
-        self.new_gone = true;
+        self.new_presence = self.new_presence.max(Presence::Headless);
         let new = self.new.map(|new| new.to_string()).unwrap_or_default();
         match &self.state {
             State::Readying { ready_since: None, last, .. } => {
@@ -491,7 +526,7 @@ impl Handover {
     }
 
     fn new_emptied(&mut self, now: Duration) -> Vec<Action> {
-        self.new_gone = true;
+        self.new_presence = Presence::Gone;
         let State::Stopping { .. } = self.state else { return Vec::new() };
         self.restore(now)
     }
@@ -538,15 +573,17 @@ impl Handover {
                 self.climb(now, next)
             }
             State::Restoring => self.confirm(),
+            State::Arming | State::Committing => {
+                let step = if self.state == State::Arming { Step::Signal } else { Step::Retire };
+                self.fail(now, step, format!("the intent was not written to disk within {WRITE_WITHIN:?}"))
+            }
+            State::Deciding => self.climb(now, 0),
             State::Opening
-            | State::Arming
             | State::Signalling
             | State::Overlapping
-            | State::Committing
             | State::Assuring
             | State::Retiring
             | State::Closing
-            | State::Deciding
             | State::Confirming
             | State::Over => Vec::new(),
         }
@@ -556,7 +593,7 @@ impl Handover {
     fn fail(&mut self, now: Duration, step: Step, cause: String) -> Vec<Action> {
         let told = Action::Tell(Step::Undo, format!("{step} failed: {cause}"));
         self.failure = Some(Failure { step, cause });
-        let next = if self.old_gone {
+        let next = if self.old_presence > Presence::Lives {
             self.leave_it_alone()
         } else if self.new.is_some() {
             self.decide()
@@ -575,7 +612,7 @@ impl Handover {
     /// There is no old generation to return to: the new one, whatever its state, is all there is.
     fn leave_it_alone(&mut self) -> Vec<Action> {
         let was_ready = self.failure.as_ref().is_some_and(|failure| failure.step == Step::Overlap);
-        if was_ready && !self.new_gone {
+        if was_ready && self.new_presence == Presence::Lives {
             self.failure = None;
             return self.close();
         }
@@ -584,17 +621,29 @@ impl Handover {
 
     /// The ladder on which a failed new generation goes: asked to finish its requests, then to leave, then made to.
     fn climb(&mut self, now: Duration, rung: usize) -> Vec<Action> {
+        if self.new_presence == Presence::Gone {
+            return self.restore(now);
+        }
         self.state = State::Stopping { rung };
         let signal = |whom, signal| Action::Signal(Role::NewMaster, whom, signal);
         match rung {
             0 => {
                 let deadline = Action::Deadline(Some(now + self.timing.drain_within.min(STOP_GRACE_MAX)));
                 // With its master gone, what is left of the generation finishes by itself.
-                if self.new_gone { vec![deadline] } else { vec![signal(Whom::Master, self.retire), deadline] }
+                if self.new_presence > Presence::Lives {
+                    vec![deadline]
+                } else {
+                    vec![signal(Whom::Master, self.retire), deadline]
+                }
             }
             1 => vec![signal(Whom::All, Signal::Term), Action::Deadline(Some(now + STOP_RUNG))],
             2 => vec![signal(Whom::All, Signal::Kill), Action::Deadline(Some(now + STOP_RUNG))],
-            _ => self.confirm(),
+            _ => {
+                if let Some(failure) = &mut self.failure {
+                    failure.cause = format!("{}; and the new generation outlived SIGKILL", failure.cause);
+                }
+                self.finish(Outcome::Broken)
+            }
         }
     }
 
@@ -604,6 +653,8 @@ impl Handover {
             return self.confirm();
         }
         self.state = State::Restoring;
+        // One that was never seen may come as late as it was allowed to; one that was seen and is gone will not.
+        self.restore_until = if self.new.is_none() { now + self.timing.ready_within } else { now };
         vec![Action::Deadline(Some(now + RESTORE_WITHIN))]
     }
 

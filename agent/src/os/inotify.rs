@@ -29,7 +29,7 @@ pub enum Event {
         /// The name in the directory.
         name: Option<OsString>,
     },
-    /// The watch ended: what it watched is gone.
+    /// The watch has lost its name: what it watched is gone, or was renamed.
     Ended(Watch),
     /// Events were lost: anything may have happened.
     Overflow,
@@ -60,6 +60,7 @@ impl Inotify {
                     | AddWatchFlags::IN_MOVED_FROM
                     | AddWatchFlags::IN_DELETE
                     | AddWatchFlags::IN_CLOSE_WRITE
+                    | AddWatchFlags::IN_MOVE_SELF
                     | AddWatchFlags::IN_ONLYDIR
             }
             Interest::Opens => AddWatchFlags::IN_OPEN | AddWatchFlags::IN_DONT_FOLLOW,
@@ -80,7 +81,7 @@ impl Inotify {
         let event = |event: nix::sys::inotify::InotifyEvent| {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                 Event::Overflow
-            } else if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+            } else if event.mask.intersects(AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_MOVE_SELF) {
                 Event::Ended(event.wd)
             } else {
                 Event::Changed { watch: event.wd, name: event.name }

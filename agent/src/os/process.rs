@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, open, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, makedev, open, openat, statx};
 use rustix::io::{Errno, pread};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
@@ -135,8 +135,7 @@ impl Directory {
         let mut found: Option<Lock> = None;
         for name in names(&descriptors).map_err(|error| unseen(self.pid, "fd", error))? {
             // A descriptor may be closed between the listing and the look.
-            let Ok(stat) = statat(&descriptors, &name, AtFlags::empty()) else { continue };
-            if (stat.st_dev, stat.st_ino) != (file.device, file.inode) {
+            if identity(&descriptors, &name) != Some(file) {
                 continue;
             }
             let Ok(text) = self.text(&format!("fdinfo/{name}"), "fdinfo") else { continue };
@@ -147,6 +146,12 @@ impl Directory {
         }
         Ok(found)
     }
+}
+
+/// Which file a descriptor is of. A file on a server that hangs must not hang us: what the kernel knows will do.
+fn identity(descriptors: &OwnedFd, name: &str) -> Option<FileIdentity> {
+    let found = statx(descriptors, name, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
+    Some(FileIdentity { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
 }
 
 /// The numeric names in a directory of /proc, in their order.
@@ -268,8 +273,8 @@ pub fn has_socket(pid: u32, inode: u64) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(descriptors) = openat(&directory.descriptor, "fd", flags, Mode::empty()) else { return false };
     names(&descriptors).unwrap_or_default().iter().any(|name| {
-        statat(&descriptors, name, AtFlags::empty())
-            .is_ok_and(|stat| stat.st_ino == inode && FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+        statx(&descriptors, name, AtFlags::STATX_DONT_SYNC, StatxFlags::INO | StatxFlags::TYPE)
+            .is_ok_and(|found| found.stx_ino == inode && FileType::from_raw_mode(found.stx_mode.into()) == FileType::Socket)
     })
 }
 
@@ -309,7 +314,7 @@ impl Handle {
     /// When it is gone; a later process with its pid does not count.
     pub fn open(process: Process) -> Result<Self, Unseen> {
         let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(Unseen::Gone(process.pid))?;
-        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|error| unseen(process.pid, "pidfd", error))?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| unseen(process.pid, "pidfd", error))?;
         // Whoever has the pid after the pidfd was opened is who the pidfd names.
         match find(process.pid)? {
             (found, _) if found == process => Ok(Self { process, pidfd }),

@@ -14,6 +14,11 @@ impl Backoff {
         Self(FIRST)
     }
 
+    /// Whether anybody has waited yet.
+    pub(super) fn has_waited(&self) -> bool {
+        self.0 != FIRST
+    }
+
     /// Waits, and the next time longer.
     pub(super) async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;

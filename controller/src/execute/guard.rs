@@ -61,8 +61,11 @@ async fn watch(post: &mut Post, dialler: &Dialler, teller: &Teller, backoff: &mu
                 Ok(None) => {}
                 Ok(Some(seen)) => match post.guard.weigh(seen) {
                     Finding::Stands => {
-                        *backoff = Backoff::new();
                         teller.tell(News::Event(Event::GuardStands(post.host.name.clone()))).await;
+                        if backoff.has_waited() {
+                            teller.tell(News::Regained { host: post.host.name.clone() }).await;
+                        }
+                        *backoff = Backoff::new();
                     }
                     Finding::NotYet(cause) => {
                         teller.tell(News::Event(Event::GuardLost(post.host.name.clone(), cause))).await;

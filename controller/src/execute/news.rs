@@ -21,6 +21,8 @@ pub(super) enum News {
     Step { host: HostName, step: Step, detail: String },
     /// Contact was lost and is sought again.
     Retrying { host: HostName, cause: String },
+    /// A lost guard stands again.
+    Regained { host: HostName },
     /// A handover has ended; with what its guard needs.
     Ended { host: HostName, outcome: Outcome, contact: Box<Contact> },
 }

@@ -115,6 +115,11 @@ impl<'a> Walk<'a> {
                 self.report.tell(&Told::Retrying { host: &host, cause: &cause });
                 None
             }
+            Woken::News(News::Regained { host }) => {
+                tracing::info!(%host, "the lost guard stands again");
+                self.report.tell(&Told::Regained { host: &host });
+                None
+            }
             Woken::News(News::Ended { host, outcome, contact }) => {
                 if let Some(party) = self.parties.get_mut(&host) {
                     party.contact = *contact;

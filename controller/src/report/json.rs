@@ -26,6 +26,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Retrying { host, cause } => {
             json!({"event": "retrying", "at_ms": at_ms, "host": host.as_str(), "cause": cause})
         }
+        Told::Regained { host } => json!({"event": "regained", "at_ms": at_ms, "host": host.as_str()}),
         Told::Outcome { host, outcome } => {
             with(json!({"event": "host", "at_ms": at_ms, "host": host.as_str()}), outcome_fields(outcome))
         }

@@ -58,6 +58,7 @@ impl Live {
             Told::Asking { .. }
             | Told::Planned { .. }
             | Told::Retrying { .. }
+            | Told::Regained { .. }
             | Told::Stopping { .. }
             | Told::Waiting { .. }
             | Told::Fleet { .. }

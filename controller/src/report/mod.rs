@@ -75,6 +75,11 @@ pub enum Told<'a> {
         /// Why it was lost.
         cause: &'a str,
     },
+    /// A finished host whose guard was lost is guarded again, and stands as it did.
+    Regained {
+        /// The host.
+        host: &'a HostName,
+    },
     /// A host has ended, or ended otherwise than was told before.
     Outcome {
         /// The host.

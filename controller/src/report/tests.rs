@@ -92,6 +92,7 @@ fn a_rollout_reads_like_a_story() {
         (42, Told::Outcome { host: &one, outcome: &kept }),
         (61, Told::Outcome { host: &two, outcome: &outcome }),
         (61, Told::Stopping { stop: &stop, in_flight: std::slice::from_ref(&three) }),
+        (70, Told::Regained { host: &one }),
         (80, Told::Outcome { host: &three, outcome: &kept }),
         (80, finished(&summary)),
     ];
@@ -104,6 +105,7 @@ fn a_rollout_reads_like_a_story() {
 |         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
 |      Dropped [   6.1s]   web-2   the lock was free after the handover had ended
 :      Halting   nothing new starts, because of web-2; waiting for web-3
+:     Regained [   7.0s]   web-1   its guard stands again, with no drop seen meanwhile
 |         Kept [   8.0s]   web-3   100 -> 200   overlap 212 ms, marked
 |       Halted [   8.0s]   2 of 5 proven; web-2 dropped; web-4 and web-5 untouched
 :
@@ -119,6 +121,7 @@ fn a_rollout_reads_like_a_story() {
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
 {"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"]}
+{"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":null}
 "#);
@@ -175,8 +178,8 @@ fn every_outcome_ends_with_an_error_and_a_hint() {
 : hint: `baton testimony web-1 web` shows what its agent saw
 |         Done [   4.2s]   0 of 1 proven; web-1 unknown
 :
-: error: nobody knows how web-1 ended: its guard was lost: connection reset
-: hint: its agent finishes on its own; `baton status web-1` shows how it stands
+: error: nobody knows how web-1 stands: its guard was lost: connection reset
+: hint: `baton status web-1` shows it; what is under way there its agent finishes alone
 |  Interrupted [   4.2s]   1 of 3 proven; web-2 and web-3 untouched
 : hint: `baton restart web web-2,web-3` restarts the hosts that were not touched
 |       Halted [   4.2s]   0 of 2 proven; web-2 refused; web-1 untouched; nothing was touched

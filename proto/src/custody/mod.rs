@@ -1,6 +1,6 @@
 //! Custody: what was seen of a lock, and what that proves.
 //!
-//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge`] weighs it.
+//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge()`] weighs it.
 //!
 //! # Theory of operation
 //!

@@ -17,9 +17,9 @@ fn one_host() -> Fleet {
 
 /// A restart by somebody who may not: it fails for this reason, and nothing was touched.
 #[track_caller]
-fn is_denied(fleet: &Fleet, inventory: &Inventory, words: &[&str]) {
+fn is_denied(fleet: &Fleet, inventory: &Inventory, words: &[&str], next: &str) {
     let before = Facts::of(fleet);
-    let run = complains(inventory.baton(&["restart", "web"]), 3, &[words, &["web-1"]].concat());
+    let run = complains(inventory.baton(&["restart", "web"]), 3, &[words, &["web-1"]].concat(), next);
     assert!(run.stdout.contains("nothing was touched"), "{run}");
     assert_eq!(Facts::of(fleet), before);
 }
@@ -33,7 +33,7 @@ fn the_operator_of_another_fleet_is_turned_away() {
     let other = Pki::init("test", &directory);
     other.issue("operator", OPERATOR);
     let inventory = Inventory::of(&fleet).asked_by(&other, OPERATOR);
-    is_denied(&fleet, &inventory, &["refused our certificate"]);
+    is_denied(&fleet, &inventory, &["refused our certificate"], "of this fleet");
     let _refused = inventory.baton(&["status"]).expect_code(3);
 }
 
@@ -42,14 +42,14 @@ fn an_expired_operator_is_turned_away() {
     let fleet = one_host();
     let Pair { certificate, key } = expired(&fleet, "operator", "late");
     let inventory = Inventory::of(&fleet).certificate(&certificate).key(&key);
-    is_denied(&fleet, &inventory, &["refused our certificate", "expired"]);
+    is_denied(&fleet, &inventory, &["refused our certificate", "expired"], "in date");
 }
 
 #[test]
 fn an_agents_own_certificate_can_neither_restart_nor_look() {
     let fleet = one_host();
     let inventory = Inventory::of(&fleet).asked_by(&fleet.pki, "web-1");
-    is_denied(&fleet, &inventory, &["spiffe://test/agent/web-1", "role agent", "may not"]);
+    is_denied(&fleet, &inventory, &["spiffe://test/agent/web-1", "role agent", "may not"], "`baton pki issue operator NAME`");
     let _denied = inventory.baton(&["status"]).expect_code(3);
 }
 
@@ -59,14 +59,20 @@ fn an_observer_can_look_and_not_restart() {
     fleet.pki.issue("observer", "grafana");
     let inventory = Inventory::of(&fleet).asked_by(&fleet.pki, "grafana");
     let _shown = inventory.baton(&["status"]).expect_code(0);
-    is_denied(&fleet, &inventory, &["spiffe://test/observer/grafana", "role observer", "may not reload services"]);
+    is_denied(
+        &fleet,
+        &inventory,
+        &["spiffe://test/observer/grafana", "role observer", "may not reload services"],
+        "`baton pki issue operator NAME`",
+    );
 }
 
 #[test]
 fn an_unknown_service_is_told_with_those_that_are_known() {
     let fleet = one_host();
     let before = Facts::of(&fleet);
-    let run = complains(fleet.baton(&["restart", "wbe"]), 3, &["web-1", "no service \"wbe\"", "known: web"]);
+    let run =
+        complains(fleet.baton(&["restart", "wbe"]), 3, &["web-1", "no service \"wbe\"", "known: web"], "`baton status web-1`");
     assert!(run.stdout.contains("nothing was touched"), "{run}");
     assert_eq!(Facts::of(&fleet), before);
 }
@@ -97,7 +103,7 @@ fn certificate_files_that_do_not_parse_are_named() {
     ] {
         let file: &Path = file;
         let file = file.to_str().expect("the sandbox has a name that is text");
-        let _refused = complains(inventory.baton(&["restart", "web"]), 2, &[file]);
+        let _refused = complains(inventory.baton(&["restart", "web"]), 2, &[file], "[fleet] in fleet.toml");
     }
     assert_eq!(Facts::of(&fleet), before);
 }

@@ -20,9 +20,9 @@ fn two_hosts() -> Fleet {
 
 /// A restart with such an inventory fails for this reason, and nothing was touched.
 #[track_caller]
-fn is_refused(fleet: &Fleet, inventory: &Inventory, words: &[&str]) {
+fn is_refused(fleet: &Fleet, inventory: &Inventory, words: &[&str], next: &str) {
     let before = Facts::of(fleet);
-    let run = complains(inventory.baton(&["restart", "web"]), 3, words);
+    let run = complains(inventory.baton(&["restart", "web"]), 3, words, next);
     assert!(run.stdout.contains("nothing was touched"), "{run}");
     let run = inventory.baton(&["status"]).expect_code(3);
     assert!(words.iter().all(|word| run.stdout.contains(word)), "{words:?}: {run}");
@@ -37,7 +37,7 @@ fn an_unreachable_host_halts_the_rollout_before_it_begins_unless_the_budget_allo
     fleet.hosts[1].agent.kill();
     let address = fleet.hosts[1].agent.address().to_string();
 
-    let run = complains(fleet.baton(&["restart", "web"]), 3, &["web-2", &address, "Connection refused"]);
+    let run = complains(fleet.baton(&["restart", "web"]), 3, &["web-2", &address, "Connection refused"], "the agent runs");
     assert!(run.stdout.contains("nothing was touched"), "{run}");
     assert_eq!(Facts::of_hosts(&fleet, &["web-1", "web-3"]), others);
 
@@ -57,7 +57,7 @@ fn a_host_that_shows_the_certificate_of_another_host_is_not_believed() {
     let fleet = two_hosts();
     let address = fleet.hosts[0].agent.address();
     let inventory = Inventory::of(&fleet).without("web-1").at("web-2", address);
-    is_refused(&fleet, &inventory, &[&format!("the host at {address} is web-1, not web-2"), "web-2"]);
+    is_refused(&fleet, &inventory, &[&format!("the host at {address} is web-1, not web-2"), "web-2"], "`name` and `address`");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_host_of_another_fleet_is_not_believed() {
     let others = Fleet::of(1).server(Kind::Patient).start();
     let others_before = Facts::of(&others);
     let inventory = Inventory::of(&fleet).at("web-2", others.hosts[0].agent.address());
-    is_refused(&fleet, &inventory, &["web-2", "certificate", "unknown issuer"]);
+    is_refused(&fleet, &inventory, &["web-2", "certificate", "unknown issuer"], "`authority` in fleet.toml");
     assert_eq!(Facts::of(&others), others_before);
 }
 
@@ -74,7 +74,7 @@ fn a_host_of_another_fleet_is_not_believed() {
 fn an_inventory_that_calls_the_fleet_by_another_name_finds_nobody() {
     let fleet = two_hosts();
     let inventory = Inventory::of(&fleet).named("staging");
-    is_refused(&fleet, &inventory, &["web-1", "spiffe://test/agent/web-1", "not of the fleet \"staging\""]);
+    is_refused(&fleet, &inventory, &["web-1", "spiffe://test/agent/web-1", "not of the fleet \"staging\""], "`name` in [fleet]");
 }
 
 #[test]
@@ -84,7 +84,8 @@ fn a_host_with_an_expired_certificate_is_refused_until_it_is_renewed() {
     let own = Pair::of(&fleet.pki, "web-2");
     let good = own.copy_to(&fleet.directory().join("good"));
     expired(&fleet, "agent", "web-2").replace(&own);
-    let run = complains(fleet.baton(&["restart", "web"]), 3, &["web-2", "certificate", "expired"]);
+    let run =
+        complains(fleet.baton(&["restart", "web"]), 3, &["web-2", "certificate", "expired"], "`baton pki issue agent HOST`");
     assert!(run.stdout.contains("nothing was touched"), "{run}");
     good.replace(&own);
     assert_eq!(Facts::of(&fleet), before);
@@ -96,9 +97,9 @@ fn a_port_that_says_nothing_is_given_up_at_a_deadline() {
     let fleet = two_hosts();
     let inventory = Inventory::of(&fleet).at("web-2", listen(Manner::Silent));
     let began = clock::now();
-    let run = complains(inventory.baton(&["restart", "web"]), 3, &["web-2"]);
+    let run = inventory.baton(&["plan", "web"]).expect_code(3);
     assert!(began.elapsed() < DIALLED_WITHIN, "{:?}: {run}", began.elapsed());
-    is_refused(&fleet, &inventory, &["web-2", "timed out after 5 s"]);
+    is_refused(&fleet, &inventory, &["web-2", "timed out after 5 s"], "firewall");
 }
 
 #[test]
@@ -109,7 +110,12 @@ fn what_does_not_speak_tls_is_no_agent() {
     {
         let address = listen(Manner::Says(bytes));
         let inventory = Inventory::of(&fleet).at("web-2", address);
-        is_refused(&fleet, &inventory, &["web-2", &address.to_string(), "does not speak TLS"]);
+        is_refused(
+            &fleet,
+            &inventory,
+            &["web-2", &address.to_string(), "does not speak TLS"],
+            "`listen` in the host's agent.toml",
+        );
     }
 }
 
@@ -118,5 +124,5 @@ fn a_port_that_hangs_up_is_no_agent() {
     let fleet = two_hosts();
     let address = listen(Manner::Rude);
     let inventory = Inventory::of(&fleet).at("web-2", address);
-    is_refused(&fleet, &inventory, &["web-2", &format!("{address} closed the connection")]);
+    is_refused(&fleet, &inventory, &["web-2", &format!("{address} closed the connection")], "`listen` in the host's agent.toml");
 }

@@ -111,7 +111,9 @@ impl LinkError {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::sort_tls(tls.clone(), address, wanted);
         }
-        if error.kind() == io::ErrorKind::UnexpectedEof {
+        // Whoever hangs up at once has left our first words unread: then the kernel resets the connection.
+        let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        if error.kind() == io::ErrorKind::UnexpectedEof || (is_reset && !greeted) {
             return Self::Closed { address, greeted };
         }
         Self::Lost { address, source: error }
@@ -143,16 +145,22 @@ impl LinkError {
                 Some("`certificate`, `key` and `authority` in fleet.toml must be of this fleet and in date")
             }
             Self::WrongHost { .. } => Some("compare `name` and `address` of the host in fleet.toml"),
-            Self::Connect { .. }
-            | Self::TimedOut { .. }
-            | Self::NotTls { .. }
-            | Self::Certificate { .. }
-            | Self::Stranger { .. }
-            | Self::NotAnAgent { .. }
-            | Self::Tls { .. }
-            | Self::Closed { .. }
-            | Self::Lost { .. }
-            | Self::Name(_) => None,
+            Self::Connect { .. } => Some("see that the agent runs on the host, and that its `address` in fleet.toml is right"),
+            Self::TimedOut { .. } => {
+                Some("see that its `address` in fleet.toml is right, and that no firewall swallows what is sent there")
+            }
+            Self::NotTls { .. } | Self::NotAnAgent { .. } => {
+                Some("compare its `address` in fleet.toml with `listen` in the host's agent.toml")
+            }
+            Self::Closed { greeted: false, .. } => Some(
+                "compare its `address` in fleet.toml with `listen` in the host's agent.toml; if they fit, the agent's log may say why",
+            ),
+            Self::Certificate { .. } => Some(
+                "the host needs a certificate in date, signed by the `authority` in fleet.toml: `baton pki issue agent HOST` makes one",
+            ),
+            Self::Stranger { .. } => Some("compare `name` in [fleet] of fleet.toml with `fleet` in the host's agent.toml"),
+            Self::Closed { greeted: true, .. } | Self::Lost { .. } => Some("the agent's log on the host may say why"),
+            Self::Tls { .. } | Self::Name(_) => None,
         }
     }
 }
@@ -221,6 +229,16 @@ mod tests {
     fn check(error: rustls::Error, expected: &str) {
         let error = LinkError::sort(io::Error::new(io::ErrorKind::InvalidData, error), "10.0.0.7:7646", "web-1", true);
         assert_eq!(chain(&error), expected);
+    }
+
+    #[test]
+    fn a_connection_is_closed_before_the_greeting_or_lost_after_it() {
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
+            let error = LinkError::sort(kind.into(), "10.0.0.7:7646", "web-1", false);
+            assert_eq!(chain(&error), "10.0.0.7:7646 closed the connection before it had said who it is");
+        }
+        let lost = LinkError::sort(io::ErrorKind::ConnectionReset.into(), "10.0.0.7:7646", "web-1", true);
+        assert_eq!(chain(&lost), "the connection to 10.0.0.7:7646 was lost: connection reset");
     }
 
     #[test]

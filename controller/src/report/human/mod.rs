@@ -63,6 +63,9 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             Text::progress(timed("Step", Colour::Plain, look, host, &joined(step.as_str(), detail)))
         }
         Told::Retrying { host, cause } => Text::progress(timed("Retrying", Colour::Yellow, look, host, cause)),
+        Told::Regained { host } => {
+            Text::progress(timed("Regained", Colour::Green, look, host, "its guard stands again, with no drop seen meanwhile"))
+        }
         Told::Outcome { host, outcome } => {
             let (verb, colour) = verb(outcome);
             Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))

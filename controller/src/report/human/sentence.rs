@@ -45,8 +45,8 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
         Outcome::Unproven(unproven) => (format!("nothing is proven of {host}: {}", plain(&unproven.to_string())), testimony),
         Outcome::Dropped(drop) => (format!("{host} dropped its lock: {drop}"), testimony),
         Outcome::Unknown(cause) => (
-            format!("nobody knows how {host} ended: {cause}"),
-            format!("its agent finishes on its own; `baton status {host}` shows how it stands"),
+            format!("nobody knows how {host} stands: {cause}"),
+            format!("`baton status {host}` shows it; what is under way there its agent finishes alone"),
         ),
     }
 }
