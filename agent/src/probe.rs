@@ -62,8 +62,8 @@ impl Probed {
 
 /// Probes once: with a few requests, if the old generation takes them.
 ///
-/// Which worker takes a connection is the kernel's choice, and on an idle host it wakes the one first that went to sleep last: the same
-/// again and again, for seconds. So the next request is sent while that one is still busy with the last: then the others are faster.
+/// Which worker takes a connection is the kernel's choice, and we saw the same old one take every probe for more than a second. So the
+/// next request is sent while that one is still busy with the last, in the hope that another is then faster: why it wins was not traced.
 pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
     let began = Instant::now();
     let (taken, mut taken_by_old) = mpsc::channel(REQUESTS_MAX);
