@@ -39,6 +39,15 @@ pub struct Masters {
     pub new: u32,
 }
 
+/// How much a probe may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eagerness {
+    /// The new generation cannot be expected to answer yet: one request.
+    Patient,
+    /// It can: a few, if the old one takes them.
+    Eager,
+}
+
 /// What a probe found, and who answered.
 #[derive(Debug)]
 pub struct Probed {
@@ -64,7 +73,11 @@ impl Probed {
 ///
 /// Which worker takes a connection is the kernel's choice, and we saw the same old one take every probe for more than a second. So the
 /// next request is sent while that one is still busy with the last, in the hope that another is then faster: why it wins was not traced.
-pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
+pub async fn probe(probe: &Probe, masters: Masters, eagerness: Eagerness) -> Probed {
+    let requests_max = match eagerness {
+        Eagerness::Patient => 1,
+        Eagerness::Eager => REQUESTS_MAX,
+    };
     let began = Instant::now();
     let (taken, mut taken_by_old) = mpsc::channel(REQUESTS_MAX);
     let mut asked = JoinSet::new();
@@ -73,7 +86,7 @@ pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
     loop {
         tokio::select! {
             biased;
-            Some(()) = taken_by_old.recv(), if requests < REQUESTS_MAX && began.elapsed() < REQUESTS_WITHIN => {
+            Some(()) = taken_by_old.recv(), if requests < requests_max && began.elapsed() < REQUESTS_WITHIN => {
                 asked.spawn(ask(probe.clone(), masters, taken.clone()));
                 requests += 1;
             }
@@ -192,7 +205,7 @@ fn verdict(line: &str) -> (bool, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Masters, probe, verdict};
+    use super::{Eagerness, Masters, probe, verdict};
     use crate::config::Probe;
     use crate::handover::Answer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -219,7 +232,7 @@ mod tests {
         let address = listener.local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
         tokio::select! {
-            probed = probe(&http, masters) => probed.answer,
+            probed = probe(&http, masters, Eagerness::Eager) => probed.answer,
             () = serve(&listener, status) => unreachable!("it serves for ever"),
         }
     }
@@ -255,7 +268,7 @@ mod tests {
     async fn a_port_where_nobody_listens_says_nothing_of_the_new_generation() {
         let address = TcpListener::bind("127.0.0.1:0").await.expect("bind").local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
-        let probed = probe(&http, Masters { old: 1, new: 2 }).await;
+        let probed = probe(&http, Masters { old: 1, new: 2 }, Eagerness::Eager).await;
         assert!(matches!(probed.answer, Answer::Elsewhere(cause) if cause.contains("refused")));
     }
 }
