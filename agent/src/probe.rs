@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Probe;
 use crate::handover::Answer;
@@ -127,7 +127,7 @@ async fn http(
     let mut connection = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton-agent\r\nConnection: close\r\n");
     connection.write_all(request.as_bytes()).await?;
-    let Some(holder) = holder(connection.peer_addr()?, connection.local_addr()?, masters).await? else {
+    let Some(holder) = holder(&connection, masters).await? else {
         return Err(std::io::ErrorKind::ConnectionReset.into());
     };
     if matches!(holder, Holder::Old(_)) {
@@ -154,14 +154,20 @@ async fn http(
     })
 }
 
-/// Who accepted the connection whose server end is `server`; none when it was closed meanwhile.
-async fn holder(server: SocketAddr, ours: SocketAddr, masters: Masters) -> std::io::Result<Option<Holder>> {
+/// Who accepted the connection; none when it was closed meanwhile.
+async fn holder(connection: &TcpStream, masters: Masters) -> std::io::Result<Option<Holder>> {
+    let (server, ours) = (connection.peer_addr()?, connection.local_addr()?);
     let mut pause = ACCEPT_PAUSE_MIN;
     loop {
         match socket::inode(server, ours)? {
             None => return Ok(None),
             // It waits in the listener's queue: nothing tells when a worker takes it.
-            Some(0) => sleep(pause).await,
+            Some(0) => {
+                // Before the request is whole there is nothing to read but the end of the connection.
+                if timeout_at(Instant::now() + pause, connection.readable()).await.is_ok() {
+                    return Ok(None);
+                }
+            }
             Some(inode) => return Ok(Some(owner(inode, masters))),
         }
         pause = (pause * 2).min(ACCEPT_PAUSE_MAX);

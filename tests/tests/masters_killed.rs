@@ -2,6 +2,7 @@
 //! not.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use baton_tests::fleet::{Fleet, Timing};
@@ -54,6 +55,9 @@ fn kill_old_after(fleet: &Fleet, told: usize) -> Option<String> {
         server.kill();
         server.boot();
     }
+    // Until it is buried, Unicorn takes it for alive, and would ignore the next reload.
+    let buried = || if Path::new(&format!("/proc/{old}")).exists() { Err("it is there".to_owned()) } else { Ok(()) };
+    wait::until("the old master to be buried", ANSWER_WITHIN, buried);
     fleet.await_held();
     last
 }
