@@ -80,6 +80,9 @@ impl Driver {
     /// What keeps a service that is held from being handed over.
     pub(super) fn trouble_while_held(&self) -> Option<String> {
         let path = self.config.lock.display();
+        if let Some(twin) = self.twin.borrow().as_deref() {
+            return Some(format!("the lock file {path} is also that of the service {twin}: each needs one of its own"));
+        }
         match lock::identity(&self.config.lock) {
             Ok(file) if Some(file) == self.waiters.armed() => {}
             Ok(_) => {
