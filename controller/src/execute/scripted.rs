@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_proto::custody::Claim;
 use baton_proto::identity::Role;
 use baton_proto::v1;
 use baton_proto::v1::agent_server::{Agent, AgentServer};
@@ -25,8 +26,8 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status};
 
 use crate::inventory::Fleet;
+use crate::outcome::Account;
 use crate::outcome::samples::{handed_over, undone};
-use crate::outcome::{Account, Result as Ended};
 use crate::pki::{self, Validity};
 
 /// What an agent does in the middle of a stream.
@@ -285,10 +286,10 @@ pub(super) fn undone_end() -> Vec<Turn<v1::ReloadEvent>> {
 pub(super) fn end(account: &Account) -> Vec<Turn<v1::ReloadEvent>> {
     use v1::reload_event::Event;
     let ending = v1::Ending {
-        result: match account.ending.result {
-            Ended::HandedOver => v1::Result::HandedOver,
-            Ended::RolledBack => v1::Result::RolledBack,
-            Ended::Broken => v1::Result::Broken,
+        result: match account.ending.claim {
+            Claim::HandedOver => v1::Result::HandedOver,
+            Claim::RolledBack => v1::Result::RolledBack,
+            Claim::Broken => v1::Result::Broken,
         }
         .into(),
         step: if account.ending.step.is_some() { v1::Step::Ready.into() } else { 0 },

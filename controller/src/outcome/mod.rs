@@ -9,7 +9,7 @@ use std::fmt;
 
 use baton_proto::custody::{Doubt, Kept, Process, Seq, Unbroken};
 
-pub use account::{Account, Ending, Result, settle};
+pub use account::{Account, Ending, settle};
 pub use exit::{Exit, TABLE, help};
 
 use crate::step::Step;
