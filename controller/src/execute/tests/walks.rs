@@ -154,6 +154,20 @@ async fn a_refusal_after_the_agent_had_begun_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_a_request_that_may_have_arrived_is_unknown() {
+    // The agent may have begun, and been heard by nobody: whatever refuses the next request says nothing of the first.
+    for refusal in [Status::failed_precondition("a foreign holder"), Status::permission_denied("an observer")] {
+        for loss in [Ok(vec![Turn::Slam, Turn::Await]), Ok(vec![]), Err(Status::unavailable("shutting down"))] {
+            let stage = Stage::set(vec![vec![loss, Err(refusal.clone())], vec![Ok(clean_end())]]).await;
+            let summary = stage.play().await;
+            assert_eq!(words(&summary), ["unknown", "untouched"], "{}", stage.page.text());
+            assert_eq!(summary.exit().code(), 4);
+            assert_eq!(stage.asked(0).len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_rollback_within_the_budget_is_guarded_and_the_walk_goes_on() {
     let mut stage = Stage::set(vec![vec![Ok(undone_end())], vec![Ok(clean_end())]]).await;
     stage.limits.max_failures = Share::Count(1);
