@@ -126,7 +126,7 @@ async fn follow(
     request: &v1::ReloadRequest,
     before: &Standing,
     mut agent: Agent,
-    mut may_have_begun: bool,
+    may_have_begun: bool,
     teller: &Teller,
 ) -> Followed {
     let mut call = match agent.reload(request.clone()).await {
@@ -138,9 +138,9 @@ async fn follow(
         let event = match call.next().await {
             Ok(Some(event)) => event.event,
             Ok(None) => return Followed::Lost("the stream ended before the handover did".into()),
-            Err(error) => return failed(&error, may_have_begun),
+            // It had let us in: whatever it says now is not said of a request that it turned away.
+            Err(error) => return failed(&error, true),
         };
-        may_have_begun = true;
         match event {
             Some(v1::reload_event::Event::Progress(progress)) => {
                 if let Ok(Some(step)) = wire::step(progress.step) {
