@@ -98,7 +98,7 @@ pub(crate) fn seen(event: v1::WatchEvent, boot: &str) -> Result<Option<Seen>, Ma
         Event::Drop(_) => Ok(Some(Seen::Drop)),
         Event::Held(held) => {
             let master = held.master.ok_or(Malformed::Missing("master"))?.into();
-            Ok(Some(Seen::Held { master, epoch: event.epoch }))
+            Ok(Some(Seen::Held { master, epoch: event.epoch, incarnation: plain(&event.incarnation) }))
         }
         Event::Progress(_) | Event::Ending(_) => Ok(None),
     }
