@@ -67,7 +67,7 @@ async fn look_again(
         if dial > 0 {
             backoff.wait().await;
         }
-        match look(host, service, agent.take(), dialler).await {
+        match Agent::look(dialler, host, service, agent.take()).await {
             Ok((standing, agent)) => match standing.objection() {
                 None => return Ok((standing, agent)),
                 Some(objection) => return Err((objection.into(), Contact { before, agent: Some(agent) })),
@@ -77,15 +77,6 @@ async fn look_again(
         }
     }
     Err((refusal, Contact { before, agent: None }))
-}
-
-async fn look(host: &Host, service: &str, agent: Option<Agent>, dialler: &Dialler) -> Result<(Standing, Agent), CallError> {
-    let mut agent = match agent.filter(|agent| !agent.is_gone()) {
-        Some(agent) => agent,
-        None => Agent::dial(dialler, host).await?,
-    };
-    let standing = agent.standing(service).await?;
-    Ok((standing, agent))
 }
 
 /// Asks, and asks again, until the handover has ended or the agent refuses.

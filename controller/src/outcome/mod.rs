@@ -34,7 +34,7 @@ pub enum Outcome {
     Unproven(Unproven),
     /// Nobody held the lock for a moment, or nobody does.
     Dropped(DropSeen),
-    /// Contact was lost after the signal may have been sent.
+    /// Contact was lost after the signal may have been sent; or the host was proven, and nobody can vouch for it since.
     Unknown(String),
 }
 

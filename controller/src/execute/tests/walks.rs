@@ -4,12 +4,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_proto::custody::Process;
 use baton_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::execute::scripted::{Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, progress, undone_end};
+use crate::execute::scripted::{
+    Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, orphaned, progress, undone_end,
+};
 use crate::execute::{Dialler, Interrupts, prepare, restart};
 use crate::inventory::Share;
 use crate::outcome::samples;
@@ -57,7 +60,7 @@ impl Stage {
         let mut agents = Vec::new();
         for (number, reloads) in hosts.into_iter().enumerate() {
             let watches = [vec![Turn::Say(after(2))]].into();
-            let script = Script { reloads: reloads.into(), watches, status: healthy(), asked: Vec::new() };
+            let script = Script { reloads: reloads.into(), watches, status: healthy(), ..Script::default() };
             let name = format!("web-{}", number + 1);
             agents.push(Scripted::start(papers.path(), &name, &papers.authority(), script).await);
         }
@@ -211,6 +214,72 @@ async fn a_late_drop_on_a_finished_host_halts_what_comes_after() {
     assert_eq!(words(&summary), ["dropped", "proven", "untouched"], "{}", stage.page.text());
 }
 
+/// What becomes of a rollout over three hosts when the watch on the first tells this while the second is in flight.
+async fn told_of_the_first(news: &[v1::WatchEvent]) -> Summary {
+    let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+    let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)], vec![Ok(clean_end())]]).await;
+    let mut turns = vec![Turn::Say(after(2)), Turn::Await];
+    turns.extend(news.iter().cloned().map(Turn::Say));
+    stage.agents[0].rewrite(|script| script.watches = [turns].into());
+    let conductor = async {
+        until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+        stage.agents[0].go_on();
+        until(&stage, |page| page.matches("\"host\":\"web-1\",\"outcome\"").count() > news.len()).await;
+        stage.agents[1].go_on();
+    };
+    let (summary, ()) = tokio::join!(stage.play(), conductor);
+    summary
+}
+
+#[tokio::test]
+async fn a_foreign_handover_on_a_finished_host_halts_what_comes_after() {
+    let summary = told_of_the_first(&[held(Process { pid: 300, start_ticks: 1 }, 2)]).await;
+    assert_eq!(words(&summary), ["unknown", "proven", "untouched"]);
+    assert_eq!(summary.exit().code(), 4);
+}
+
+#[tokio::test]
+async fn a_master_that_is_gone_halts_at_once_and_the_drop_that_follows_is_told_too() {
+    let summary = told_of_the_first(&[orphaned(2)]).await;
+    assert_eq!(words(&summary), ["unknown", "proven", "untouched"]);
+    let summary = told_of_the_first(&[orphaned(2), dropped(3)]).await;
+    assert_eq!(words(&summary), ["dropped", "proven", "untouched"]);
+    assert_eq!(summary.exit().code(), 5);
+}
+
+#[tokio::test]
+async fn a_frozen_agent_is_found_out_before_the_end() {
+    let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+    let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)]]).await;
+    let conductor = async {
+        until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+        stage.agents[0].rewrite(|script| script.frozen = true);
+        stage.agents[1].go_on();
+    };
+    let (summary, ()) = tokio::join!(stage.play(), conductor);
+    assert_eq!(words(&summary), ["unknown", "proven"], "{}", stage.page.text());
+    assert_eq!(summary.exit().code(), 4);
+}
+
+#[tokio::test]
+async fn what_happened_without_a_word_is_found_at_the_last_look() {
+    let healthy = v1::ServiceStatus { master: Some(samples::NEW.into()), ..healthy() };
+    let counted = v1::ServiceStatus { epoch: 3, ..healthy.clone() };
+    let replaced = v1::ServiceStatus { master: Some(Process { pid: 300, start_ticks: 1 }.into()), ..healthy.clone() };
+    let lost = v1::ServiceStatus { custody: v1::Custody::Orphaned.into(), ..healthy };
+    for (status, word) in [(counted, "dropped"), (replaced, "unknown"), (lost, "unknown")] {
+        let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+        let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)]]).await;
+        let conductor = async {
+            until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+            stage.agents[0].rewrite(|script| script.status = status);
+            stage.agents[1].go_on();
+        };
+        let (summary, ()) = tokio::join!(stage.play(), conductor);
+        assert_eq!(words(&summary), [word, "proven"], "{}", stage.page.text());
+    }
+}
+
 #[tokio::test]
 async fn a_lost_guard_is_found_again() {
     let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
@@ -220,8 +289,6 @@ async fn a_lost_guard_is_found_again() {
     });
     let conductor = async {
         until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
-        // By now the new master is in charge.
-        stage.agents[0].rewrite(|script| script.status.master = Some(samples::NEW.into()));
         stage.agents[0].go_on();
         until(&stage, |page| page.contains("\"retrying\"")).await;
         stage.agents[1].go_on();
