@@ -58,6 +58,7 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         held_for: age.filter(|_| status.held_since_ns != 0),
         step: step(status.step)?,
         fence: status.fence,
+        handover_within: Duration::from_nanos(status.handover_within_ns),
         boot: plain(&agent.boot_id),
         incarnation: plain(&agent.incarnation),
     })

@@ -76,6 +76,8 @@ fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
     json!({
         "event": "plan", "rollout": rollout, "service": plan.service(),
         "max_in_flight": plan.in_flight_max(), "max_failures": plan.failures_max(), "past_budget": plan.is_past_budget(),
+        "host_deadline_ms": milliseconds(plan.host_deadline()),
+        "cut_short": plan.cut_short().map(|(host, _)| host.as_str()).collect::<Vec<_>>(),
         "hosts": plan.hosts().iter().map(|planned| host(&planned.host, &planned.fate)).collect::<Vec<_>>(),
     })
 }

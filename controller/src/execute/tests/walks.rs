@@ -64,8 +64,11 @@ impl Stage {
             let name = format!("web-{}", number + 1);
             agents.push(Scripted::start(papers.path(), &name, &papers.authority(), script).await);
         }
-        let limits =
-            Limits { max_in_flight: Share::Count(1), max_failures: Share::Count(0), host_deadline: Duration::from_secs(20) };
+        let limits = Limits {
+            max_in_flight: Share::Count(1),
+            max_failures: Share::Count(0),
+            host_deadline: Some(Duration::from_secs(20)),
+        };
         Self { papers, agents, page: Page::default(), limits }
     }
 
@@ -133,7 +136,7 @@ async fn a_stream_that_ends_without_its_testimony_is_asked_for_again() {
 async fn contact_that_stays_lost_after_the_signal_ends_as_unknown() {
     let lost = vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))];
     let mut stage = Stage::set(vec![vec![Ok(lost)], vec![Ok(clean_end())]]).await;
-    stage.limits.host_deadline = Duration::from_secs(1);
+    stage.limits.host_deadline = Some(Duration::from_secs(1));
     let summary = stage.play().await;
     assert_eq!(words(&summary), ["unknown", "untouched"], "{}", stage.page.text());
     assert_eq!(summary.exit().code(), 4);
