@@ -4,6 +4,7 @@ set -euo pipefail
 
 missing=()
 command -v unicorn >/dev/null || missing+=(unicorn)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::Probe;
@@ -18,10 +20,10 @@ use crate::os::{process, socket};
 
 /// How long one probe may take from connect to answer.
 const WITHIN: Duration = Duration::from_secs(5);
-/// How often one probe asks while the old generation answers, and for how long it goes on to. Which worker takes a connection is the
-/// kernel's choice, and on an idle host it may choose the same for seconds; but who boots for a minute is not to be asked all the time.
-const TRIES_MAX: u32 = 8;
-const TRIES_WITHIN: Duration = Duration::from_millis(10);
+/// How many requests one probe may send, each when the old generation has taken the one before.
+const REQUESTS_MAX: usize = 8;
+/// After this it sends no further one: a service that answers slowly, or boots for a minute, is not to be kept busy by being asked.
+const REQUESTS_WITHIN: Duration = Duration::from_millis(20);
 /// The first pause while nobody has accepted the connection; it doubles.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_micros(500);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(20);
@@ -59,23 +61,42 @@ impl Probed {
 }
 
 /// Probes once: with a few requests, if the old generation takes them.
+///
+/// Which worker takes a connection is the kernel's choice, and we saw the same old one take every probe for more than a second. So the
+/// next request is sent while that one is still busy with the last, in the hope that another is then faster: why it wins was not traced.
 pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
     let began = Instant::now();
-    let mut tries = 1;
+    let (taken, mut taken_by_old) = mpsc::channel(REQUESTS_MAX);
+    let mut asked = JoinSet::new();
+    asked.spawn(ask(probe.clone(), masters, taken.clone()));
+    let mut requests = 1;
     loop {
-        let probed = ask(probe, masters).await;
-        if !probed.is_of_old() || tries >= TRIES_MAX || began.elapsed() >= TRIES_WITHIN {
-            return probed;
+        tokio::select! {
+            biased;
+            Some(()) = taken_by_old.recv(), if requests < REQUESTS_MAX && began.elapsed() < REQUESTS_WITHIN => {
+                asked.spawn(ask(probe.clone(), masters, taken.clone()));
+                requests += 1;
+            }
+            Some(probed) = asked.join_next() => {
+                let probed = probed.unwrap_or_else(|error| elsewhere(error.to_string()));
+                if !probed.is_of_old() || asked.is_empty() {
+                    // Whoever has taken a request gets all of it.
+                    asked.detach_all();
+                    return probed;
+                }
+            }
         }
-        tries += 1;
     }
 }
 
-async fn ask(probe: &Probe, masters: Masters) -> Probed {
+fn elsewhere(cause: String) -> Probed {
+    Probed { answer: Answer::Elsewhere(cause), answered_by: None }
+}
+
+async fn ask(probe: Probe, masters: Masters, taken_by_old: mpsc::Sender<()>) -> Probed {
     let Probe::Http { address, host, path } = probe;
     let deadline = Instant::now() + WITHIN;
-    let attempt = timeout_at(deadline, http(*address, host, path, masters));
-    let elsewhere = |cause| Probed { answer: Answer::Elsewhere(cause), answered_by: None };
+    let attempt = timeout_at(deadline, http(address, &host, &path, masters, &taken_by_old));
     match attempt.await {
         Ok(Ok(probed)) => probed,
         Ok(Err(error)) => elsewhere(format!("{address}: {error}")),
@@ -83,13 +104,23 @@ async fn ask(probe: &Probe, masters: Masters) -> Probed {
     }
 }
 
-async fn http(address: SocketAddr, host: &str, path: &str, masters: Masters) -> std::io::Result<Probed> {
+async fn http(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    masters: Masters,
+    taken_by_old: &mpsc::Sender<()>,
+) -> std::io::Result<Probed> {
     let mut connection = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton-agent\r\nConnection: close\r\n");
     connection.write_all(request.as_bytes()).await?;
     let Some(holder) = holder(connection.peer_addr()?, connection.local_addr()?, masters).await? else {
         return Err(std::io::ErrorKind::ConnectionReset.into());
     };
+    if matches!(holder, Holder::Old(_)) {
+        // The probe listens until it has its answer.
+        let _ = taken_by_old.try_send(());
+    }
     let status = timeout_at(Instant::now() + WITHIN / 2, complete(&mut connection)).await;
     let (ready, told) = match status {
         Ok(Ok(line)) => verdict(&line),

@@ -10,7 +10,7 @@
 //! hold itself may die at any moment. The server lives on, and the next hold finds it holding the lock and adopts it. For
 //! that the command runs in a process group of its own, and nothing of the server depends on hold.
 //!
-//! The decisions are in [`job`]; here is the one loop that waits, tells it what happened, and does what it answers.
+//! The decisions are in `job`; here is the one loop that waits, tells it what happened, and does what it answers.
 //!
 //! **Invariant:** no runtime and no timer while the lock is held: two threads, both asleep.
 

@@ -68,7 +68,11 @@ fn role(role: Role) -> &'static str {
 }
 
 fn observation(observation: &Observation) -> Value {
-    let mut value = match &observation.fact {
+    let head = json!({
+        "event": "observation", "seq": observation.seq.0, "at_ns": nanoseconds(observation.at),
+        "incarnation": observation.incarnation,
+    });
+    let fact = match &observation.fact {
         Fact::Sighting(seen) => json!({
             "fact": "sighting", "began_seq": seen.began.0, "role": role(seen.role), "pid": seen.process.pid,
             "start_ticks": seen.process.start_ticks, "device": seen.lock.file.device, "inode": seen.lock.file.inode,
@@ -89,16 +93,24 @@ fn observation(observation: &Observation) -> Value {
             json!({ "fact": "exit", "role": role(*whose), "pid": process.pid, "start_ticks": process.start_ticks })
         }
     };
-    value["event"] = json!("observation");
-    value["seq"] = json!(observation.seq.0);
-    value["at_ns"] = json!(nanoseconds(observation.at));
-    value["incarnation"] = json!(observation.incarnation);
+    with(head, fact)
+}
+
+/// `value` with the fields of `more` behind its own.
+fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
+        fields.extend(more);
+    }
     value
 }
 
 fn concluded(conclusion: &Conclusion<'_>) -> Value {
     let Conclusion { service, rollout, attempt, after, outcome, lingering_pids } = conclusion;
-    let mut value = match outcome {
+    let head = json!({
+        "event": "outcome", "service": service, "rollout": rollout, "attempt": attempt, "after_ms": milliseconds(*after),
+        "outcome": outcome.word(), "exit_code": outcome.exit() as u8,
+    });
+    let more = match outcome {
         Outcome::Proven(kept) => json!({
             "old": kept.old.pid, "new": kept.new.pid,
             "overlap_ms": milliseconds(kept.overlap), "basis": kept.basis.to_string(),
@@ -110,13 +122,5 @@ fn concluded(conclusion: &Conclusion<'_>) -> Value {
         Outcome::Unproven { doubt, failed } => json!({ "doubt": doubt, "failed": failed }),
         Outcome::Dropped { at } => json!({ "dropped_at_seq": at.0 }),
     };
-    value["event"] = json!("outcome");
-    value["outcome"] = json!(outcome.word());
-    value["exit_code"] = json!(outcome.exit() as u8);
-    value["service"] = json!(service);
-    value["rollout"] = json!(rollout);
-    value["attempt"] = json!(attempt);
-    value["after_ms"] = json!(milliseconds(*after));
-    value["lingering_pids"] = json!(lingering_pids);
-    value
+    with(with(head, more), json!({ "lingering_pids": lingering_pids }))
 }

@@ -72,7 +72,7 @@ fn steps_are_progress_and_not_the_result() {
     let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
     let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
     assert_eq!(shown(Output::Human, &step), (String::new(), "     Signal [   0.1s]  SIGUSR2 to 100\n".into()));
-    let expected = "{\"at_ns\":5,\"detail\":\"SIGUSR2 to 100\",\"event\":\"step\",\"step\":\"signal\"}\n";
+    let expected = "{\"event\":\"step\",\"step\":\"signal\",\"detail\":\"SIGUSR2 to 100\",\"at_ns\":5}\n";
     assert_eq!(shown(Output::Json, &step), (expected.into(), String::new()));
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     assert_eq!(shown(Output::Human, &waiting).1, "    Waiting [  62.0s]  for the step drain to end\n");
@@ -115,8 +115,8 @@ fn an_outcome_as_json_has_its_exit_code() {
     let (line, _) = shown(Output::Json, &concluded(&outcome, &[]));
     assert_eq!(
         line,
-        "{\"after_ms\":4230,\"attempt\":1,\"dropped_at_seq\":57,\"event\":\"outcome\",\"exit_code\":5,\"lingering_pids\":[],\
-         \"outcome\":\"dropped\",\"rollout\":\"r-1\",\"service\":\"web\"}\n"
+        "{\"event\":\"outcome\",\"service\":\"web\",\"rollout\":\"r-1\",\"attempt\":1,\"after_ms\":4230,\"outcome\":\"dropped\",\
+         \"exit_code\":5,\"dropped_at_seq\":57,\"lingering_pids\":[]}\n"
     );
 }
 

@@ -143,7 +143,7 @@ pub fn judge(testimony: &Testimony) -> Verdict {
 /// Weighs a testimony of a handover that was undone: did the old master hold from one end of the window to the other?
 ///
 /// # Errors
-/// The verdict that [`judge`] would give instead: dropped, or unproven with the missing piece.
+/// The verdict that [`judge()`] would give instead: dropped, or unproven with the missing piece.
 pub fn unbroken(testimony: &Testimony) -> Result<Unbroken, Verdict> {
     if let Some(at) = drop_seen(testimony) {
         return Err(Verdict::Dropped { at });

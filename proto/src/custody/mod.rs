@@ -1,7 +1,7 @@
 //! Custody: what was seen of a lock, and what that proves.
 //!
-//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge`] weighs it, and
-//! [`settle`] says what it leaves of the claim that goes with it.
+//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge()`] weighs it, and
+//! [`settle()`] says what it leaves of the claim that goes with it.
 //!
 //! # Theory of operation
 //!

@@ -2,6 +2,8 @@
 //!
 //! The agents have one Watch open on each service, as a controller's guard has.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::report;
 use crate::site::{Site, service};
 
 const STRETCH: Duration = Duration::from_secs(10);
+const STRETCHES_MAX: usize = 4;
 const MEBIBYTE: f64 = 1024.0;
 
 /// Something that has nothing to do.
@@ -74,12 +77,26 @@ fn start_flock(place: &Place) -> Owned {
     Owned::start(command)
 }
 
+/// The switches of each in one stretch: the first in which no thread came or went. Those that helped with the start leave 10 s after it.
+fn switches(idlers: &[Idler]) -> Vec<u64> {
+    let look = || idlers.iter().map(|idler| process::voluntary_switches(idler.pid)).collect::<Vec<_>>();
+    let mut before = look();
+    for _ in 0..STRETCHES_MAX {
+        // The passing of time is what is measured here.
+        std::thread::sleep(STRETCH);
+        let after = look();
+        let same = before.iter().zip(&after).all(|(before, after)| before.keys().eq(after.keys()));
+        if same {
+            let total = |threads: &BTreeMap<OsString, u64>| threads.values().sum::<u64>();
+            return before.iter().zip(&after).map(|(before, after)| total(after) - total(before)).collect();
+        }
+        before = after;
+    }
+    panic!("threads came and went in {STRETCHES_MAX} stretches of {STRETCH:?}: {before:?}");
+}
+
 fn measure(idlers: &[Idler]) {
-    let switches = || idlers.iter().map(|idler| process::voluntary_switches(idler.pid)).collect::<Vec<_>>();
-    let before = switches();
-    // The passing of time is what is measured here.
-    std::thread::sleep(STRETCH);
-    let after = switches();
+    let switched = switches(idlers);
     report::title(
         "idle: memory, and voluntary context switches of all threads while nothing happens",
         &[format!("over {} s, in one run; one Watch open on each service", STRETCH.as_secs())],
@@ -87,13 +104,12 @@ fn measure(idlers: &[Idler]) {
     report::head("", &["VmRSS MiB", "RssAnon", "RSS ratio", "switches", "aim MiB"]);
     let memory = |idler: &Idler, key| f64::from(u32::try_from(process::status(idler.pid, key)).unwrap_or(u32::MAX)) / MEBIBYTE;
     let base = idlers.last().map_or(1.0, |idler| memory(idler, "VmRSS"));
-    for (index, idler) in idlers.iter().enumerate() {
+    for (idler, switched) in idlers.iter().zip(switched) {
         let (resident, own) = (memory(idler, "VmRSS"), memory(idler, "RssAnon"));
         let aim = idler.aim.map_or(String::new(), |aim| format!("{aim} {}", if resident < aim { "met" } else { "MISSED" }));
-        let switched = (after[index] - before[index]).to_string();
         report::row(
             &idler.what,
-            &[format!("{resident:.2}"), format!("{own:.2}"), format!("{:.2}", resident / base), switched, aim],
+            &[format!("{resident:.2}"), format!("{own:.2}"), format!("{:.2}", resident / base), switched.to_string(), aim],
         );
     }
 }

@@ -1,6 +1,8 @@
 //! What the kernel says of a process: its memory, its sleep, its processor time; and of the machine.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -45,11 +47,15 @@ fn number(status: &str, key: &str) -> u64 {
     word.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no {key} in {status}"))
 }
 
-/// How often all threads of a process went to sleep of themselves.
-pub(crate) fn voluntary_switches(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
-    let statuses = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
-    statuses.map(|status| number(&status, "voluntary_ctxt_switches")).sum()
+/// How often each thread of a process went to sleep of itself.
+pub(crate) fn voluntary_switches(pid: u32) -> BTreeMap<OsString, u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives").flatten();
+    // A thread may end between the listing and the look.
+    let switches = |thread: DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).ok()?;
+        Some((thread.file_name(), number(&status, "voluntary_ctxt_switches")))
+    };
+    threads.filter_map(switches).collect()
 }
 
 /// The processor time of all threads of a process, those that have ended too.

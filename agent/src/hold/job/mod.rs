@@ -16,6 +16,8 @@
 //! lock would be granted at once and mean nothing.
 //! **Invariant:** every state but `Holding` has a deadline; in `Holding` nothing wakes us but the end or a word from outside.
 
+mod action;
+mod event;
 mod stop;
 
 use std::time::Duration;
@@ -25,6 +27,10 @@ use baton_proto::custody::{FileIdentity, Process};
 use super::exit::Exit;
 use super::looks::Looks;
 use stop::Stop;
+
+pub(super) use action::{Action, Force, Note};
+pub use event::Ended;
+pub(super) use event::{Event, Look, NotStarted};
 
 /// How many looks must find nothing, after the command has ended and nobody of ours is left, before hold believes it.
 const LOOKS_BEFORE_NEVER: u32 = 5;
@@ -36,127 +42,6 @@ pub(super) struct Policy {
     pub stop_within: Duration,
     /// How long the first holder may take to appear.
     pub first_holder_within: Duration,
-}
-
-/// Something happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
-    /// hold began.
-    Began,
-    /// A look was made.
-    Looked(Look),
-    /// A name or the lock file changed, or a child of ours is gone: it is worth a look.
-    Stirred,
-    /// The command runs.
-    Started(Process),
-    /// The command could not be run.
-    NotStarted(NotStarted),
-    /// The command ended.
-    Ended(Ended),
-    /// The waiter was granted: nobody holds the lock.
-    Granted,
-    /// The waiter could not be started on the file that was seen, or failed.
-    WaiterFailed,
-    /// Changes of the files cannot be told.
-    NotWatched,
-    /// hold was told to stop.
-    ToldToStop,
-    /// Time has passed.
-    Tick,
-}
-
-/// What a look found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Look {
-    /// The file at the lock's path, if there is one.
-    pub file: Option<FileIdentity>,
-    /// Who holds it and is a master: named by a pid file, or above all other holders.
-    pub masters: Vec<Process>,
-    /// Named by a pid file and alive, but not (yet) holding.
-    pub named: Vec<Process>,
-    /// Everybody alive that came from our command, or from a holder that was seen; holding or not.
-    pub kin: Vec<Process>,
-}
-
-/// Why the command could not be run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotStarted {
-    /// It was not found.
-    NotFound,
-    /// It was found and may not be executed.
-    NotExecutable,
-    /// The system had no room for another process.
-    NoRoom,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit code.
-    Code(i32),
-    /// By the signal with this number.
-    Signal(i32),
-}
-
-/// How hard a process is told to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Force {
-    /// With SIGTERM.
-    Term,
-    /// With SIGKILL.
-    Kill,
-}
-
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Look who holds the lock, and answer with [`Event::Looked`].
-    Look,
-    /// Run the command.
-    Start,
-    /// Start the waiter on this file; if that fails, answer with [`Event::WaiterFailed`].
-    Arm(FileIdentity),
-    /// Have changes of the files told from now on; if that fails, answer with [`Event::NotWatched`].
-    Watch,
-    /// Have them no longer told.
-    Unwatch,
-    /// Send this process the graceful stop signal.
-    Ask(Process),
-    /// Send every holder that a walk over all processes finds, and everybody of ours, away.
-    Force(Force),
-    /// Say something to people.
-    Say(Note),
-    /// Exit.
-    Exit(Exit),
-}
-
-/// Something that people should know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Note {
-    /// The command was started.
-    Started(Process),
-    /// A living server was found; the command is not started.
-    Adopted(Process),
-    /// The first holder was found.
-    Held(Process),
-    /// The command ended while its service lives on.
-    EndedAlone(Ended),
-    /// The command ended and nobody holds the lock yet.
-    EndedEarly(Ended),
-    /// The lock is free.
-    Free,
-    /// The command ended and nobody has ever held the lock.
-    NeverHeld,
-    /// The deadline for the first holder has passed.
-    TooLate,
-    /// hold was told to stop.
-    Stopping,
-    /// There is no master to be asked to leave.
-    NobodyToAsk,
-    /// Nobody of ours is left.
-    Gone,
-    /// The last resort failed.
-    StillThere,
 }
 
 /// The state of one hold.

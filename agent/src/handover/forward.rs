@@ -1,0 +1,317 @@
+//! The way forward: from the first look at the old master to the last at the new one.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Process, Role, Verdict};
+
+use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Step, Whom};
+
+/// Half of the first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
+const PROBE_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// The longest pause between two probes.
+const PROBE_PAUSE_MAX: Duration = Duration::from_millis(250);
+/// How long the disk may take to write an intent.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// How long an old master that lives without its lock may take to be gone, before it counts as staying.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+impl Handover {
+    pub(super) fn looked(&mut self, now: Duration, role: Role, found: Found) -> Vec<Action> {
+        let (lives, found) = match found {
+            Found::Holding => (true, Ok(())),
+            Found::Otherwise(cause) => (true, Err(cause)),
+            Found::Gone(cause) => (false, Err(cause)),
+        };
+        let may_still_come = lives && self.signalled_at.is_some() && now < self.restore_until;
+        // A look may be quicker than the word that the process has exited.
+        if role == Role::OldMaster && !lives {
+            self.old_presence = self.old_presence.max(Presence::Headless);
+        }
+        match (&self.state, role, found) {
+            (State::Opening, Role::OldMaster, Ok(())) => {
+                self.state = State::Arming;
+                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
+            }
+            (State::Opening, Role::OldMaster, Err(cause)) => self.fail(now, Step::Open, cause),
+            (State::Assuring, Role::NewMaster, Ok(())) => self.retire(),
+            // Before the crash it may have been retired already: only the death of the new one forbids it now.
+            (State::Assuring, Role::NewMaster, Err(_)) if self.is_resumed && lives => self.retire(),
+            (State::Assuring, Role::NewMaster, Err(cause)) => self.fail(now, Step::Overlap, cause),
+            (State::Closing, Role::NewMaster, Ok(())) => self.finish(Outcome::HandedOver),
+            (State::Closing, Role::NewMaster, Err(cause)) => {
+                self.failure.get_or_insert(Failure { step: Step::Close, cause });
+                self.finish(Outcome::Broken)
+            }
+            (State::Deciding, Role::OldMaster, Ok(())) => self.climb(now, 0),
+            // It may be about to leave: then the new one must stay.
+            (State::Deciding, Role::OldMaster, Err(_)) if lives => vec![Action::Deadline(Some(now + LEAVE_WITHIN))],
+            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(),
+            (State::Confirming, Role::OldMaster, Ok(())) => self.finish(Outcome::RolledBack),
+            (State::Confirming, Role::OldMaster, Err(_)) if may_still_come => {
+                self.state = State::Restoring;
+                vec![Action::Deadline(Some(self.restore_until))]
+            }
+            (State::Confirming, Role::OldMaster, Err(cause)) => {
+                if let Some(failure) = &mut self.failure {
+                    failure.cause = format!("{}; and then: {cause}", failure.cause);
+                }
+                self.finish(Outcome::Broken)
+            }
+            // The looks of Overlapping are weighed together; any other is a stray.
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn persisted(&mut self, now: Duration, written: Result<(), String>) -> Vec<Action> {
+        match (&self.state, written) {
+            (State::Arming, Ok(())) => {
+                self.state = State::Signalling;
+                vec![
+                    Action::Tell(Step::Signal, format!("{} to the old master {}", self.reload, self.old)),
+                    Action::Signal(Role::OldMaster, Whom::Master, self.reload),
+                ]
+            }
+            (State::Arming, Err(cause)) => self.fail(now, Step::Signal, cause),
+            (State::Committing, Ok(())) => self.look_once_more(),
+            (State::Committing, Err(cause)) => self.fail(now, Step::Retire, cause),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn signalled(&mut self, now: Duration, sent: Result<(), String>) -> Vec<Action> {
+        match (&self.state, sent) {
+            (State::Signalling, Ok(())) => {
+                self.state = State::Appearing;
+                self.signalled_at = Some(now);
+                let deadline = now + self.timing.ready_within;
+                vec![Action::Tell(Step::Appear, "waiting for the new master".into()), Action::Deadline(Some(deadline))]
+            }
+            (State::Signalling, Err(cause)) => self.fail(now, Step::Signal, cause),
+            // A signal to one who is gone already has done its work.
+            (State::Retiring, Ok(()) | Err(_)) => {
+                self.state = State::Draining;
+                vec![
+                    Action::Tell(Step::Drain, "waiting for the old generation to finish its requests".into()),
+                    Action::Deadline(Some(now + self.timing.drain_within)),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn appeared(&mut self, now: Duration, process: Process) -> Vec<Action> {
+        let in_time = self.state == State::Appearing;
+        // After the failure it has to go.
+        let too_late = self.state == State::Restoring && self.new.is_none();
+        if in_time || too_late {
+            self.new = Some(process);
+        }
+        match (in_time, too_late) {
+            (true, _) => self.await_ready(now),
+            (false, true) => self.decide(),
+            (false, false) => Vec::new(),
+        }
+    }
+
+    pub(super) fn await_ready(&mut self, now: Duration) -> Vec<Action> {
+        let deadline = self.signalled_at.unwrap_or(now) + self.timing.ready_within;
+        let last = "it has not answered yet".to_owned();
+        self.state = State::Readying { deadline, ready_since: None, pause: PROBE_PAUSE_MIN, last };
+        let new = self.new.map(|new| new.to_string()).unwrap_or_default();
+        vec![
+            Action::Tell(Step::Ready, format!("waiting for the new master {new} to be ready")),
+            Action::Deadline(Some(deadline)),
+            Action::Probe(Duration::ZERO),
+        ]
+    }
+
+    pub(super) fn probed(&mut self, now: Duration, answer: Answer) -> Vec<Action> {
+        let settle = self.timing.settle;
+        let State::Readying { deadline, ready_since, pause, last } = &mut self.state else { return Vec::new() };
+        match answer {
+            Answer::Ready(detail) => {
+                let first = ready_since.is_none();
+                let since = *ready_since.get_or_insert(now);
+                if now >= since + settle {
+                    return self.witness(detail);
+                }
+                let left = (since + settle).saturating_sub(now);
+                let mut actions = vec![Action::Deadline(Some(*deadline + settle)), Action::Probe(left.min(PROBE_PAUSE_MAX))];
+                if first {
+                    // From here on both are seen to hold: the overlap is as long as it can be shown to be.
+                    actions.push(Action::Look(Role::NewMaster));
+                    actions.push(Action::Tell(Step::Ready, format!("{detail}; it must stay so for {settle:?}")));
+                }
+                actions
+            }
+            Answer::Failing(cause) => {
+                *ready_since = None;
+                *last = cause;
+                *pause = (*pause * 2).min(PROBE_PAUSE_MAX);
+                vec![Action::Deadline(Some(*deadline)), Action::Probe(*pause)]
+            }
+            Answer::Elsewhere(cause) => {
+                *last = cause;
+                *pause = (*pause * 2).min(PROBE_PAUSE_MAX);
+                vec![Action::Probe(*pause)]
+            }
+        }
+    }
+
+    /// The new generation is ready: are both seen to hold at once?
+    pub(super) fn witness(&mut self, detail: String) -> Vec<Action> {
+        let told = Action::Tell(Step::Ready, detail);
+        if self.old_presence > Presence::Lives {
+            return [vec![told], self.close()].concat();
+        }
+        self.state = State::Overlapping;
+        vec![
+            told,
+            Action::Deadline(None),
+            Action::Look(Role::NewMaster),
+            Action::Look(Role::OldMaster),
+            Action::Look(Role::NewMaster),
+            Action::Weigh,
+        ]
+    }
+
+    pub(super) fn weighed(&mut self, now: Duration, verdict: &Verdict) -> Vec<Action> {
+        let State::Overlapping = self.state else { return Vec::new() };
+        let cause = match verdict {
+            Verdict::Kept(kept) => {
+                self.state = State::Committing;
+                let told = format!("{} and {} both hold the lock ({})", kept.new, kept.old, kept.basis);
+                let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
+                return vec![Action::Tell(Step::Overlap, told), Action::Persist(Intent::Retire), deadline];
+            }
+            Verdict::Dropped { at } => format!("the lock was free at #{}", at.0),
+            Verdict::Unproven(doubt) => doubt.to_string(),
+        };
+        self.fail(now, Step::Overlap, cause)
+    }
+
+    /// It was written down that the old generation may go; is the new one still there?
+    pub(super) fn look_once_more(&mut self) -> Vec<Action> {
+        self.state = State::Assuring;
+        vec![Action::Look(Role::NewMaster)]
+    }
+
+    pub(super) fn retire(&mut self) -> Vec<Action> {
+        self.state = State::Retiring;
+        vec![
+            Action::Tell(Step::Retire, format!("{} to the old master {}", self.retire, self.old)),
+            Action::Signal(Role::OldMaster, Whom::Master, self.retire),
+        ]
+    }
+
+    pub(super) fn close(&mut self) -> Vec<Action> {
+        self.state = State::Closing;
+        vec![
+            Action::Deadline(None),
+            Action::Tell(Step::Close, "looking at the new master once more".into()),
+            Action::Look(Role::NewMaster),
+        ]
+    }
+
+    pub(super) fn old_exited(&mut self, now: Duration) -> Vec<Action> {
+        self.old_presence = self.old_presence.max(Presence::Headless);
+        match self.state {
+            State::Opening | State::Arming | State::Signalling => {
+                self.fail(now, Step::Signal, "the old master exited before it was signalled".into())
+            }
+            State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
+            State::Readying { .. } => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
+            State::Restoring => self.confirm(),
+            State::Deciding => self.leave_it_alone(),
+            State::Overlapping
+            | State::Committing
+            | State::Assuring
+            | State::Retiring
+            | State::Draining
+            | State::Closing
+            | State::Stopping { .. }
+            | State::Confirming
+            | State::Over => Vec::new(),
+        }
+    }
+
+    pub(super) fn old_emptied(&mut self) -> Vec<Action> {
+        self.old_presence = Presence::Gone;
+        let State::Draining = self.state else { return Vec::new() };
+        let told = Action::Tell(Step::Drain, "every process of the old generation is gone".into());
+        [vec![told], self.close()].concat()
+    }
+
+    pub(super) fn new_exited(&mut self, now: Duration) -> Vec<Action> {
+        self.new_presence = self.new_presence.max(Presence::Headless);
+        let new = self.new.map(|new| new.to_string()).unwrap_or_default();
+        match &self.state {
+            State::Readying { ready_since: None, last, .. } => {
+                let cause =
+                    format!("the new master {new} exited before it was ready ({last}); its reason is in the server's own log");
+                self.fail(now, Step::Ready, cause)
+            }
+            State::Readying { ready_since: Some(since), .. } => {
+                let lived = now.saturating_sub(*since);
+                let cause =
+                    format!("the new master {new} exited {lived:.1?} after it was ready; its reason is in the server's own log");
+                self.fail(now, Step::Ready, cause)
+            }
+            State::Overlapping | State::Committing | State::Assuring => {
+                self.fail(now, Step::Overlap, format!("the new master {new} exited before the old one was told to leave"))
+            }
+            State::Opening
+            | State::Arming
+            | State::Signalling
+            | State::Appearing
+            | State::Retiring
+            | State::Draining
+            | State::Closing
+            | State::Deciding
+            | State::Stopping { .. }
+            | State::Restoring
+            | State::Confirming
+            | State::Over => Vec::new(),
+        }
+    }
+
+    pub(super) fn expired(&mut self, now: Duration) -> Vec<Action> {
+        let within = self.timing.ready_within;
+        match &self.state {
+            State::Appearing => self.fail(now, Step::Appear, format!("no new master appeared within {within:?}")),
+            State::Readying { last, .. } => {
+                let cause = format!("the new generation was not ready within {within:?}: {last}");
+                self.fail(now, Step::Ready, cause)
+            }
+            State::Draining => {
+                let told = format!("the old generation is not gone within {:?}", self.timing.drain_within);
+                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
+            }
+            State::Stopping { rung } => {
+                let next = rung + 1;
+                self.climb(now, next)
+            }
+            State::Restoring => self.confirm(),
+            State::Arming | State::Committing => {
+                let step = if self.state == State::Arming { Step::Signal } else { Step::Retire };
+                self.fail(now, step, format!("the intent was not written to disk within {WRITE_WITHIN:?}"))
+            }
+            State::Deciding => self.climb(now, 0),
+            State::Opening
+            | State::Signalling
+            | State::Overlapping
+            | State::Assuring
+            | State::Retiring
+            | State::Closing
+            | State::Confirming
+            | State::Over => Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(&mut self, outcome: Outcome) -> Vec<Action> {
+        self.state = State::Over;
+        let (step, cause) = self.failure.take().map(|failure| (failure.step, failure.cause)).unzip();
+        let ending = Ending { outcome, failed_step: step, cause: cause.unwrap_or_default() };
+        vec![Action::Deadline(None), Action::Finish(ending)]
+    }
+}

@@ -1,0 +1,107 @@
+//! What a handover is told, and what it answers: reading these two lists is reading the system.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Process, Role, Verdict};
+
+use super::{Ending, Step};
+use crate::dialect::Signal;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// From the reload signal to the first right answer of the new generation.
+    pub ready_within: Duration,
+    /// For how long the answers must then stay right.
+    pub settle: Duration,
+    /// From the retire signal to the exit of the last process of the old generation.
+    pub drain_within: Duration,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A look was taken at a master.
+    Looked(Role, Found),
+    /// The intent was written to disk, or could not be.
+    Persisted(Result<(), String>),
+    /// A signal was sent, or could not be.
+    Signalled(Result<(), String>),
+    /// The dialect names a new master.
+    Appeared(Process),
+    /// The dialect says that the old master has given up on a new one.
+    Restored,
+    /// A master exited.
+    Exited(Role),
+    /// A master and every known process below it are gone.
+    Emptied(Role),
+    /// A probe came back.
+    Probed(Answer),
+    /// The testimony so far was judged.
+    Weighed(Verdict),
+    /// The deadline passed.
+    Expired,
+}
+
+/// What a look at a master found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It holds the lock.
+    Holding,
+    /// It is alive, as far as can be told, and was not seen to hold the lock.
+    Otherwise(String),
+    /// It is dead.
+    Gone(String),
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The wanted answer, and not by the old generation.
+    Ready(String),
+    /// The new generation answered something else, or took the request and did not answer.
+    Failing(String),
+    /// Nothing is known of the new generation: the old one answered, or nobody.
+    Elsewhere(String),
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Look at a master and note what was found; answered by `Looked`.
+    Look(Role),
+    /// Write the intent to disk; answered by `Persisted`.
+    Persist(Intent),
+    /// Send a signal; answered by `Signalled`.
+    Signal(Role, Whom, Signal),
+    /// Probe once after this pause; answered by `Probed`.
+    Probe(Duration),
+    /// Judge the testimony so far; answered by `Weighed`.
+    Weigh,
+    /// Look at the old master and at its pid file, which must name it again; answered by `Looked`.
+    Confirm,
+    /// Replace the deadline by this moment, answered by `Expired`; or by none.
+    Deadline(Option<Duration>),
+    /// Tell whoever listens.
+    Tell(Step, String),
+    /// It is over.
+    Finish(Ending),
+}
+
+/// Which processes of a generation a signal is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// The master.
+    Master,
+    /// The master and every known process below it.
+    All,
+}
+
+/// What is about to be done, and must be known after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// The reload signal.
+    Signal,
+    /// The retire signal: the overlap was witnessed and the new generation was ready.
+    Retire,
+}
