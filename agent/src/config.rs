@@ -71,6 +71,16 @@ pub struct Service {
     pub drain_within: Duration,
 }
 
+/// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.
+const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
+
+impl Service {
+    /// The longest that a handover may take.
+    pub fn handover_within(&self) -> Duration {
+        self.ready.within + self.ready.settle + self.drain_within + HANDOVER_OVERHEAD
+    }
+}
+
 /// When a new generation counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the agent's own word for the ending never makes an outcome better than what its testimony proves.
 
-use baton_proto::custody::{Kept, Seq, Testimony, Unbroken, Verdict, judge, unbroken};
+use baton_proto::custody::{Claim, Kept, Seq, Settled, Testimony, Unbroken, settle};
 use baton_proto::v1;
 
 /// What `baton-agent`'s exit code says.
@@ -91,30 +91,26 @@ impl Outcome {
 /// Weighs an ending by its testimony.
 pub fn conclude(testimony: &Testimony, ending: &v1::Ending) -> Outcome {
     let failed = (!ending.cause.is_empty()).then(|| format!("{}: {}", ending.step().verb(), ending.cause));
-    match ending.result() {
-        v1::Result::HandedOver => verdict(judge(testimony), failed),
-        v1::Result::RolledBack => match unbroken(testimony) {
-            Ok(unbroken) => Outcome::RolledBack { step: ending.step().verb(), cause: ending.cause.clone(), unbroken },
-            Err(weighed) => verdict(weighed, failed),
-        },
-        v1::Result::Broken | v1::Result::Unspecified => match judge(testimony) {
-            Verdict::Kept(_) => in_nobodys_charge(failed),
-            weighed @ (Verdict::Dropped { .. } | Verdict::Unproven(_)) => verdict(weighed, failed),
-        },
+    match settle(claim(ending.result()), testimony) {
+        Settled::Proven(kept) => Outcome::Proven(kept),
+        Settled::RolledBack(unbroken) => {
+            Outcome::RolledBack { step: ending.step().verb(), cause: ending.cause.clone(), unbroken }
+        }
+        Settled::Dropped { at } => Outcome::Dropped { at },
+        Settled::Unproven(doubt) => Outcome::Unproven { doubt: doubt.to_string(), failed },
+        Settled::NobodyInCharge => {
+            Outcome::Unproven { doubt: "the lock was kept, but nobody is known to be in charge".to_owned(), failed }
+        }
     }
 }
 
-fn verdict(verdict: Verdict, failed: Option<String>) -> Outcome {
-    match verdict {
-        Verdict::Kept(kept) => Outcome::Proven(kept),
-        Verdict::Dropped { at } => Outcome::Dropped { at },
-        Verdict::Unproven(doubt) => Outcome::Unproven { doubt: doubt.to_string(), failed },
+/// What an ending claims. One that says nothing claims the least.
+fn claim(result: v1::Result) -> Claim {
+    match result {
+        v1::Result::HandedOver => Claim::HandedOver,
+        v1::Result::RolledBack => Claim::RolledBack,
+        v1::Result::Broken | v1::Result::Unspecified => Claim::Broken,
     }
-}
-
-/// The lock was kept, and yet the agent does not say that the new generation serves.
-fn in_nobodys_charge(failed: Option<String>) -> Outcome {
-    Outcome::Unproven { doubt: "the lock was kept, but nobody is known to be in charge".to_owned(), failed }
 }
 
 #[cfg(test)]

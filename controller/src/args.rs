@@ -90,9 +90,9 @@ pub struct Walk {
     /// How many hosts may be refused or rolled back before the rollout halts [default: the inventory's, else 0]
     #[arg(long, value_name = "N|P%")]
     pub max_failures: Option<Share>,
-    /// How long one host may take
-    #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "10m")]
-    pub host_deadline: Duration,
+    /// How long one host may take [default: 10m, or what a handover may take by the agents' configuration where that is longer]
+    #[arg(long, value_name = "DURATION", value_parser = document::duration)]
+    pub host_deadline: Option<Duration>,
 }
 
 fn parse_in_flight(text: &str) -> Result<Share, NotAShare> {

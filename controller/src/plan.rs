@@ -15,14 +15,20 @@ pub struct Limits {
     pub max_in_flight: Share,
     /// How many may be refused or rolled back before the rollout halts.
     pub max_failures: Share,
-    /// How long one host may take.
-    pub host_deadline: Duration,
+    /// How long one host may take; none for as long as its handover may.
+    pub host_deadline: Option<Duration>,
 }
+
+/// How long one host may take at least, where nothing else is asked for.
+const HOST_DEADLINE_MIN: Duration = Duration::from_mins(10);
+
+/// How long one host may take at most, where nothing else is asked for: an agent allows a little more than 25 hours.
+const HOST_DEADLINE_MAX: Duration = Duration::from_hours(26);
 
 impl Limits {
     /// The flags' limits, and where there is no flag the policy's.
     #[must_use]
-    pub fn new(flags: Policy, policy: Policy, host_deadline: Duration) -> Self {
+    pub fn new(flags: Policy, policy: Policy, host_deadline: Option<Duration>) -> Self {
         Self {
             max_in_flight: flags.max_in_flight.or(policy.max_in_flight).unwrap_or(Share::Count(1)),
             max_failures: flags.max_failures.or(policy.max_failures).unwrap_or(Share::Count(0)),
@@ -73,12 +79,15 @@ impl Plan {
     #[must_use]
     pub fn new(service: &str, looked: Vec<Looked>, limits: Limits) -> Self {
         let total = looked.len();
+        let hosts: Vec<Planned> = looked.into_iter().map(Planned::new).collect();
+        let longest = hosts.iter().filter_map(Planned::handover_within).max().unwrap_or_default();
+        let host_deadline = limits.host_deadline.unwrap_or_else(|| longest.clamp(HOST_DEADLINE_MIN, HOST_DEADLINE_MAX));
         Self {
             service: service.to_owned(),
-            hosts: looked.into_iter().map(Planned::new).collect(),
+            hosts,
             in_flight_max: limits.max_in_flight.of(total).max(1),
             failures_max: limits.max_failures.of(total),
-            host_deadline: limits.host_deadline,
+            host_deadline,
         }
     }
 
@@ -112,6 +121,12 @@ impl Plan {
         self.host_deadline
     }
 
+    /// The hosts on which a handover may take longer than a host may, and how long.
+    pub fn cut_short(&self) -> impl Iterator<Item = (&HostName, Duration)> {
+        let within = self.hosts.iter().filter_map(|planned| Some((&planned.host, planned.handover_within()?)));
+        within.filter(|(_, within)| *within > self.host_deadline)
+    }
+
     /// The hosts that are refused, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&HostName, &str)> {
         self.hosts.iter().filter_map(|planned| match &planned.fate {
@@ -138,6 +153,14 @@ impl Planned {
         };
         Self { host: looked.host, fate }
     }
+
+    /// The longest that a handover may take there; none where there will be none.
+    fn handover_within(&self) -> Option<Duration> {
+        match &self.fate {
+            Fate::Restart(standing) => Some(standing.handover_within),
+            Fate::Refuse(_) => None,
+        }
+    }
 }
 
 /// Plans for tests.
@@ -157,8 +180,7 @@ pub(crate) mod samples {
             host: HostName::parse(&format!("web-{}", index + 1)).unwrap(),
             standing: if fate == '+' { Ok(healthy()) } else { Err("connection refused".into()) },
         });
-        let limits =
-            Limits { max_in_flight: Share::Count(in_flight), max_failures: Share::Count(failures), host_deadline: HOST_DEADLINE };
+        let limits = Limits { max_in_flight: Share::Count(in_flight), max_failures: Share::Count(failures), host_deadline: None };
         Plan::new("web", looked.collect(), limits)
     }
 }
@@ -178,7 +200,7 @@ mod tests {
         let flags = Policy { max_in_flight: Some(Share::Count(3)), max_failures: None };
         let policy = Policy { max_in_flight: Some(Share::Count(2)), max_failures: Some(Share::Percent(5)) };
         let limits = |flags, policy| {
-            let limits = Limits::new(flags, policy, Duration::ZERO);
+            let limits = Limits::new(flags, policy, None);
             (limits.max_in_flight, limits.max_failures)
         };
         assert_eq!(limits(flags, policy), (Share::Count(3), Share::Percent(5)));
@@ -192,8 +214,7 @@ mod tests {
             let host = |index| HostName::parse(&format!("web-{index}")).unwrap();
             (0..total).map(|index| Looked { host: host(index), standing: Ok(healthy()) }).collect()
         };
-        let limits =
-            Limits { max_in_flight: Share::Percent(10), max_failures: Share::Percent(10), host_deadline: Duration::ZERO };
+        let limits = Limits { max_in_flight: Share::Percent(10), max_failures: Share::Percent(10), host_deadline: None };
         let plan = |total| Plan::new("web", looked(total), limits);
         assert_eq!((plan(59).in_flight_max(), plan(59).failures_max()), (5, 5));
         assert_eq!((plan(9).in_flight_max(), plan(9).failures_max()), (1, 0));
@@ -208,10 +229,34 @@ mod tests {
             Looked { host: host("b"), standing: Ok(free) },
             Looked { host: host("c"), standing: Ok(healthy()) },
         ];
-        let plan = Plan::new("web", looked, Limits::new(Policy::default(), Policy::default(), Duration::ZERO));
+        let plan = Plan::new("web", looked, Limits::new(Policy::default(), Policy::default(), None));
         let refused: Vec<_> = plan.refused().map(|(host, cause)| format!("{host}: {cause}")).collect();
         assert_eq!(refused, ["a: connection refused", "b: the lock is not held"]);
         assert!(plan.is_past_budget());
+    }
+
+    #[test]
+    fn a_host_may_take_as_long_as_its_handover_may_unless_told_otherwise() {
+        let host = |name| HostName::parse(name).unwrap();
+        let plan = |seconds, asked: Option<u64>| {
+            let slow = Standing { handover_within: Duration::from_secs(seconds), ..healthy() };
+            let looked = vec![
+                Looked { host: host("a"), standing: Ok(healthy()) },
+                Looked { host: host("b"), standing: Ok(slow) },
+                Looked { host: host("c"), standing: Err("connection refused".into()) },
+            ];
+            let limits = Limits::new(Policy::default(), Policy::default(), asked.map(Duration::from_secs));
+            let plan = Plan::new("web", looked, limits);
+            let cut_short = plan.cut_short().map(|(host, within)| format!("{host} {}", within.as_secs())).collect::<Vec<_>>();
+            (plan.host_deadline().as_secs(), cut_short.join(", "))
+        };
+        let told = |seconds: u64, cut_short: &str| (seconds, cut_short.to_owned());
+        assert_eq!(plan(213, None), told(600, ""));
+        assert_eq!(plan(3_800, None), told(3_800, ""));
+        assert_eq!(plan(u64::MAX / 1_000_000_000, None), told(93_600, "b 18446744073"));
+        assert_eq!(plan(3_800, Some(1_200)), told(1_200, "b 3800"));
+        assert_eq!(plan(3_800, Some(60)), told(60, "a 213, b 3800"));
+        assert_eq!(plan(0, Some(300)), told(300, ""));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Standing {
     pub step: Option<Step>,
     /// The highest fence that a reload carried.
     pub fence: u64,
+    /// The longest that a handover may take there; zero where the agent does not say.
+    pub handover_within: Duration,
     /// The boot of the host.
     pub boot: String,
     /// The run of the agent.
@@ -106,6 +108,7 @@ pub(crate) mod samples {
             held_for: Some(std::time::Duration::from_secs(3_700)),
             step: None,
             fence: 7,
+            handover_within: std::time::Duration::from_secs(213),
             boot: "boot-1".into(),
             incarnation: "run-1".into(),
         }

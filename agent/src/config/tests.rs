@@ -35,6 +35,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(web.lock, PathBuf::from("/run/web/unicorn.pid.lock"));
     assert_eq!(web.drain_within, Duration::from_mins(2));
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_mins(1), Duration::from_secs(3)));
+    assert_eq!(web.handover_within(), Duration::from_secs(60 + 3 + 120 + 30));
     let expected = Probe::Http { address: "127.0.0.1:8080".parse().unwrap(), host: "127.0.0.1:8080".into(), path: "/up".into() };
     assert_eq!(web.ready.probe, expected);
 }

@@ -308,6 +308,7 @@ impl Driver {
             step: self.run.as_ref().map_or(v1::Step::Unspecified, Run::step).into(),
             fence: self.stored.fence,
             mark: held.map(|held| held.seen.lock.mark).unwrap_or_default(),
+            handover_within_ns: nanoseconds(self.config.handover_within()),
         }
     }
 

@@ -97,3 +97,27 @@ pub(super) fn drop_seen(seq: Seq, last_master: Option<Process>) -> v1::watch_eve
 pub(super) fn held(master: Process) -> v1::watch_event::Event {
     v1::watch_event::Event::Held(v1::Held { master: Some(master.into()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::wire_step;
+    use crate::handover::Step;
+
+    #[test]
+    fn a_step_is_called_alike_here_and_on_the_wire() {
+        let all = [
+            Step::Open,
+            Step::Signal,
+            Step::Appear,
+            Step::Ready,
+            Step::Overlap,
+            Step::Retire,
+            Step::Drain,
+            Step::Close,
+            Step::Undo,
+        ];
+        for step in all {
+            assert_eq!(step.to_string(), wire_step(step).verb());
+        }
+    }
+}

@@ -114,6 +114,21 @@ impl Agent {
         Ok(Self { client: AgentClient::new(channel), fault })
     }
 
+    /// Looks at a service, over an `earlier` connection where it is not gone.
+    pub(super) async fn look(
+        dialler: &Dialler,
+        host: &Host,
+        service: &str,
+        earlier: Option<Self>,
+    ) -> Result<(Standing, Self), CallError> {
+        let mut agent = match earlier.filter(|agent| !agent.is_gone()) {
+            Some(agent) => agent,
+            None => Self::dial(dialler, host).await?,
+        };
+        let standing = agent.standing(service).await?;
+        Ok((standing, agent))
+    }
+
     /// Whether the connection is known to be gone.
     pub(super) fn is_gone(&self) -> bool {
         self.fault.get().is_some()

@@ -33,8 +33,8 @@ pub(super) struct Order {
 enum Followed {
     /// To its end.
     Ended(Outcome),
-    /// Contact was lost; whether the agent had accepted the request.
-    Lost { cause: String, accepted: bool },
+    /// Contact was lost, for this reason.
+    Lost(String),
 }
 
 /// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
@@ -46,7 +46,7 @@ pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
     let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
         Ok((before, agent)) => {
             let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
-            (outcome, Contact { before, agent })
+            (outcome, Contact { before, agent: Some(agent) })
         }
         Err((refusal, contact)) => (Outcome::Refused(refusal), contact),
     };
@@ -67,7 +67,7 @@ async fn look_again(
         if dial > 0 {
             backoff.wait().await;
         }
-        match look(host, service, agent.take(), dialler).await {
+        match Agent::look(dialler, host, service, agent.take()).await {
             Ok((standing, agent)) => match standing.objection() {
                 None => return Ok((standing, agent)),
                 Some(objection) => return Err((objection.into(), Contact { before, agent: Some(agent) })),
@@ -79,15 +79,6 @@ async fn look_again(
     Err((refusal, Contact { before, agent: None }))
 }
 
-async fn look(host: &Host, service: &str, agent: Option<Agent>, dialler: &Dialler) -> Result<(Standing, Agent), CallError> {
-    let mut agent = match agent.filter(|agent| !agent.is_gone()) {
-        Some(agent) => agent,
-        None => Agent::dial(dialler, host).await?,
-    };
-    let standing = agent.standing(service).await?;
-    Ok((standing, agent))
-}
-
 /// Asks, and asks again, until the handover has ended or the agent refuses.
 async fn pursue(
     host: &Host,
@@ -96,24 +87,25 @@ async fn pursue(
     first: Agent,
     dialler: &Dialler,
     teller: &Teller,
-) -> (Outcome, Option<Agent>) {
+) -> (Outcome, Agent) {
     let mut connected = Ok(first);
-    let mut accepted = false;
+    // From the first request that was not refused: it may have arrived, even if nothing was heard since.
+    let mut may_have_begun = false;
     let mut backoff = Backoff::new();
     teller.tell(News::Event(Event::Asked(host.name.clone()))).await;
     loop {
-        let (followed, agent) = match connected {
-            Ok(agent) => (follow(&host.name, request, before, agent.clone(), accepted, teller).await, Some(agent)),
-            Err(error) => (Followed::Lost { cause: CallError::sentence(&error), accepted }, None),
+        let cause = match connected {
+            Ok(agent) => match follow(&host.name, request, before, agent.clone(), may_have_begun, teller).await {
+                Followed::Ended(outcome) => return (outcome, agent),
+                Followed::Lost(cause) => {
+                    may_have_begun = true;
+                    cause
+                }
+            },
+            Err(error) => CallError::sentence(&error),
         };
-        match followed {
-            Followed::Ended(outcome) => return (outcome, agent),
-            Followed::Lost { cause, accepted: now_accepted } => {
-                accepted = now_accepted;
-                teller.tell(News::Retrying { host: host.name.clone(), cause }).await;
-                backoff.wait().await;
-            }
-        }
+        teller.tell(News::Retrying { host: host.name.clone(), cause }).await;
+        backoff.wait().await;
         // Always a new connection: one that broke down may look whole from here.
         connected = Agent::dial(dialler, host).await;
     }
@@ -125,21 +117,21 @@ async fn follow(
     request: &v1::ReloadRequest,
     before: &Standing,
     mut agent: Agent,
-    mut accepted: bool,
+    may_have_begun: bool,
     teller: &Teller,
 ) -> Followed {
     let mut call = match agent.reload(request.clone()).await {
         Ok(call) => call,
-        Err(error) => return failed(&error, accepted),
+        Err(error) => return failed(&error, may_have_begun),
     };
     let mut testimony = None;
     loop {
         let event = match call.next().await {
             Ok(Some(event)) => event.event,
-            Ok(None) => return Followed::Lost { cause: "the stream ended before the handover did".into(), accepted },
-            Err(error) => return failed(&error, accepted),
+            Ok(None) => return Followed::Lost("the stream ended before the handover did".into()),
+            // It had let us in: whatever it says now is not said of a request that it turned away.
+            Err(error) => return failed(&error, true),
         };
-        accepted = true;
         match event {
             Some(v1::reload_event::Event::Progress(progress)) => {
                 if let Ok(Some(step)) = wire::step(progress.step) {
@@ -149,7 +141,7 @@ async fn follow(
             Some(v1::reload_event::Event::Testimony(told)) => testimony = Some(told),
             Some(v1::reload_event::Event::Ending(ending)) => {
                 let Some(testimony) = testimony else {
-                    return Followed::Lost { cause: "the stream ended without a testimony".into(), accepted };
+                    return Followed::Lost("the stream ended without a testimony".into());
                 };
                 let account = wire::account(testimony, ending);
                 return Followed::Ended(account.map_or_else(
@@ -162,17 +154,16 @@ async fn follow(
     }
 }
 
-/// What a failed call means: a refusal ends it, anything else is asked again.
-fn failed(error: &CallError, accepted: bool) -> Followed {
+/// What a failed call means: a refusal ends it, anything else is asked again. Only the refusal of a request before which
+/// there was no other says that nothing has begun.
+fn failed(error: &CallError, may_have_begun: bool) -> Followed {
     let cause = error.sentence();
     match error {
-        CallError::Refused { .. } if accepted => {
-            Followed::Ended(Outcome::Unknown(format!("the agent had begun, and now it answers: {cause}")))
+        CallError::Refused { .. } if may_have_begun => {
+            Followed::Ended(Outcome::Unknown(format!("the agent may have begun, and now it answers: {cause}")))
         }
         CallError::Refused { .. } => Followed::Ended(Outcome::Refused(error.refusal())),
         CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause))),
-        CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => {
-            Followed::Lost { cause, accepted }
-        }
+        CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => Followed::Lost(cause),
     }
 }

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_proto::custody::{Claim, Process};
 use baton_proto::identity::Role;
 use baton_proto::v1;
 use baton_proto::v1::agent_server::{Agent, AgentServer};
@@ -25,8 +26,8 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status};
 
 use crate::inventory::Fleet;
+use crate::outcome::Account;
 use crate::outcome::samples::{handed_over, undone};
-use crate::outcome::{Account, Result as Ended};
 use crate::pki::{self, Validity};
 
 /// What an agent does in the middle of a stream.
@@ -49,8 +50,10 @@ pub(super) struct Script {
     pub(super) reloads: VecDeque<Result<Vec<Turn<v1::ReloadEvent>>, Status>>,
     /// For each Watch, what it does before it stays silent; the last is repeated.
     pub(super) watches: VecDeque<Vec<Turn<v1::WatchEvent>>>,
-    /// How its service stands.
+    /// How its service stands. With a handover the new master of the samples comes into charge.
     pub(super) status: v1::ServiceStatus,
+    /// Whether it is frozen: its kernel takes what is sent to it, and nobody answers.
+    pub(super) frozen: bool,
     /// What it was asked.
     pub(super) asked: Vec<v1::ReloadRequest>,
 }
@@ -132,6 +135,11 @@ fn next<T: Clone>(turns: &mut VecDeque<T>) -> Option<T> {
     if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() }
 }
 
+fn hands_over(turn: &Turn<v1::ReloadEvent>) -> bool {
+    let Turn::Say(v1::ReloadEvent { event: Some(v1::reload_event::Event::Ending(ending)) }) = turn else { return false };
+    ending.result() == v1::Result::HandedOver
+}
+
 fn info() -> v1::AgentInfo {
     v1::AgentInfo { incarnation: "run-1".into(), boot_id: "boot-1".into(), ..v1::AgentInfo::default() }
 }
@@ -139,7 +147,10 @@ fn info() -> v1::AgentInfo {
 #[tonic::async_trait]
 impl Agent for Scripted {
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
-        let status = self.rewrite(|script| script.status.clone());
+        let (status, frozen) = self.rewrite(|script| (script.status.clone(), script.frozen));
+        if frozen {
+            std::future::pending::<()>().await;
+        }
         Ok(Response::new(v1::StatusReply { agent: Some(info()), services: vec![status] }))
     }
 
@@ -148,7 +159,11 @@ impl Agent for Scripted {
     async fn reload(&self, request: Request<v1::ReloadRequest>) -> Result<Response<Self::ReloadStream>, Status> {
         let turns = self.rewrite(|script| {
             script.asked.push(request.into_inner());
-            next(&mut script.reloads)
+            let turns = next(&mut script.reloads);
+            if turns.iter().flatten().flatten().any(hands_over) {
+                script.status.master = Some(crate::outcome::samples::NEW.into());
+            }
+            turns
         });
         let turns = turns.unwrap_or_else(|| Err(Status::not_found("nothing was written for this")))?;
         Ok(Response::new(Box::pin(self.perform(turns))))
@@ -257,6 +272,18 @@ pub(super) fn after(epoch: u64) -> v1::WatchEvent {
     watch_event(epoch, v1::watch_event::Event::Status(status))
 }
 
+/// The master is gone, and somebody holds the lock still.
+pub(super) fn orphaned(epoch: u64) -> v1::WatchEvent {
+    let trouble = "the master 200 exited".to_owned();
+    let custody = v1::Custody::Orphaned.into();
+    watch_event(epoch, v1::watch_event::Event::Status(v1::ServiceStatus { custody, master: None, epoch, trouble, ..healthy() }))
+}
+
+/// A master was found holding.
+pub(super) fn held(master: Process, epoch: u64) -> v1::WatchEvent {
+    watch_event(epoch, v1::watch_event::Event::Held(v1::Held { master: Some(master.into()) }))
+}
+
 /// The lock was free.
 pub(super) fn dropped(epoch: u64) -> v1::WatchEvent {
     watch_event(epoch, v1::watch_event::Event::Drop(v1::Drop::default()))
@@ -285,10 +312,10 @@ pub(super) fn undone_end() -> Vec<Turn<v1::ReloadEvent>> {
 pub(super) fn end(account: &Account) -> Vec<Turn<v1::ReloadEvent>> {
     use v1::reload_event::Event;
     let ending = v1::Ending {
-        result: match account.ending.result {
-            Ended::HandedOver => v1::Result::HandedOver,
-            Ended::RolledBack => v1::Result::RolledBack,
-            Ended::Broken => v1::Result::Broken,
+        result: match account.ending.claim {
+            Claim::HandedOver => v1::Result::HandedOver,
+            Claim::RolledBack => v1::Result::RolledBack,
+            Claim::Broken => v1::Result::Broken,
         }
         .into(),
         step: if account.ending.step.is_some() { v1::Step::Ready.into() } else { 0 },

@@ -35,6 +35,7 @@ pub(super) struct Walk<'a> {
     id: String,
     parties: BTreeMap<HostName, Party>,
     tasks: BTreeMap<HostName, JoinHandle<()>>,
+    last_looks: BTreeMap<HostName, JoinHandle<()>>,
     dialler: Dialler,
     teller: Teller,
     news: mpsc::Receiver<News>,
@@ -57,6 +58,7 @@ impl<'a> Walk<'a> {
             id: id.to_owned(),
             parties: parties.into_iter().map(|party| (party.host.name.clone(), party)).collect(),
             tasks: BTreeMap::new(),
+            last_looks: BTreeMap::new(),
             dialler,
             teller: Teller(teller),
             news,
@@ -71,7 +73,7 @@ impl<'a> Walk<'a> {
         loop {
             let now = begun.elapsed();
             if let Some(summary) = self.step(&mut rollout, now, event) {
-                self.tasks.into_values().for_each(|task| task.abort());
+                self.tasks.into_values().chain(self.last_looks.into_values()).for_each(|task| task.abort());
                 return summary;
             }
             event = loop {
@@ -139,6 +141,7 @@ impl<'a> Walk<'a> {
             match action {
                 Action::Reload(host) => self.reload(&host),
                 Action::Guard(host, outcome) => self.guard(&host, &outcome),
+                Action::LastLook(host, outcome) => self.look_last(&host, &outcome),
                 Action::Abandon(host) => self.abandon(&host),
                 Action::TellOutcome(host, outcome) => self.report.tell(&Told::Outcome { host: &host, outcome: &outcome }),
                 Action::TellStop(stop) => {
@@ -162,26 +165,39 @@ impl<'a> Walk<'a> {
     }
 
     fn guard(&mut self, host: &HostName, outcome: &Outcome) {
-        let master = match outcome {
-            Outcome::Proven(proof) => proof.kept.new,
-            Outcome::RolledBack { unbroken, .. } => unbroken.master,
-            Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => return,
-        };
-        let Some(party) = self.parties.get_mut(host) else { return };
-        let post = Post {
-            host: party.host.clone(),
-            service: self.service.clone(),
-            boot: party.contact.before.boot.clone(),
-            guard: Guard::new(&party.contact.before, master),
-            agent: party.contact.agent.take(),
-        };
+        let Some(post) = self.post(host, outcome) else { return };
         let task = tokio::spawn(guard::stand(post, self.dialler.clone(), self.teller.clone()));
         self.tasks.insert(host.clone(), task);
     }
 
+    fn look_last(&mut self, host: &HostName, outcome: &Outcome) {
+        let Some(post) = self.post(host, outcome) else { return };
+        let task = tokio::spawn(guard::look_last(post, self.dialler.clone(), self.teller.clone()));
+        // The guard stands on beside it.
+        self.last_looks.insert(host.clone(), task);
+    }
+
+    fn post(&self, host: &HostName, outcome: &Outcome) -> Option<Post> {
+        let master = match outcome {
+            Outcome::Proven(proof) => proof.kept.new,
+            Outcome::RolledBack { unbroken, .. } => unbroken.master,
+            Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => return None,
+        };
+        let Party { host, contact } = self.parties.get(host)?;
+        Some(Post {
+            host: host.clone(),
+            service: self.service.clone(),
+            boot: contact.before.boot.clone(),
+            guard: Guard::new(&contact.before, master),
+            agent: contact.agent.clone(),
+        })
+    }
+
     fn abandon(&mut self, host: &HostName) {
-        if let Some(task) = self.tasks.remove(host) {
-            task.abort();
+        for tasks in [&mut self.tasks, &mut self.last_looks] {
+            if let Some(task) = tasks.remove(host) {
+                task.abort();
+            }
         }
     }
 }

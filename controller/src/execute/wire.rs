@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Process, Testimony};
+use baton_proto::custody::{Claim, Process, Testimony};
 use baton_proto::v1;
 use baton_proto::wire::Malformed;
 
-use crate::outcome::{Account, Ending, Result as Ended};
+use crate::outcome::{Account, Ending};
 use crate::record::Record;
 use crate::rollout::Seen;
 use crate::standing::{Custody, Standing};
@@ -58,6 +58,7 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         held_for: age.filter(|_| status.held_since_ns != 0),
         step: step(status.step)?,
         fence: status.fence,
+        handover_within: Duration::from_nanos(status.handover_within_ns),
         boot: plain(&agent.boot_id),
         incarnation: plain(&agent.incarnation),
     })
@@ -65,14 +66,14 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
 
 /// An agent's last word on a handover.
 pub(crate) fn ending(ending: v1::Ending) -> Result<Ending, Malformed> {
-    let result = match ending.result() {
-        v1::Result::HandedOver => Ended::HandedOver,
-        v1::Result::RolledBack => Ended::RolledBack,
-        v1::Result::Broken => Ended::Broken,
+    let claim = match ending.result() {
+        v1::Result::HandedOver => Claim::HandedOver,
+        v1::Result::RolledBack => Claim::RolledBack,
+        v1::Result::Broken => Claim::Broken,
         v1::Result::Unspecified => return Err(Malformed::Unknown { what: "result", value: ending.result }),
     };
     Ok(Ending {
-        result,
+        claim,
         step: step(ending.step)?,
         cause: plain(&ending.cause),
         lingering: ending.lingering_pids,
@@ -98,7 +99,7 @@ pub(crate) fn seen(event: v1::WatchEvent, boot: &str) -> Result<Option<Seen>, Ma
         Event::Drop(_) => Ok(Some(Seen::Drop)),
         Event::Held(held) => {
             let master = held.master.ok_or(Malformed::Missing("master"))?.into();
-            Ok(Some(Seen::Held { master, epoch: event.epoch }))
+            Ok(Some(Seen::Held { master, epoch: event.epoch, incarnation: plain(&event.incarnation) }))
         }
         Event::Progress(_) | Event::Ending(_) => Ok(None),
     }
@@ -121,6 +122,14 @@ mod tests {
     fn numbers_of_no_enum_are_malformed() {
         assert!(step(99).is_err());
         assert!(standing(&v1::AgentInfo::default(), &v1::ServiceStatus::default()).is_err());
+    }
+
+    #[test]
+    fn a_step_has_one_name_on_both_sides() {
+        let wire = (0..).map_while(|value| v1::Step::try_from(value).ok());
+        for told in wire.filter(|step| *step != v1::Step::Unspecified) {
+            assert_eq!(step(told.into()).unwrap().unwrap().as_str(), told.verb());
+        }
     }
 
     #[test]

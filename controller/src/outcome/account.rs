@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the agent's word can make an outcome worse, never better: only the judge's verdict makes it `Proven`.
 
-use baton_proto::custody::{Testimony, Verdict, judge, unbroken};
+use baton_proto::custody::{self, Claim, Doubt, Process, Settled, Testimony};
 
 use super::{DropSeen, Outcome, Proof, Unproven};
 use crate::standing::Standing;
@@ -21,7 +21,7 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
     /// Which end it was.
-    pub result: Result,
+    pub claim: Claim,
     /// What failed.
     pub step: Option<Step>,
     /// Why.
@@ -32,17 +32,6 @@ pub struct Ending {
     pub generation: u64,
 }
 
-/// The ends that a handover can come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Result {
-    /// The new generation is in charge.
-    HandedOver,
-    /// The old one is.
-    RolledBack,
-    /// Nobody can tell.
-    Broken,
-}
-
 /// Weighs an account of a handover of the service that stood like `before`.
 #[must_use]
 pub fn settle(before: &Standing, account: Account) -> Outcome {
@@ -50,55 +39,32 @@ pub fn settle(before: &Standing, account: Account) -> Outcome {
     if testimony.service != before.service {
         return Outcome::Unproven(Unproven::OtherService(testimony.service));
     }
-    match ending.result {
-        Result::HandedOver => settle_handed_over(before, &testimony, ending),
-        Result::RolledBack => settle_rolled_back(before, &testimony, ending),
-        Result::Broken => match judge(&testimony) {
-            Verdict::Dropped { at } => Outcome::Dropped(DropSeen::InWindow(at)),
-            Verdict::Kept(_) | Verdict::Unproven(_) => {
-                Outcome::Unproven(Unproven::Broken { step: ending.step, cause: ending.cause })
-            }
-        },
-    }
-}
-
-fn settle_handed_over(before: &Standing, testimony: &Testimony, ending: Ending) -> Outcome {
-    let kept = match judge(testimony) {
-        Verdict::Kept(kept) => kept,
-        verdict @ (Verdict::Dropped { .. } | Verdict::Unproven(_)) => return doubtful(verdict),
-    };
-    match objection(before, testimony, kept.old) {
-        Some(objection) => Outcome::Unproven(objection),
-        None => Outcome::Proven(Proof { kept, generation: ending.generation, lingering: ending.lingering }),
-    }
-}
-
-fn settle_rolled_back(before: &Standing, testimony: &Testimony, ending: Ending) -> Outcome {
-    let unbroken = match unbroken(testimony) {
-        Ok(unbroken) => unbroken,
-        Err(Verdict::Unproven(doubt)) => {
-            return Outcome::Unproven(Unproven::Undone { doubt, step: ending.step, cause: ending.cause });
+    let unless_objected = |old, outcome| objection(before, &testimony, old).map_or(outcome, Outcome::Unproven);
+    match custody::settle(ending.claim, &testimony) {
+        Settled::Proven(kept) => {
+            let proof = Proof { kept, generation: ending.generation, lingering: ending.lingering };
+            unless_objected(kept.old, Outcome::Proven(proof))
         }
-        Err(verdict @ (Verdict::Dropped { .. } | Verdict::Kept(_))) => return doubtful(verdict),
-    };
-    match objection(before, testimony, unbroken.master) {
-        Some(objection) => Outcome::Unproven(objection),
-        None => Outcome::RolledBack { step: ending.step, cause: ending.cause, unbroken },
+        Settled::RolledBack(unbroken) => {
+            unless_objected(unbroken.master, Outcome::RolledBack { step: ending.step, cause: ending.cause, unbroken })
+        }
+        Settled::Dropped { at } => Outcome::Dropped(DropSeen::InWindow(at)),
+        Settled::Unproven(doubt) => Outcome::Unproven(doubted(doubt, ending)),
+        Settled::NobodyInCharge => Outcome::Unproven(Unproven::Broken { step: ending.step, cause: ending.cause }),
     }
 }
 
-fn doubtful(verdict: Verdict) -> Outcome {
-    match verdict {
-        Verdict::Dropped { at } => Outcome::Dropped(DropSeen::InWindow(at)),
-        Verdict::Unproven(doubt) => Outcome::Unproven(Unproven::Doubt(doubt)),
-        Verdict::Kept(kept) => {
-            Outcome::Unproven(Unproven::Malformed(format!("a rollback was told as a handover to {}", kept.new)))
-        }
+/// What is missing, beside what the agent itself says of the ending.
+fn doubted(doubt: Doubt, Ending { claim, step, cause, .. }: Ending) -> Unproven {
+    match claim {
+        Claim::HandedOver => Unproven::Doubt(doubt),
+        Claim::RolledBack => Unproven::Undone { doubt, step, cause },
+        Claim::Broken => Unproven::Broken { step, cause },
     }
 }
 
 /// Why a sound testimony is not about the handover that was asked for.
-fn objection(before: &Standing, testimony: &Testimony, old: baton_proto::custody::Process) -> Option<Unproven> {
+fn objection(before: &Standing, testimony: &Testimony, old: Process) -> Option<Unproven> {
     if testimony.incarnation.is_empty() {
         return Some(Unproven::Anonymous);
     }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use baton_proto::custody::{Doubt, Kept, Process, Seq, Unbroken};
 
-pub use account::{Account, Ending, Result, settle};
+pub use account::{Account, Ending, settle};
 pub use exit::{Exit, TABLE, help};
 
 use crate::step::Step;
@@ -34,7 +34,7 @@ pub enum Outcome {
     Unproven(Unproven),
     /// Nobody held the lock for a moment, or nobody does.
     Dropped(DropSeen),
-    /// Contact was lost after the signal may have been sent.
+    /// Contact was lost after the signal may have been sent; or the host was proven, and nobody can vouch for it since.
     Unknown(String),
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Testimony, Unbroken,
+    Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Testimony, Unbroken,
 };
 
-use super::{Account, Ending, Outcome, Proof, Result};
+use super::{Account, Ending, Outcome, Proof};
 use crate::step::Step;
 
 pub(crate) const OLD: Process = Process { pid: 100, start_ticks: 5_000 };
@@ -63,7 +63,7 @@ pub(crate) fn handed_over() -> Account {
         observation(8, Fact::Signal { process: OLD, signal: "SIGQUIT".into() }),
         observation(10, sighting(9, Role::NewMaster, NEW)),
     ];
-    let ending = Ending { result: Result::HandedOver, step: None, cause: String::new(), lingering: Vec::new(), generation: 4 };
+    let ending = Ending { claim: Claim::HandedOver, step: None, cause: String::new(), lingering: Vec::new(), generation: 4 };
     Account { testimony: window(10, observations), ending }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn undone() -> Account {
         observation(5, sighting(4, Role::OldMaster, OLD)),
     ];
     let ending = Ending {
-        result: Result::RolledBack,
+        claim: Claim::RolledBack,
         step: Some(Step::Ready),
         cause: "503 from 201".into(),
         lingering: Vec::new(),

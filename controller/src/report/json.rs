@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Basis, Doubt, Fact, Observation, Testimony, Verdict, judge, unbroken};
+use baton_proto::custody::{Basis, Claim, Doubt, Fact, Observation, Testimony, Verdict, judge, unbroken};
 use serde_json::{Map, Value, json};
 
 use super::{Told, human};
 use crate::inventory::{Host, HostName};
-use crate::outcome::{Outcome, Result as Ended};
+use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::record::Record;
 use crate::rollout::{Stop, Summary};
@@ -76,6 +76,8 @@ fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
     json!({
         "event": "plan", "rollout": rollout, "service": plan.service(),
         "max_in_flight": plan.in_flight_max(), "max_failures": plan.failures_max(), "past_budget": plan.is_past_budget(),
+        "host_deadline_ms": milliseconds(plan.host_deadline()),
+        "cut_short": plan.cut_short().map(|(host, _)| host.as_str()).collect::<Vec<_>>(),
         "hosts": plan.hosts().iter().map(|planned| host(&planned.host, &planned.fate)).collect::<Vec<_>>(),
     })
 }
@@ -171,17 +173,17 @@ fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
         "device": testimony.file.device, "inode": testimony.file.inode,
         "opened": testimony.opened.0, "closed": testimony.closed.0, "truncated": testimony.truncated,
         "observations": testimony.observations.iter().map(observation).collect::<Vec<_>>(),
-        "result": match ending.result {
-            Ended::HandedOver => "handed_over",
-            Ended::RolledBack => "rolled_back",
-            Ended::Broken => "broken",
+        "result": match ending.claim {
+            Claim::HandedOver => "handed_over",
+            Claim::RolledBack => "rolled_back",
+            Claim::Broken => "broken",
         },
         "step": ending.step.map(crate::step::Step::as_str), "cause": ending.cause, "generation": ending.generation,
-        "verdict": verdict(testimony, ending.result),
+        "verdict": verdict(testimony, ending.claim),
     })
 }
 
-fn verdict(testimony: &Testimony, result: Ended) -> Value {
+fn verdict(testimony: &Testimony, claim: Claim) -> Value {
     let doubt = |doubt: &Doubt| json!({"verdict": "unproven", "doubt": doubt.to_string()});
     let weighed = |verdict: &Verdict| match verdict {
         Verdict::Kept(kept) => json!({
@@ -191,12 +193,12 @@ fn verdict(testimony: &Testimony, result: Ended) -> Value {
         Verdict::Dropped { at } => json!({"verdict": "dropped", "at": at.0}),
         Verdict::Unproven(why) => doubt(why),
     };
-    match result {
-        Ended::RolledBack => unbroken(testimony).map_or_else(
+    match claim {
+        Claim::RolledBack => unbroken(testimony).map_or_else(
             |verdict| weighed(&verdict),
             |held| json!({"verdict": "unbroken", "basis": basis(held.basis), "old_pid": held.master.pid}),
         ),
-        Ended::HandedOver | Ended::Broken => weighed(&judge(testimony)),
+        Claim::HandedOver | Claim::Broken => weighed(&judge(testimony)),
     }
 }
 

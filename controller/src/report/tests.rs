@@ -6,10 +6,11 @@ use baton_proto::custody::Doubt;
 
 use super::human::{self, Look};
 use super::{Told, json, status_exit};
-use crate::inventory::{Host, HostName, samples::host};
+use crate::inventory::{Host, HostName, Policy, samples::host};
 use crate::outcome::samples::{handed_over, proven, rolled_back};
 use crate::outcome::{DropSeen, Exit, Outcome, Unproven};
 use crate::plan::samples::plan;
+use crate::plan::{Limits, Looked, Plan};
 use crate::record::Record;
 use crate::rollout::{Stop, Summary};
 use crate::standing::samples::healthy;
@@ -113,7 +114,7 @@ fn a_rollout_reads_like_a_story() {
 : hint: `baton testimony web-2 web` shows what its agent saw
 "#);
     insta::assert_snapshot!(objects(&story), @r#"
-{"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
+{"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
 {"event":"started","at_ms":0,"host":"web-1"}
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
@@ -208,7 +209,27 @@ fn a_plan_says_who_is_refused_and_why() {
 |      Restart   web-3   generation 3, master 100
 |         Halt   more hosts would be refused than failures are tolerated; nothing would be touched
 "#);
-    insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+    insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+}
+
+#[test]
+fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
+    let looked = [1, 2].map(|number| Looked { host: name(number), standing: Ok(healthy()) });
+    let limits = Limits::new(Policy::default(), Policy::default(), Some(Duration::from_mins(1)));
+    let plan = Plan::new("web", looked.into(), limits);
+    let rollout = Some("20261124-054100-3fa2");
+    let told = [(0, Told::Planned { plan: &plan, rollout }), (0, Told::Planned { plan: &plan, rollout: None })];
+    insta::assert_snapshot!(page(&told), @r#"
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|        Order   web-1 and web-2
+|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure
+|      Restart   web-1   generation 3, master 100
+|      Restart   web-2   generation 3, master 100
+|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+"#);
+    let json: serde_json::Value = serde_json::from_str(&objects(&told[..1])).unwrap();
+    assert_eq!((&json["host_deadline_ms"], &json["cut_short"]), (&60_000.into(), &["web-1", "web-2"].as_slice().into()));
 }
 
 fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {

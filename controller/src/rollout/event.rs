@@ -15,10 +15,12 @@ pub enum Event {
     Settled(HostName, Outcome),
     /// A finished host is watched, and nothing had happened to it.
     GuardStands(HostName),
-    /// The watch on a finished host was lost, for this reason.
+    /// The watch on a finished host was lost, or the last look at it did not succeed yet, for this reason.
     GuardLost(HostName, String),
     /// Something happened to a finished host.
     GuardBroken(HostName, Outcome),
+    /// A finished host was looked at a last time, and nothing had happened to it.
+    StillStands(HostName),
     /// The operator wants it to stop: the first time after what is in flight, the second time at once.
     Interrupted,
     /// Time has passed.
@@ -32,6 +34,8 @@ pub enum Action {
     Reload(HostName),
     /// Keep a watch on a host that has ended so.
     Guard(HostName, Outcome),
+    /// Look a last time at a host that has ended so: everything else is over.
+    LastLook(HostName, Outcome),
     /// Let go of whatever is going on with a host.
     Abandon(HostName),
     /// Tell that a host has ended so, for the first time or anew.

@@ -1,18 +1,19 @@
 //! What a guard makes of what it sees on a finished host.
 //!
 //! **Invariant:** the count of drops is compared at every new contact, so a drop while nobody was looking is found too.
+//! **Invariant:** a guard stands only by the same master; that the agent saw no drop excuses no other.
 
 use baton_proto::custody::Process;
 
 use crate::outcome::{DropSeen, Outcome};
-use crate::standing::Standing;
+use crate::standing::{Custody, Standing};
 
 /// What a finished host must go on to look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
     epoch: u64,
     master: Process,
-    /// The run of the agent that was last in contact; none before the first.
+    /// The run of the agent that has last vouched for the master; none before the first.
     incarnation: Option<String>,
     boot: String,
 }
@@ -20,7 +21,7 @@ pub struct Guard {
 /// What the watch on a finished host shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// The state at the beginning of the watch.
+    /// The state: at the beginning of the watch, and when it gets worse.
     Standing(Standing),
     /// Nobody held the lock.
     Drop,
@@ -30,6 +31,8 @@ pub enum Seen {
         master: Process,
         /// The drops so far.
         epoch: u64,
+        /// The run of the agent that says so.
+        incarnation: String,
     },
 }
 
@@ -56,7 +59,7 @@ impl Guard {
         match seen {
             Seen::Standing(standing) => self.weigh_standing(standing),
             Seen::Drop => Finding::Broken(Outcome::Dropped(DropSeen::Guarded)),
-            Seen::Held { master, epoch } => self.compare(epoch).unwrap_or_else(|| self.same_master(master)),
+            Seen::Held { master, epoch, incarnation } => self.weigh_master(master, epoch, incarnation),
         }
     }
 
@@ -64,19 +67,32 @@ impl Guard {
         if standing.boot != self.boot {
             return unknown("the host was rebooted".into());
         }
-        if let Some(finding) = self.compare(standing.epoch) {
+        match standing.master.filter(|_| standing.is_held()) {
+            Some(master) => self.weigh_master(master, standing.epoch, standing.incarnation),
+            None => self.compare(standing.epoch).unwrap_or_else(|| self.weigh_lapse(&standing)),
+        }
+    }
+
+    fn weigh_master(&mut self, master: Process, epoch: u64, incarnation: String) -> Finding {
+        if let Some(finding) = self.compare(epoch) {
             return finding;
         }
-        let same_run = self.incarnation.as_ref() == Some(&standing.incarnation);
-        let finding = match standing.master.filter(|_| standing.is_held()) {
-            Some(_) if same_run => Finding::Stands,
-            Some(master) => self.same_master(master),
-            None => Finding::NotYet(standing.lapse()),
-        };
-        if finding == Finding::Stands {
-            self.incarnation = Some(standing.incarnation);
+        // That no drop was counted proves nothing: a waiter may miss one.
+        if master != self.master {
+            return unknown(format!("master {master} is in charge, not {}, and nobody saw the change", self.master));
         }
-        finding
+        self.incarnation = Some(incarnation);
+        Finding::Stands
+    }
+
+    /// A run of the agent that never vouched for the master may still be looking for it. One that did has lost it, and so
+    /// has one whose waiter is armed: it is armed only once a master was seen.
+    fn weigh_lapse(&self, standing: &Standing) -> Finding {
+        let vouched = self.incarnation.as_ref() == Some(&standing.incarnation);
+        if vouched || standing.custody == Custody::Orphaned {
+            return unknown(format!("its master is gone: {}", standing.lapse()));
+        }
+        Finding::NotYet(standing.lapse())
     }
 
     fn compare(&self, epoch: u64) -> Option<Finding> {
@@ -86,13 +102,6 @@ impl Guard {
         let forgotten = || format!("the agent counts {epoch} drops and counted {} before: it lost its memory", self.epoch);
         (epoch < self.epoch).then(|| unknown(forgotten()))
     }
-
-    fn same_master(&self, master: Process) -> Finding {
-        if master == self.master {
-            return Finding::Stands;
-        }
-        unknown(format!("master {master} is in charge, not {}, and nobody saw the change", self.master))
-    }
 }
 
 fn unknown(cause: String) -> Finding {
@@ -101,6 +110,8 @@ fn unknown(cause: String) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use baton_proto::custody::Process;
+
     use super::{Finding, Guard, Seen};
     use crate::outcome::samples::{NEW, OLD};
     use crate::outcome::{DropSeen, Outcome};
@@ -127,11 +138,16 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    fn held(master: Process, epoch: u64) -> Seen {
+        Seen::Held { master, epoch, incarnation: "run-1".into() }
+    }
+
     #[test]
     fn a_drop_is_found_when_told_and_when_only_counted() {
         check(Seen::Drop, "dropped");
         check(Seen::Standing(Standing { epoch: 3, ..after() }), "dropped");
-        check(Seen::Held { master: NEW, epoch: 3 }, "dropped");
+        check(Seen::Standing(Standing { epoch: 3, custody: Custody::Free, master: None, ..after() }), "dropped");
+        check(held(NEW, 3), "dropped");
         let mut guard = Guard::new(&healthy(), NEW);
         let missed = Outcome::Dropped(DropSeen::Counted { before: 2, after: 3 });
         assert_eq!(guard.weigh(Seen::Standing(Standing { epoch: 3, ..after() })), Finding::Broken(missed));
@@ -147,15 +163,35 @@ mod tests {
     }
 
     #[test]
-    fn another_master_under_the_same_run_was_handed_over_without_a_drop() {
-        check(Seen::Standing(Standing { master: Some(OLD), ..after() }), "stands");
+    fn another_master_is_unknown_however_it_is_seen_since_a_quiet_waiter_is_no_proof() {
+        check(Seen::Standing(Standing { master: Some(OLD), ..after() }), "unknown");
+        check(held(OLD, 2), "unknown");
+        check(held(NEW, 2), "stands");
     }
 
     #[test]
-    fn a_lock_that_is_not_held_yet_is_waited_for() {
+    fn a_master_that_is_gone_is_unknown_at_once() {
+        let orphaned = Standing { custody: Custody::Orphaned, master: None, ..after() };
+        check(Seen::Standing(orphaned.clone()), "unknown");
+        check(Seen::Standing(Standing { incarnation: "run-2".into(), ..orphaned.clone() }), "unknown");
+        check(Seen::Standing(Standing { custody: Custody::Free, ..orphaned.clone() }), "unknown");
+        let trouble = "the master 200 exited".to_owned();
+        let Finding::Broken(Outcome::Unknown(cause)) = standing_guard().weigh(Seen::Standing(Standing { trouble, ..orphaned }))
+        else {
+            panic!("it stands")
+        };
+        assert_eq!(cause, "its master is gone: the lock is held, but not by a master: the master 200 exited");
+    }
+
+    #[test]
+    fn a_restarted_agent_may_take_a_moment_to_find_the_master() {
         let free = Standing { custody: Custody::Free, master: None, incarnation: "run-2".into(), ..after() };
-        check(Seen::Standing(free), "not yet");
-        check(Seen::Held { master: NEW, epoch: 2 }, "stands");
-        check(Seen::Held { master: OLD, epoch: 2 }, "unknown");
+        let mut guard = standing_guard();
+        for _ in 0..2 {
+            assert!(matches!(guard.weigh(Seen::Standing(free.clone())), Finding::NotYet(_)));
+        }
+        let found = Seen::Held { master: NEW, epoch: 2, incarnation: "run-2".into() };
+        assert_eq!(guard.weigh(found), Finding::Stands);
+        assert!(matches!(guard.weigh(Seen::Standing(free)), Finding::Broken(Outcome::Unknown(_))));
     }
 }

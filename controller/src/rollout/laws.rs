@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::{Action, Event, Rollout, Summary};
+use super::{Action, Event, LAST_LOOKS_MAX, Rollout, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
 use crate::outcome::{DropSeen, Outcome};
@@ -30,7 +30,7 @@ fn outcome(choice: u8) -> Outcome {
 /// One random thing that happens next: (which host, what, how).
 fn event(hosts: usize, (place, what, how): (usize, u8, u8)) -> Event {
     let host = HostName::parse(&format!("web-{}", place % hosts + 1)).unwrap();
-    match what % 16 {
+    match what % 18 {
         0..=2 => Event::Asked(host),
         3..=7 => Event::Settled(host, outcome(how)),
         8..=11 => Event::GuardStands(host),
@@ -38,35 +38,94 @@ fn event(hosts: usize, (place, what, how): (usize, u8, u8)) -> Event {
         13 if how < 40 => Event::GuardBroken(host, Outcome::Dropped(DropSeen::Guarded)),
         14 if how < 20 => Event::Interrupted,
         13..=15 => Event::Tick,
-        16.. => Event::Started,
+        16 => Event::StillStands(host),
+        17.. => Event::Started,
     }
 }
 
-/// Runs a rollout through a random world; at the end, time runs until it is over.
-fn run(hosts: &str, in_flight: usize, failures: usize, choices: Vec<(usize, u8, u8)>) -> Trace {
-    let mut rollout = Rollout::new(&plan(hosts, in_flight, failures));
-    let mut now = Duration::ZERO;
-    let mut trace = Vec::new();
-    let mut tell = |rollout: &mut Rollout, now, event: Event| {
-        let actions = rollout.handle(now, event.clone());
-        let over = actions.iter().any(|action| matches!(action, Action::Finish(_)));
-        trace.push((event, actions));
-        over
-    };
-    let mut over = tell(&mut rollout, now, Event::Started);
-    for choice in choices {
-        now += Duration::from_millis(u64::from(choice.2) * 20);
-        over |= tell(&mut rollout, now, event(hosts.len(), choice));
+/// One random thing that goes wrong; half of them are drops.
+fn trouble(hosts: usize, choice: (usize, u8, u8)) -> Event {
+    let (place, what, _) = choice;
+    match what % 2 {
+        0 => event(hosts, (place, 13, 0)),
+        1.. => event(hosts, choice),
     }
-    for _ in 0..10 * hosts.len() {
-        if over {
+}
+
+/// A rollout that is told things, and all that was told and answered.
+struct Walk {
+    rollout: Rollout,
+    now: Duration,
+    trace: Trace,
+    over: bool,
+}
+
+impl Walk {
+    fn begin(hosts: &str, in_flight: usize, failures: usize) -> Self {
+        let rollout = Rollout::new(&plan(hosts, in_flight, failures));
+        let mut walk = Self { rollout, now: Duration::ZERO, trace: Vec::new(), over: false };
+        walk.tell(Event::Started);
+        walk
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.rollout.handle(self.now, event.clone());
+        self.over |= actions.iter().any(|action| matches!(action, Action::Finish(_)));
+        self.trace.push((event, actions));
+    }
+
+    /// Time runs until it is over.
+    fn end(mut self, hosts: usize) -> Trace {
+        for _ in 0..10 * hosts {
+            if self.over {
+                break;
+            }
+            self.now = self.rollout.deadline_next().expect("a rollout that is not over waits for something");
+            self.tell(Event::Tick);
+        }
+        assert!(self.over, "the rollout never ended");
+        self.trace
+    }
+}
+
+/// Runs a rollout through a random world.
+fn run(hosts: &str, in_flight: usize, failures: usize, choices: Vec<(usize, u8, u8)>) -> Trace {
+    let mut walk = Walk::begin(hosts, in_flight, failures);
+    for choice in choices {
+        walk.now += Duration::from_millis(u64::from(choice.2) * 20);
+        walk.tell(event(hosts.len(), choice));
+    }
+    walk.end(hosts.len())
+}
+
+/// What a world in which all goes well says to an action.
+fn good_answer(action: &Action) -> Option<Event> {
+    match action {
+        Action::Reload(host) => Some(Event::Settled(host.clone(), proven())),
+        Action::Guard(host, _) => Some(Event::GuardStands(host.clone())),
+        Action::LastLook(host, _) => Some(Event::StillStands(host.clone())),
+        Action::Abandon(_) | Action::TellOutcome(..) | Action::TellStop(_) | Action::Finish(_) | Action::Ignore(_) => None,
+    }
+}
+
+/// Runs a rollout through a world in which all goes well, but for what is thrown in; answers come in any order.
+fn run_well(hosts: &str, in_flight: usize, order: &[usize], thrown_in: &[(usize, Event)]) -> Trace {
+    let mut walk = Walk::begin(hosts, in_flight, 0);
+    let mut heard = 0;
+    let mut answers: Vec<Event> = Vec::new();
+    for moment in 0.. {
+        for (_, event) in thrown_in.iter().filter(|(at, _)| *at == moment) {
+            walk.tell(event.clone());
+        }
+        answers.extend(walk.trace[heard..].iter().flat_map(|(_, actions)| actions).filter_map(good_answer));
+        heard = walk.trace.len();
+        if answers.is_empty() {
             break;
         }
-        now = rollout.deadline_next().expect("a rollout that is not over waits for something");
-        over |= tell(&mut rollout, now, Event::Tick);
+        let next = order[moment % order.len()] % answers.len();
+        walk.tell(answers.swap_remove(next));
     }
-    assert!(over, "the rollout never ended");
-    trace
+    walk.end(hosts.len())
 }
 
 /// What an onlooker can tell of a trace.
@@ -76,6 +135,9 @@ struct Onlooker {
     in_flight: BTreeSet<HostName>,
     unguarded: BTreeSet<HostName>,
     lost: BTreeSet<HostName>,
+    looked_at: BTreeSet<HostName>,
+    still_standing: BTreeSet<HostName>,
+    left_at_once: bool,
     told: BTreeMap<HostName, Outcome>,
     failures: usize,
     stopped: bool,
@@ -87,18 +149,63 @@ impl Onlooker {
         self.in_flight.remove(host);
         self.unguarded.remove(host);
         self.lost.remove(host);
+        self.looked_at.remove(host);
     }
 
     fn hear(&mut self, event: &Event) {
-        if let Event::GuardStands(host) = event {
-            self.unguarded.remove(host);
-            self.lost.remove(host);
+        match event {
+            Event::GuardStands(host) => {
+                self.unguarded.remove(host);
+                self.lost.remove(host);
+            }
+            Event::GuardLost(host, _) if !self.unguarded.contains(host) && !self.looked_at.contains(host) => {
+                self.lost.insert(host.clone());
+            }
+            Event::StillStands(host) => {
+                self.looked_at.remove(host);
+                self.still_standing.insert(host.clone());
+            }
+            // The first interrupt drains; whatever comes once nothing new starts leaves.
+            Event::Interrupted => self.left_at_once = self.stopped,
+            Event::Started
+            | Event::Asked(_)
+            | Event::Settled(..)
+            | Event::GuardLost(..)
+            | Event::GuardBroken(..)
+            | Event::Tick => {}
         }
-        if let Event::GuardLost(host, _) = event
-            && !self.unguarded.contains(host)
-        {
-            self.lost.insert(host.clone());
+    }
+
+    /// A drop on a host that ends well is news until the very end.
+    fn turned_away(&self, event: &Event) -> Result<(), TestCaseError> {
+        if let Event::GuardBroken(host, Outcome::Dropped(_)) = event {
+            let stands = self.told.get(host).is_some_and(stands);
+            prop_assert!(!stands || self.summary.is_some(), "nobody heard that {host} dropped");
         }
+        Ok(())
+    }
+
+    /// A last look is a last one: nothing else is open, nothing starts after it, and each host has one.
+    fn look_last(&mut self, host: &HostName) -> Result<(), TestCaseError> {
+        let open = self.in_flight.len() + self.unguarded.len() + self.lost.len();
+        prop_assert_eq!(open, 0, "{} is looked at a last time while something is open", host);
+        prop_assert!(self.looked_at.insert(host.clone()) && !self.still_standing.contains(host), "{host} has two last looks");
+        prop_assert!(self.looked_at.len() <= LAST_LOOKS_MAX, "too many last looks at once");
+        let outcome = self.told.get(host);
+        prop_assert!(outcome.is_some_and(stands), "{host} is looked at a last time, and ended as {outcome:?}");
+        Ok(())
+    }
+
+    /// Every host that ends well was found standing after all others were done, unless the operator left at once.
+    fn finish(&mut self, summary: &Summary) -> Result<(), TestCaseError> {
+        let waited_for = self.in_flight.len() + self.unguarded.len() + self.lost.len() + self.looked_at.len();
+        prop_assert_eq!(waited_for, 0, "it ended while something was open");
+        for (host, outcome) in &summary.hosts {
+            let seen = self.still_standing.contains(host) || self.left_at_once;
+            prop_assert!(seen || !outcome.as_ref().is_some_and(stands), "{host} was not looked at a last time");
+        }
+        self.summary = Some(summary.clone());
+        Ok(())
     }
 
     fn look(&mut self, event: &Event, action: &Action, in_flight_max: usize, failures_max: usize) -> Result<(), TestCaseError> {
@@ -106,6 +213,8 @@ impl Onlooker {
         match action {
             Action::Reload(host) => {
                 prop_assert!(!self.stopped, "{host} started after a halt");
+                let last_looks = self.looked_at.len() + self.still_standing.len();
+                prop_assert_eq!(last_looks, 0, "{} started after a last look", host);
                 prop_assert!(self.started.insert(host.clone()), "{host} started twice");
                 prop_assert!(!self.told.contains_key(host), "{host} started though it was refused");
                 self.in_flight.insert(host.clone());
@@ -124,11 +233,8 @@ impl Onlooker {
             }
             Action::TellStop(_) => self.stopped = true,
             Action::Abandon(host) => self.let_go(host),
-            Action::Finish(summary) => {
-                let waited_for = self.in_flight.len() + self.unguarded.len() + self.lost.len();
-                prop_assert_eq!(waited_for, 0, "it ended while something was open");
-                self.summary = Some(summary.clone());
-            }
+            Action::LastLook(host, _) => self.look_last(host)?,
+            Action::Finish(summary) => self.finish(summary)?,
             Action::Ignore(ignored) => prop_assert_eq!(ignored, event),
         }
         let halting =
@@ -142,7 +248,9 @@ impl Onlooker {
 fn check(trace: &Trace, hosts: usize, in_flight_max: usize, failures_max: usize) -> Result<(), TestCaseError> {
     let mut onlooker = Onlooker::default();
     for (event, actions) in trace {
-        if !actions.contains(&Action::Ignore(event.clone())) {
+        if actions.contains(&Action::Ignore(event.clone())) {
+            onlooker.turned_away(event)?;
+        } else {
             onlooker.hear(event);
         }
         for action in actions {
@@ -157,6 +265,11 @@ fn check(trace: &Trace, hosts: usize, in_flight_max: usize, failures_max: usize)
         prop_assert!(outcome.is_some() || !touched || asked_never(trace, host), "{} was asked and has no outcome", host);
     }
     Ok(())
+}
+
+/// Whether a host that ended so is guarded from then on.
+fn stands(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Proven(_) | Outcome::RolledBack { .. })
 }
 
 fn asked_never(trace: &Trace, host: &HostName) -> bool {
@@ -183,21 +296,26 @@ proptest! {
     }
 
     #[test]
-    fn an_undisturbed_rollout_ends_with_all_proven(count in 1_usize..30, in_flight in 1_usize..6) {
-        let mut rollout = Rollout::new(&plan(&"+".repeat(count), in_flight, 0));
-        let mut todo = rollout.handle(Duration::ZERO, Event::Started);
-        let mut summary = None;
-        while let Some(action) = todo.pop() {
-            let event = match action {
-                Action::Reload(host) => Event::Settled(host, proven()),
-                Action::Guard(host, _) => Event::GuardStands(host),
-                Action::Finish(finished) => { summary = Some(finished); continue }
-                Action::TellOutcome(..) => continue,
-                Action::Abandon(_) | Action::TellStop(_) | Action::Ignore(_) => panic!("{action:?}"),
-            };
-            todo.extend(rollout.handle(Duration::ZERO, event));
-        }
-        let summary = summary.expect("it ended");
+    fn the_laws_hold_too_where_all_goes_well_but_for_some_events(
+        count in 1_usize..9,
+        in_flight in 1_usize..4,
+        order in vec(any::<usize>(), 1..9),
+        thrown_in in vec((0_usize..40, (any::<usize>(), any::<u8>(), any::<u8>())), 0..4),
+    ) {
+        let thrown_in: Vec<_> = thrown_in.into_iter().map(|(moment, choice)| (moment, trouble(count, choice))).collect();
+        let trace = run_well(&"+".repeat(count), in_flight, &order, &thrown_in);
+        check(&trace, count, in_flight, 0)?;
+    }
+
+    #[test]
+    fn an_undisturbed_rollout_ends_with_all_proven(
+        count in 1_usize..30,
+        in_flight in 1_usize..6,
+        order in vec(any::<usize>(), 1..9),
+    ) {
+        let trace = run_well(&"+".repeat(count), in_flight, &order, &[]);
+        let Some((_, actions)) = trace.last() else { panic!("nothing happened") };
+        let Some(Action::Finish(summary)) = actions.last() else { panic!("{actions:?}") };
         prop_assert!(summary.hosts.iter().all(|(_, outcome)| matches!(outcome, Some(Outcome::Proven(_)))));
         prop_assert_eq!(summary.hosts.len(), count);
     }

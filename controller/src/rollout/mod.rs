@@ -11,12 +11,21 @@
 //!                                                  Guarded ─────────┤
 //!                                        GuardLost │   ▲ GuardStands│
 //!                                                  ▼   │            │
-//!                                                Redialling ────────┘
+//!                                                Redialling ────────┤
+//!                                                                   │
+//!  at the end, for every guarded host:                              │
+//!  Guarded ── LastLook ──▶ LastLook ── drop, other master, deadline ┘
+//!                             └─ StillStands ──▶ Released
 //! ```
 //!
 //! A host takes a slot while it is in flight or confirming: the next starts only when the last is proven *and* guarded.
 //! The walk itself goes from walking to stopping (halted, or interrupted) to over; nothing starts once it is stopping.
 //!
+//! A guard hears what its agent says; an agent that is frozen says nothing. So when nothing else is left, each guarded host is
+//! looked at a last time, and whatever was said before its answer came has been heard by then.
+//!
+//! **Invariant:** unless the operator leaves at once, a rollout ends only when every host that is not ended was found standing
+//! after all others were done.
 //! **Invariant:** [`Rollout::handle`] is the only way to change a rollout, and answers every event in every state: one that
 //! does not fit changes nothing and is handed back as [`Action::Ignore`].
 
@@ -40,6 +49,12 @@ use state::State;
 /// How long a guard may take to stand, or to be found again once it is lost.
 pub const GUARD_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a host may take to answer when it is looked at a last time.
+pub const LAST_LOOK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many hosts are looked at a last time at once: more would measure only our own queue.
+pub const LAST_LOOKS_MAX: usize = 64;
+
 /// Where the walk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
@@ -56,6 +71,8 @@ pub struct Rollout {
     places: BTreeMap<HostName, usize>,
     /// The hosts that have a deadline; kept apart so that no event costs a walk over the whole fleet.
     pending: BTreeSet<usize>,
+    guarded: BTreeSet<usize>,
+    last_looks: usize,
     next: usize,
     slots_taken: usize,
     failures: usize,
@@ -78,6 +95,8 @@ impl Rollout {
             places: hosts.iter().enumerate().map(|(place, (host, _))| (host.clone(), place)).collect(),
             hosts,
             pending: BTreeSet::new(),
+            guarded: BTreeSet::new(),
+            last_looks: 0,
             next: 0,
             slots_taken: 0,
             failures: 0,
@@ -127,6 +146,7 @@ impl Rollout {
             (Phase::Walking | Phase::Stopping(_), Event::GuardBroken(host, outcome)) => {
                 return self.guard_broken(host, outcome, actions);
             }
+            (Phase::Walking | Phase::Stopping(_), Event::StillStands(host)) => return self.still_stands(host),
         }
         true
     }
@@ -155,6 +175,8 @@ impl Rollout {
             | State::Confirming { .. }
             | State::Guarded { .. }
             | State::Redialling { .. }
+            | State::LastLook { .. }
+            | State::Released { .. }
             | State::Ended { .. } => false,
         }
     }
@@ -177,9 +199,8 @@ impl Rollout {
     }
 
     fn guard_stands(&mut self, host: &HostName) -> bool {
-        let Some(place) = self.place_if(host, |state| state.outcome().is_some() && state.deadline().is_some()) else {
-            return false;
-        };
+        let sought = |state: &State| matches!(state, State::Confirming { .. } | State::Redialling { .. });
+        let Some(place) = self.place_if(host, sought) else { return false };
         let Some(outcome) = self.hosts[place].1.outcome().cloned() else { return false };
         self.set(place, State::Guarded { outcome });
         true
@@ -188,22 +209,35 @@ impl Rollout {
     fn guard_lost(&mut self, now: Duration, host: &HostName, why: &str) -> bool {
         let Some(place) = self.places.get(host).copied() else { return false };
         match &mut self.hosts[place].1 {
-            State::Confirming { cause, .. } | State::Redialling { cause, .. } => why.clone_into(cause),
+            State::Confirming { cause, .. } | State::Redialling { cause, .. } | State::LastLook { cause, .. } => {
+                why.clone_into(cause);
+            }
             State::Guarded { outcome } => {
                 let (outcome, cause) = (outcome.clone(), why.to_owned());
                 self.set(place, State::Redialling { outcome, deadline: now + GUARD_DEADLINE, cause });
             }
-            State::Waiting | State::InFlight { .. } | State::Ended { .. } => return false,
+            State::Waiting | State::InFlight { .. } | State::Released { .. } | State::Ended { .. } => return false,
         }
         true
     }
 
     fn guard_broken(&mut self, host: &HostName, outcome: &Outcome, actions: &mut Vec<Action>) -> bool {
-        let guarded =
-            |state: &State| matches!(state, State::Confirming { .. } | State::Guarded { .. } | State::Redialling { .. });
-        let Some(place) = self.place_if(host, guarded) else { return false };
+        let Some(place) = self.place_if(host, |state| state.breaks_with(outcome)) else { return false };
         self.end(place, outcome.clone(), actions);
         true
+    }
+
+    fn still_stands(&mut self, host: &HostName) -> bool {
+        let Some(place) = self.place_if(host, |state| matches!(state, State::LastLook { .. })) else { return false };
+        self.release(place);
+        true
+    }
+
+    /// Nobody looks at the host any more.
+    fn release(&mut self, place: usize) {
+        if let Some(outcome) = self.hosts[place].1.outcome().cloned() {
+            self.set(place, State::Released { outcome });
+        }
     }
 
     /// Ends every host whose deadline has passed.
@@ -216,14 +250,16 @@ impl Rollout {
                 State::InFlight { asked: false, .. } => Outcome::Refused("its deadline passed before it could be asked".into()),
                 State::Confirming { cause, .. } => Outcome::Unknown(format!("no guard could be set up: {cause}")),
                 State::Redialling { cause, .. } => Outcome::Unknown(format!("its guard was lost: {cause}")),
-                State::Waiting | State::Guarded { .. } | State::Ended { .. } => continue,
+                State::LastLook { cause, .. } => Outcome::Unknown(format!("it could not be looked at a last time: {cause}")),
+                State::Waiting | State::Guarded { .. } | State::Released { .. } | State::Ended { .. } => continue,
             };
             actions.push(Action::Abandon(self.hosts[place].0.clone()));
             self.end(place, outcome, actions);
         }
     }
 
-    /// Lets go of everything at once. What was never asked is untouched; of the rest nothing is known.
+    /// Lets go of everything at once. What was never asked is untouched, what is guarded stood until now; of the rest nothing
+    /// is known.
     fn abandon_all(&mut self, actions: &mut Vec<Action>) {
         for place in self.pending.clone() {
             actions.push(Action::Abandon(self.hosts[place].0.clone()));
@@ -235,8 +271,12 @@ impl Rollout {
                 State::Confirming { .. } | State::Redialling { .. } => {
                     self.end(place, Outcome::Unknown("left before its guard stood".into()), actions);
                 }
-                State::Waiting | State::Guarded { .. } | State::Ended { .. } => {}
+                State::LastLook { .. } => self.release(place),
+                State::Waiting | State::Guarded { .. } | State::Released { .. } | State::Ended { .. } => {}
             }
+        }
+        for place in self.guarded.clone() {
+            self.release(place);
         }
     }
 
@@ -282,7 +322,23 @@ impl Rollout {
             }
         }
         let nothing_to_start = self.phase != Phase::Walking || self.next == self.hosts.len();
-        if nothing_to_start && self.pending.is_empty() {
+        if nothing_to_start && self.pending.len() == self.last_looks {
+            self.conclude(now, actions);
+        }
+    }
+
+    /// Only guarded hosts are left: looks at each a last time, and then it is over.
+    fn conclude(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        while self.last_looks < LAST_LOOKS_MAX
+            && let Some(place) = self.guarded.pop_first()
+        {
+            let (host, state) = &self.hosts[place];
+            let Some(outcome) = state.outcome().cloned() else { continue };
+            actions.push(Action::LastLook(host.clone(), outcome.clone()));
+            let deadline = now + LAST_LOOK_DEADLINE;
+            self.set(place, State::LastLook { outcome, deadline, cause: "no answer".into() });
+        }
+        if self.pending.is_empty() {
             actions.push(Action::Finish(self.summary()));
             self.phase = Phase::Over;
         }
@@ -302,15 +358,21 @@ impl Rollout {
 
     /// The only place where a host's state changes: keeps the counts in step with it.
     fn set(&mut self, place: usize, state: State) {
-        let took = self.hosts[place].1.takes_slot();
-        let takes = state.takes_slot();
-        self.slots_taken = self.slots_taken + usize::from(takes) - usize::from(took);
-        if state.deadline().is_some() {
-            self.pending.insert(place);
-        } else {
-            self.pending.remove(&place);
-        }
-        self.hosts[place].1 = state;
+        let before = std::mem::replace(&mut self.hosts[place].1, state);
+        let now = &self.hosts[place].1;
+        let recount = |count: usize, counts: fn(&State) -> bool| count + usize::from(counts(now)) - usize::from(counts(&before));
+        self.slots_taken = recount(self.slots_taken, State::takes_slot);
+        self.last_looks = recount(self.last_looks, |state| matches!(state, State::LastLook { .. }));
+        keep(&mut self.pending, place, now.deadline().is_some());
+        keep(&mut self.guarded, place, matches!(now, State::Guarded { .. }));
+    }
+}
+
+fn keep(places: &mut BTreeSet<usize>, place: usize, keeps: bool) {
+    if keeps {
+        places.insert(place);
+    } else {
+        places.remove(&place);
     }
 }
 

@@ -12,23 +12,45 @@ pub(super) enum State {
     Confirming { outcome: Outcome, deadline: Duration, cause: String },
     Guarded { outcome: Outcome },
     Redialling { outcome: Outcome, deadline: Duration, cause: String },
+    LastLook { outcome: Outcome, deadline: Duration, cause: String },
+    Released { outcome: Outcome },
     Ended { outcome: Outcome },
 }
 
 impl State {
     pub(super) fn deadline(&self) -> Option<Duration> {
         match self {
-            Self::InFlight { deadline, .. } | Self::Confirming { deadline, .. } | Self::Redialling { deadline, .. } => {
-                Some(*deadline)
-            }
-            Self::Waiting | Self::Guarded { .. } | Self::Ended { .. } => None,
+            Self::InFlight { deadline, .. }
+            | Self::Confirming { deadline, .. }
+            | Self::Redialling { deadline, .. }
+            | Self::LastLook { deadline, .. } => Some(*deadline),
+            Self::Waiting | Self::Guarded { .. } | Self::Released { .. } | Self::Ended { .. } => None,
         }
     }
 
     pub(super) fn takes_slot(&self) -> bool {
         match self {
             Self::InFlight { .. } | Self::Confirming { .. } => true,
-            Self::Waiting | Self::Guarded { .. } | Self::Redialling { .. } | Self::Ended { .. } => false,
+            Self::Waiting
+            | Self::Guarded { .. }
+            | Self::Redialling { .. }
+            | Self::LastLook { .. }
+            | Self::Released { .. }
+            | Self::Ended { .. } => false,
+        }
+    }
+
+    /// Whether its guard can break with this outcome.
+    pub(super) fn breaks_with(&self, broken: &Outcome) -> bool {
+        match self {
+            Self::Confirming { .. }
+            | Self::Guarded { .. }
+            | Self::Redialling { .. }
+            | Self::LastLook { .. }
+            | Self::Released { .. } => true,
+            // A drop that is seen after all outweighs that nobody knew.
+            Self::Ended { outcome: Outcome::Unknown(_) } => matches!(broken, Outcome::Dropped(_)),
+            Self::Waiting | Self::InFlight { .. } | Self::Ended { .. } => false,
         }
     }
 
@@ -38,6 +60,8 @@ impl State {
             Self::Confirming { outcome, .. }
             | Self::Guarded { outcome }
             | Self::Redialling { outcome, .. }
+            | Self::LastLook { outcome, .. }
+            | Self::Released { outcome }
             | Self::Ended { outcome } => Some(outcome),
         }
     }

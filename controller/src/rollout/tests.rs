@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Action, Event, GUARD_DEADLINE, Rollout, Stop, Summary};
+use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Rollout, Stop, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
 use crate::outcome::{DropSeen, Exit, Outcome};
@@ -15,21 +15,31 @@ struct Story {
     rollout: Rollout,
     now: Duration,
     summary: Option<Summary>,
+    /// Whether hosts do not answer when they are looked at a last time.
+    frozen: bool,
 }
 
 impl Story {
     fn begin(hosts: &str, in_flight: usize, failures: usize) -> (Self, Vec<Action>) {
         let rollout = Rollout::new(&plan(hosts, in_flight, failures));
-        let mut story = Self { rollout, now: Duration::ZERO, summary: None };
+        let mut story = Self { rollout, now: Duration::ZERO, summary: None, frozen: false };
         let actions = story.tell(Event::Started);
         (story, actions)
     }
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.rollout.handle(self.now, event);
-        for action in &actions {
-            if let Action::Finish(summary) = action {
-                self.summary = Some(summary.clone());
+        let mut actions = self.rollout.handle(self.now, event);
+        for action in actions.clone() {
+            match action {
+                Action::Finish(summary) => self.summary = Some(summary),
+                Action::LastLook(host, _) if !self.frozen => actions.extend(self.tell(Event::StillStands(host))),
+                Action::LastLook(..)
+                | Action::Reload(_)
+                | Action::Guard(..)
+                | Action::Abandon(_)
+                | Action::TellOutcome(..)
+                | Action::TellStop(_)
+                | Action::Ignore(_) => {}
             }
         }
         actions
@@ -49,6 +59,10 @@ impl Story {
     fn untouched(&self) -> Vec<String> {
         self.summary.as_ref().map(|summary| summary.untouched().map(ToString::to_string).collect()).unwrap_or_default()
     }
+}
+
+fn last_looks(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::LastLook(..))).count()
 }
 
 fn reloads(actions: &[Action]) -> Vec<String> {
@@ -120,6 +134,85 @@ fn a_guard_that_is_found_again_is_as_good_as_before() {
 }
 
 #[test]
+fn every_guarded_host_is_looked_at_a_last_time_when_all_is_done() {
+    let (mut story, _) = Story::begin("+++", 1, 1);
+    story.frozen = true;
+    assert_eq!(last_looks(&story.prove(1)), 0);
+    story.tell(Event::Settled(host(2), rolled_back()));
+    assert_eq!(last_looks(&story.tell(Event::GuardStands(host(2)))), 0);
+    assert_eq!(last_looks(&story.prove(3)), 3);
+    for number in [3, 1, 2] {
+        assert_eq!(story.exit(), None);
+        story.tell(Event::StillStands(host(number)));
+    }
+    assert_eq!(story.exit(), Some(Exit::Failed), "one was rolled back within the budget");
+}
+
+#[test]
+fn news_that_waits_behind_the_last_guard_still_counts() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.frozen = true;
+    story.prove(1);
+    story.prove(2);
+    story.tell(Event::GuardBroken(host(1), Outcome::Dropped(DropSeen::Guarded)));
+    story.tell(Event::StillStands(host(2)));
+    assert_eq!(story.exit(), Some(Exit::Dropped));
+}
+
+#[test]
+fn a_host_that_answered_its_last_look_can_still_drop() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.frozen = true;
+    story.prove(1);
+    story.prove(2);
+    story.tell(Event::StillStands(host(1)));
+    story.tell(Event::GuardBroken(host(1), Outcome::Dropped(DropSeen::Guarded)));
+    story.tell(Event::StillStands(host(2)));
+    assert_eq!(story.exit(), Some(Exit::Dropped));
+}
+
+#[test]
+fn a_frozen_agent_is_unknown_at_its_last_look() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.frozen = true;
+    story.prove(1);
+    story.prove(2);
+    story.tell(Event::StillStands(host(1)));
+    story.tell(Event::GuardLost(host(2), "no answer within 5 s".into()));
+    story.now = LAST_LOOK_DEADLINE;
+    let actions = story.tell(Event::Tick);
+    assert!(actions.contains(&Action::Abandon(host(2))));
+    let unknown = Outcome::Unknown("it could not be looked at a last time: no answer within 5 s".into());
+    assert!(actions.contains(&Action::TellOutcome(host(2), unknown)));
+    assert_eq!(story.exit(), Some(Exit::Unproven));
+}
+
+#[test]
+fn last_looks_are_taken_so_many_at_once() {
+    let count = LAST_LOOKS_MAX + 2;
+    let (mut story, _) = Story::begin(&"+".repeat(count), count, 0);
+    story.frozen = true;
+    let looked: usize = (1..=count).map(|number| last_looks(&story.prove(number))).sum();
+    assert_eq!(looked, LAST_LOOKS_MAX);
+    assert_eq!(last_looks(&story.tell(Event::StillStands(host(1)))), 1);
+    story.tell(Event::GuardLost(host(count), "connection reset".into()));
+    assert_eq!(last_looks(&story.tell(Event::StillStands(host(2)))), 0, "a lost guard is waited for first");
+    assert_eq!(last_looks(&story.tell(Event::GuardStands(host(count)))), 1);
+}
+
+#[test]
+fn a_host_that_nobody_knew_of_and_that_dropped_has_dropped() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.prove(1);
+    story.tell(Event::GuardBroken(host(1), Outcome::Unknown("its master is gone".into())));
+    story.tell(Event::GuardBroken(host(1), Outcome::Dropped(DropSeen::Guarded)));
+    let late = Event::GuardBroken(host(1), Outcome::Unknown("its master is gone".into()));
+    assert_eq!(story.tell(late.clone()), [Action::Ignore(late)]);
+    story.prove(2);
+    assert_eq!(story.exit(), Some(Exit::Dropped));
+}
+
+#[test]
 fn the_budget_tolerates_so_many_failures_and_the_next_halts() {
     let (mut story, _) = Story::begin("++++", 1, 1);
     story.tell(Event::Settled(host(1), rolled_back()));
@@ -166,7 +259,7 @@ fn an_interrupt_drains_and_a_second_one_lets_go() {
     let (mut story, _) = Story::begin("+++", 1, 0);
     story.tell(Event::Asked(host(1)));
     assert_eq!(story.tell(Event::Interrupted), [Action::TellStop(Stop::Interrupted)]);
-    let mut drained = Story { rollout: story.rollout.clone(), now: story.now, summary: None };
+    let mut drained = Story { rollout: story.rollout.clone(), now: story.now, summary: None, frozen: false };
     drained.prove(1);
     assert_eq!(drained.exit(), Some(Exit::Interrupted));
     assert_eq!(drained.untouched(), ["web-2", "web-3"]);
@@ -184,6 +277,20 @@ fn a_second_interrupt_before_a_host_was_asked_leaves_it_untouched() {
 }
 
 #[test]
+fn a_second_interrupt_waits_for_no_last_look() {
+    let (mut story, _) = Story::begin("+++", 1, 0);
+    story.frozen = true;
+    story.prove(1);
+    story.tell(Event::Asked(host(2)));
+    story.tell(Event::Interrupted);
+    story.tell(Event::Settled(host(2), proven()));
+    assert_eq!(last_looks(&story.tell(Event::GuardStands(host(2)))), 2);
+    story.tell(Event::Interrupted);
+    assert_eq!(story.exit(), Some(Exit::Interrupted));
+    assert_eq!(story.untouched(), ["web-3"]);
+}
+
+#[test]
 fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
     let (mut story, _) = Story::begin("++", 1, 0);
     let strays = [
@@ -194,6 +301,7 @@ fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
         Event::GuardStands(host(1)),
         Event::GuardLost(host(1), String::new()),
         Event::GuardBroken(host(1), proven()),
+        Event::StillStands(host(1)),
     ];
     for stray in strays {
         assert_eq!(story.tell(stray.clone()), [Action::Ignore(stray)]);
@@ -201,6 +309,7 @@ fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
     story.prove(1);
     let repeated = Event::Settled(host(1), Outcome::Refused("late".into()));
     assert_eq!(story.tell(repeated.clone()), [Action::Ignore(repeated)]);
+    assert_eq!(story.tell(Event::StillStands(host(1))), [Action::Ignore(Event::StillStands(host(1)))]);
     story.prove(2);
     assert_eq!(story.tell(Event::Tick), [Action::Ignore(Event::Tick)]);
 }

@@ -148,17 +148,20 @@ pub fn unbroken(testimony: &Testimony) -> Result<Unbroken, Verdict> {
     if let Some(at) = drop_seen(testimony) {
         return Err(Verdict::Dropped { at });
     }
-    let weigh = || {
-        sound(testimony)?;
-        let old = Custody::of(testimony, Role::OldMaster)?;
-        old.opens(testimony)?;
-        old.closes(testimony)?;
-        Ok(Unbroken { basis: old.basis(), master: old.process })
-    };
-    weigh().map_err(Verdict::Unproven)
+    stayed(testimony).map_err(Verdict::Unproven)
 }
 
-fn kept(testimony: &Testimony) -> Result<Kept, Doubt> {
+/// What is proven of an old master that stayed, if nothing was granted.
+pub(super) fn stayed(testimony: &Testimony) -> Result<Unbroken, Doubt> {
+    sound(testimony)?;
+    let old = Custody::of(testimony, Role::OldMaster)?;
+    old.opens(testimony)?;
+    old.closes(testimony)?;
+    Ok(Unbroken { basis: old.basis(), master: old.process })
+}
+
+/// What is proven of a handover, if nothing was granted.
+pub(super) fn kept(testimony: &Testimony) -> Result<Kept, Doubt> {
     sound(testimony)?;
     let old = Custody::of(testimony, Role::OldMaster)?;
     let new = Custody::of(testimony, Role::NewMaster)?;
@@ -235,7 +238,7 @@ fn file_of(observation: &Observation) -> Option<FileIdentity> {
 }
 
 /// The first grant on the window's file. That a holder was seen before is implied: a waiter is armed only then.
-fn drop_seen(testimony: &Testimony) -> Option<Seq> {
+pub(super) fn drop_seen(testimony: &Testimony) -> Option<Seq> {
     testimony.observations.iter().find_map(|observation| match &observation.fact {
         Fact::Grant { file } => {
             (*file == testimony.file && observation.seq >= testimony.opened && observation.seq <= testimony.closed)

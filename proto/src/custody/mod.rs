@@ -1,6 +1,7 @@
 //! Custody: what was seen of a lock, and what that proves.
 //!
-//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge()`] weighs it.
+//! A [`Testimony`] is everything that an agent saw in one window, as numbered [`Observation`]s. [`judge()`] weighs it, and
+//! [`settle()`] says what it leaves of the claim that goes with it.
 //!
 //! # Theory of operation
 //!
@@ -23,11 +24,13 @@
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
 mod judge;
+mod settle;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use judge::{Basis, Doubt, Kept, Unbroken, Verdict, judge, unbroken};
+pub use settle::{Claim, Settled, settle};
 
 /// The place of an observation among all those of one service and one incarnation; counts from 1, without holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,12 +4,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_proto::custody::Process;
 use baton_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::execute::scripted::{Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, progress, undone_end};
+use crate::execute::scripted::{
+    Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, orphaned, progress, undone_end,
+};
 use crate::execute::{Dialler, Interrupts, prepare, restart};
 use crate::inventory::Share;
 use crate::outcome::samples;
@@ -57,12 +60,15 @@ impl Stage {
         let mut agents = Vec::new();
         for (number, reloads) in hosts.into_iter().enumerate() {
             let watches = [vec![Turn::Say(after(2))]].into();
-            let script = Script { reloads: reloads.into(), watches, status: healthy(), asked: Vec::new() };
+            let script = Script { reloads: reloads.into(), watches, status: healthy(), ..Script::default() };
             let name = format!("web-{}", number + 1);
             agents.push(Scripted::start(papers.path(), &name, &papers.authority(), script).await);
         }
-        let limits =
-            Limits { max_in_flight: Share::Count(1), max_failures: Share::Count(0), host_deadline: Duration::from_secs(20) };
+        let limits = Limits {
+            max_in_flight: Share::Count(1),
+            max_failures: Share::Count(0),
+            host_deadline: Some(Duration::from_secs(20)),
+        };
         Self { papers, agents, page: Page::default(), limits }
     }
 
@@ -130,7 +136,7 @@ async fn a_stream_that_ends_without_its_testimony_is_asked_for_again() {
 async fn contact_that_stays_lost_after_the_signal_ends_as_unknown() {
     let lost = vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))];
     let mut stage = Stage::set(vec![vec![Ok(lost)], vec![Ok(clean_end())]]).await;
-    stage.limits.host_deadline = Duration::from_secs(1);
+    stage.limits.host_deadline = Some(Duration::from_secs(1));
     let summary = stage.play().await;
     assert_eq!(words(&summary), ["unknown", "untouched"], "{}", stage.page.text());
     assert_eq!(summary.exit().code(), 4);
@@ -151,6 +157,20 @@ async fn a_refusal_after_the_agent_had_begun_is_unknown() {
     let begun = Ok(vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))]);
     let stage = Stage::set(vec![vec![begun, Err(Status::not_found("no such attempt"))]]).await;
     assert_eq!(words(&stage.play().await), ["unknown"], "{}", stage.page.text());
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_request_that_may_have_arrived_is_unknown() {
+    // The agent may have begun, and been heard by nobody: whatever refuses the next request says nothing of the first.
+    for refusal in [Status::failed_precondition("a foreign holder"), Status::permission_denied("an observer")] {
+        for loss in [Ok(vec![Turn::Slam, Turn::Await]), Ok(vec![]), Err(Status::unavailable("shutting down"))] {
+            let stage = Stage::set(vec![vec![loss, Err(refusal.clone())], vec![Ok(clean_end())]]).await;
+            let summary = stage.play().await;
+            assert_eq!(words(&summary), ["unknown", "untouched"], "{}", stage.page.text());
+            assert_eq!(summary.exit().code(), 4);
+            assert_eq!(stage.asked(0).len(), 2);
+        }
+    }
 }
 
 #[tokio::test]
@@ -197,6 +217,72 @@ async fn a_late_drop_on_a_finished_host_halts_what_comes_after() {
     assert_eq!(words(&summary), ["dropped", "proven", "untouched"], "{}", stage.page.text());
 }
 
+/// What becomes of a rollout over three hosts when the watch on the first tells this while the second is in flight.
+async fn told_of_the_first(news: &[v1::WatchEvent]) -> Summary {
+    let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+    let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)], vec![Ok(clean_end())]]).await;
+    let mut turns = vec![Turn::Say(after(2)), Turn::Await];
+    turns.extend(news.iter().cloned().map(Turn::Say));
+    stage.agents[0].rewrite(|script| script.watches = [turns].into());
+    let conductor = async {
+        until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+        stage.agents[0].go_on();
+        until(&stage, |page| page.matches("\"host\":\"web-1\",\"outcome\"").count() > news.len()).await;
+        stage.agents[1].go_on();
+    };
+    let (summary, ()) = tokio::join!(stage.play(), conductor);
+    summary
+}
+
+#[tokio::test]
+async fn a_foreign_handover_on_a_finished_host_halts_what_comes_after() {
+    let summary = told_of_the_first(&[held(Process { pid: 300, start_ticks: 1 }, 2)]).await;
+    assert_eq!(words(&summary), ["unknown", "proven", "untouched"]);
+    assert_eq!(summary.exit().code(), 4);
+}
+
+#[tokio::test]
+async fn a_master_that_is_gone_halts_at_once_and_the_drop_that_follows_is_told_too() {
+    let summary = told_of_the_first(&[orphaned(2)]).await;
+    assert_eq!(words(&summary), ["unknown", "proven", "untouched"]);
+    let summary = told_of_the_first(&[orphaned(2), dropped(3)]).await;
+    assert_eq!(words(&summary), ["dropped", "proven", "untouched"]);
+    assert_eq!(summary.exit().code(), 5);
+}
+
+#[tokio::test]
+async fn a_frozen_agent_is_found_out_before_the_end() {
+    let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+    let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)]]).await;
+    let conductor = async {
+        until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+        stage.agents[0].rewrite(|script| script.frozen = true);
+        stage.agents[1].go_on();
+    };
+    let (summary, ()) = tokio::join!(stage.play(), conductor);
+    assert_eq!(words(&summary), ["unknown", "proven"], "{}", stage.page.text());
+    assert_eq!(summary.exit().code(), 4);
+}
+
+#[tokio::test]
+async fn what_happened_without_a_word_is_found_at_the_last_look() {
+    let healthy = v1::ServiceStatus { master: Some(samples::NEW.into()), ..healthy() };
+    let counted = v1::ServiceStatus { epoch: 3, ..healthy.clone() };
+    let replaced = v1::ServiceStatus { master: Some(Process { pid: 300, start_ticks: 1 }.into()), ..healthy.clone() };
+    let lost = v1::ServiceStatus { custody: v1::Custody::Orphaned.into(), ..healthy };
+    for (status, word) in [(counted, "dropped"), (replaced, "unknown"), (lost, "unknown")] {
+        let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
+        let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(second)]]).await;
+        let conductor = async {
+            until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
+            stage.agents[0].rewrite(|script| script.status = status);
+            stage.agents[1].go_on();
+        };
+        let (summary, ()) = tokio::join!(stage.play(), conductor);
+        assert_eq!(words(&summary), [word, "proven"], "{}", stage.page.text());
+    }
+}
+
 #[tokio::test]
 async fn a_lost_guard_is_found_again() {
     let second = [vec![progress(v1::Step::Signal), Turn::Await], clean_end()].concat();
@@ -206,8 +292,6 @@ async fn a_lost_guard_is_found_again() {
     });
     let conductor = async {
         until(&stage, |page| page.contains("\"step\":\"signal\"")).await;
-        // By now the new master is in charge.
-        stage.agents[0].rewrite(|script| script.status.master = Some(samples::NEW.into()));
         stage.agents[0].go_on();
         until(&stage, |page| page.contains("\"retrying\"")).await;
         stage.agents[1].go_on();

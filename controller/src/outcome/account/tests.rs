@@ -1,9 +1,9 @@
-use super::{Account, Result, settle};
+use super::{Account, settle};
 use crate::outcome::samples::{dropped, handed_over, undone};
 use crate::outcome::{DropSeen, Outcome, Unproven};
 use crate::standing::Standing;
 use crate::standing::samples::healthy;
-use baton_proto::custody::{Doubt, Process, Seq};
+use baton_proto::custody::{Claim, Doubt, Process, Seq};
 
 fn check(change: impl FnOnce(&mut Account), expected: &str) {
     let mut account = handed_over();
@@ -20,8 +20,8 @@ fn a_clean_handover_is_proven_and_names_both_masters() {
 #[test]
 fn the_agents_word_never_makes_it_proven() {
     check(|account| account.testimony.observations.truncate(2), "unproven");
-    check(|account| account.ending.result = Result::Broken, "unproven");
-    check(|account| account.ending.result = Result::RolledBack, "unproven");
+    check(|account| account.ending.claim = Claim::Broken, "unproven");
+    check(|account| account.ending.claim = Claim::RolledBack, "unproven");
     check(|account| account.testimony.service = "api".into(), "unproven");
     check(|account| account.testimony.boot = "boot-2".into(), "unproven");
     check(|account| account.testimony.truncated = true, "unproven");
@@ -39,9 +39,9 @@ fn a_testimony_of_an_anonymous_agent_or_of_another_master_is_doubted() {
 
 #[test]
 fn a_drop_outweighs_what_the_agent_says() {
-    for result in [Result::HandedOver, Result::RolledBack, Result::Broken] {
+    for claim in [Claim::HandedOver, Claim::RolledBack, Claim::Broken] {
         let mut account = dropped();
-        account.ending.result = result;
+        account.ending.claim = claim;
         assert_eq!(settle(&healthy(), account), Outcome::Dropped(DropSeen::InWindow(Seq(11))));
     }
 }

@@ -50,7 +50,7 @@ fn silent(host: &Host, cause: &str) -> [String; HEAD.len()] {
 }
 
 /// An age in its two largest units.
-fn age(age: Duration) -> String {
+pub(super) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

@@ -166,6 +166,7 @@ fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
     let mut text = line("Plan", Colour::Plain, look, &format!("{}; rollout {rollout}", headline(plan)));
     let refusals = if refused == 0 { String::new() } else { format!("; {refused} refused") };
     text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    text.push_str(&warning(plan, look));
     text
 }
 
@@ -183,6 +184,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
             Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
         });
     }
+    text.push_str(&warning(plan, look));
     if plan.is_past_budget() {
         text.push_str(&line(
             "Halt",
@@ -192,6 +194,17 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
         ));
     }
     text
+}
+
+/// What speaks against the plan, and does not forbid it.
+fn warning(plan: &Plan, look: &Look) -> String {
+    let hosts: Vec<HostName> = plan.cut_short().map(|(host, _)| host.clone()).collect();
+    let Some(longest) = plan.cut_short().map(|(_, within)| within).max() else { return String::new() };
+    let (deadline, longest) = (fleet::age(plan.host_deadline()), fleet::age(longest));
+    let hosts = names(&hosts);
+    let text =
+        format!("by its configuration a handover may take {longest} ({hosts}); a host is given up as unknown after {deadline}");
+    line("Warning", Colour::Yellow, look, &text)
 }
 
 fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {

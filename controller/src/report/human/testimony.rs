@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, Lock, Observation, Testimony, Verdict, judge, unbroken};
+use baton_proto::custody::{Claim, Fact, Lock, Observation, Testimony, Verdict, judge, unbroken};
 
 use crate::inventory::HostName;
-use crate::outcome::{Ending, Result as Ended};
+use crate::outcome::Ending;
 use crate::record::Record;
 use crate::text::plain;
 
@@ -22,7 +22,7 @@ pub(super) fn render(host: &HostName, service: &str, record: &Record) -> String 
         text.push_str(&line(observation, begun));
     }
     writeln!(text, "agent    {}", ending(&record.account.ending)).expect("writing to a string cannot fail");
-    writeln!(text, "verdict  {}", verdict(testimony, record.account.ending.result)).expect("writing to a string cannot fail");
+    writeln!(text, "verdict  {}", verdict(testimony, record.account.ending.claim)).expect("writing to a string cannot fail");
     text
 }
 
@@ -55,22 +55,22 @@ fn lock(lock: &Lock) -> String {
 
 fn ending(ending: &Ending) -> String {
     let step = ending.step.map(|step| format!(" at step {step}")).unwrap_or_default();
-    match ending.result {
-        Ended::HandedOver => format!("says: handed over, generation {} is in charge", ending.generation),
-        Ended::RolledBack => format!("says: rolled back{step}: {}", ending.cause),
-        Ended::Broken => format!("says: broken{step}: {}", ending.cause),
+    match ending.claim {
+        Claim::HandedOver => format!("says: handed over, generation {} is in charge", ending.generation),
+        Claim::RolledBack => format!("says: rolled back{step}: {}", ending.cause),
+        Claim::Broken => format!("says: broken{step}: {}", ending.cause),
     }
 }
 
-fn verdict(testimony: &Testimony, result: Ended) -> String {
+fn verdict(testimony: &Testimony, claim: Claim) -> String {
     let text = |verdict: Verdict| match verdict {
         Verdict::Kept(kept) => format!("kept ({}): {} -> {}, overlap {:?}", kept.basis, kept.old, kept.new, kept.overlap),
         Verdict::Dropped { at } => format!("dropped: the lock was free at #{}", at.0),
         Verdict::Unproven(doubt) => format!("unproven: {}", plain(&doubt.to_string())),
     };
-    match result {
-        Ended::RolledBack => unbroken(testimony)
+    match claim {
+        Claim::RolledBack => unbroken(testimony)
             .map_or_else(text, |unbroken| format!("unbroken ({}): {} held throughout", unbroken.basis, unbroken.master)),
-        Ended::HandedOver | Ended::Broken => text(judge(testimony)),
+        Claim::HandedOver | Claim::Broken => text(judge(testimony)),
     }
 }
