@@ -2,6 +2,8 @@
 //!
 //! A directory that is not there yet is awaited: its nearest ancestor is watched until it comes.
 //!
+//! Two services on one lock file, by whatever names, have one watch between them: that is how they are found out.
+//!
 //! **Invariant:** an event only says *look*; what is the case is read from the files, never from the event.
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,7 +12,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::os::inotify::{Event, Inotify, Interest, Watch};
 use crate::os::readable::Readable;
@@ -18,9 +20,20 @@ use crate::os::readable::Readable;
 /// The files of one service.
 #[derive(Debug)]
 struct Target {
+    service: String,
     paths: Vec<PathBuf>,
     lock: PathBuf,
     changes: mpsc::Sender<()>,
+    twin: watch::Sender<Option<String>>,
+}
+
+/// What a service is told of its files.
+#[derive(Debug)]
+pub struct Told {
+    /// Something happened to one of them.
+    pub changes: mpsc::Receiver<()>,
+    /// Another service whose lock is the same file, if there is one.
+    pub twin: watch::Receiver<Option<String>>,
 }
 
 impl Target {
@@ -41,11 +54,12 @@ pub struct Files {
 
 impl Files {
     /// Adds a service: the paths whose coming and going it wants to know of, and the lock, of whose opening too.
-    pub fn add(&mut self, mut paths: Vec<PathBuf>, lock: PathBuf) -> mpsc::Receiver<()> {
+    pub fn add(&mut self, service: String, mut paths: Vec<PathBuf>, lock: PathBuf) -> Told {
         let (changes, told) = mpsc::channel(1);
+        let (twin, twin_told) = watch::channel(None);
         paths.push(lock.clone());
-        self.targets.push(Target { paths, lock, changes });
-        told
+        self.targets.push(Target { service, paths, lock, changes, twin });
+        Told { changes: told, twin: twin_told }
     }
 
     /// Begins to watch.
@@ -69,8 +83,8 @@ struct Watches {
     targets: Vec<Target>,
     /// Which directory a watch is on, by all the names that it has.
     directories: HashMap<Watch, BTreeSet<PathBuf>>,
-    /// Whose lock file a watch is on.
-    locks: HashMap<Watch, usize>,
+    /// Whose lock files a watch is on.
+    locks: HashMap<Watch, Vec<usize>>,
 }
 
 impl Watches {
@@ -109,7 +123,7 @@ impl Watches {
                 }
             }
             Event::Changed { watch, name: None } => {
-                if let Some(target) = self.locks.get(&watch).and_then(|index| self.targets.get(*index)) {
+                for target in self.locks.get(&watch).into_iter().flatten().filter_map(|index| self.targets.get(*index)) {
                     tell(target);
                 }
             }
@@ -137,6 +151,7 @@ impl Watches {
     /// Watches every wanted directory, or its nearest ancestor, and every lock file that is there.
     fn install(&mut self) {
         let inotify = &self.inotify;
+        self.locks.clear();
         for (index, target) in self.targets.iter().enumerate() {
             for directory in target.directories() {
                 for (watch, path) in nearest(inotify, directory) {
@@ -144,8 +159,18 @@ impl Watches {
                 }
             }
             if let Ok(watch) = inotify.watch(&target.lock, Interest::Opens) {
-                self.locks.insert(watch, index);
+                self.locks.entry(watch).or_default().push(index);
             }
+        }
+        self.tell_twins();
+    }
+
+    /// Tells each service which other one has the same lock file.
+    fn tell_twins(&self) {
+        for (index, target) in self.targets.iter().enumerate() {
+            let sharers = self.locks.values().find(|sharers| sharers.contains(&index)).into_iter().flatten();
+            let other = sharers.copied().find(|sharer| *sharer != index).and_then(|other| self.targets.get(other));
+            target.twin.send_replace(other.map(|other| other.service.clone()));
         }
     }
 }
@@ -181,7 +206,7 @@ mod tests {
         let directory = root.path().join("run/web");
         let pid = directory.join("unicorn.pid");
         let mut files = Files::default();
-        let mut changes = files.add(vec![pid.clone()], directory.join("unicorn.pid.lock"));
+        let mut changes = files.add("web".into(), vec![pid.clone()], directory.join("unicorn.pid.lock")).changes;
         files.watch().expect("watch");
         fs::create_dir_all(&directory).expect("create");
         assert_eq!(changes.recv().await, Some(()));
@@ -195,12 +220,28 @@ mod tests {
         let lock = root.path().join("unicorn.pid.lock");
         fs::write(&lock, "").expect("write");
         let mut files = Files::default();
-        let mut changes = files.add(vec![root.path().join("unicorn.pid")], lock.clone());
+        let mut changes = files.add("web".into(), vec![root.path().join("unicorn.pid")], lock.clone()).changes;
         files.watch().expect("watch");
         fs::write(root.path().join("another"), "").expect("write");
         tokio::task::yield_now().await;
         assert!(changes.try_recv().is_err());
         fs::File::open(&lock).expect("open");
         assert_eq!(changes.recv().await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn two_services_on_one_lock_file_are_found_out_under_any_names() {
+        let root = tempfile::tempdir().expect("directory");
+        fs::create_dir(root.path().join("run")).expect("create");
+        std::os::unix::fs::symlink("run", root.path().join("alias")).expect("link");
+        fs::write(root.path().join("run/lock"), "").expect("write");
+        fs::write(root.path().join("run/other"), "").expect("write");
+        let mut files = Files::default();
+        let [one, alias, other] = [("one", "run/lock"), ("alias", "alias/lock"), ("other", "run/other")]
+            .map(|(service, lock)| files.add(service.into(), Vec::new(), root.path().join(lock)));
+        files.watch().expect("watch");
+        assert_eq!(one.twin.borrow().as_deref(), Some("alias"));
+        assert_eq!(alias.twin.borrow().as_deref(), Some("one"));
+        assert_eq!(other.twin.borrow().as_deref(), None);
     }
 }

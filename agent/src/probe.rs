@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Probe;
 use crate::handover::Answer;
@@ -37,6 +37,15 @@ pub struct Masters {
     pub old: u32,
     /// The new master.
     pub new: u32,
+}
+
+/// How much a probe may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eagerness {
+    /// The new generation cannot be expected to answer yet: one request.
+    Patient,
+    /// It can: a few, if the old one takes them.
+    Eager,
 }
 
 /// What a probe found, and who answered.
@@ -64,7 +73,11 @@ impl Probed {
 ///
 /// Which worker takes a connection is the kernel's choice, and we saw the same old one take every probe for more than a second. So the
 /// next request is sent while that one is still busy with the last, in the hope that another is then faster: why it wins was not traced.
-pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
+pub async fn probe(probe: &Probe, masters: Masters, eagerness: Eagerness) -> Probed {
+    let requests_max = match eagerness {
+        Eagerness::Patient => 1,
+        Eagerness::Eager => REQUESTS_MAX,
+    };
     let began = Instant::now();
     let (taken, mut taken_by_old) = mpsc::channel(REQUESTS_MAX);
     let mut asked = JoinSet::new();
@@ -73,7 +86,7 @@ pub async fn probe(probe: &Probe, masters: Masters) -> Probed {
     loop {
         tokio::select! {
             biased;
-            Some(()) = taken_by_old.recv(), if requests < REQUESTS_MAX && began.elapsed() < REQUESTS_WITHIN => {
+            Some(()) = taken_by_old.recv(), if requests < requests_max && began.elapsed() < REQUESTS_WITHIN => {
                 asked.spawn(ask(probe.clone(), masters, taken.clone()));
                 requests += 1;
             }
@@ -114,7 +127,7 @@ async fn http(
     let mut connection = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton-agent\r\nConnection: close\r\n");
     connection.write_all(request.as_bytes()).await?;
-    let Some(holder) = holder(connection.peer_addr()?, connection.local_addr()?, masters).await? else {
+    let Some(holder) = holder(&connection, masters).await? else {
         return Err(std::io::ErrorKind::ConnectionReset.into());
     };
     if matches!(holder, Holder::Old(_)) {
@@ -141,14 +154,20 @@ async fn http(
     })
 }
 
-/// Who accepted the connection whose server end is `server`; none when it was closed meanwhile.
-async fn holder(server: SocketAddr, ours: SocketAddr, masters: Masters) -> std::io::Result<Option<Holder>> {
+/// Who accepted the connection; none when it was closed meanwhile.
+async fn holder(connection: &TcpStream, masters: Masters) -> std::io::Result<Option<Holder>> {
+    let (server, ours) = (connection.peer_addr()?, connection.local_addr()?);
     let mut pause = ACCEPT_PAUSE_MIN;
     loop {
         match socket::inode(server, ours)? {
             None => return Ok(None),
             // It waits in the listener's queue: nothing tells when a worker takes it.
-            Some(0) => sleep(pause).await,
+            Some(0) => {
+                // Before the request is whole there is nothing to read but the end of the connection.
+                if timeout_at(Instant::now() + pause, connection.readable()).await.is_ok() {
+                    return Ok(None);
+                }
+            }
             Some(inode) => return Ok(Some(owner(inode, masters))),
         }
         pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
@@ -192,7 +211,7 @@ fn verdict(line: &str) -> (bool, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Masters, probe, verdict};
+    use super::{Eagerness, Masters, probe, verdict};
     use crate::config::Probe;
     use crate::handover::Answer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -219,7 +238,7 @@ mod tests {
         let address = listener.local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
         tokio::select! {
-            probed = probe(&http, masters) => probed.answer,
+            probed = probe(&http, masters, Eagerness::Eager) => probed.answer,
             () = serve(&listener, status) => unreachable!("it serves for ever"),
         }
     }
@@ -255,7 +274,7 @@ mod tests {
     async fn a_port_where_nobody_listens_says_nothing_of_the_new_generation() {
         let address = TcpListener::bind("127.0.0.1:0").await.expect("bind").local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
-        let probed = probe(&http, Masters { old: 1, new: 2 }).await;
+        let probed = probe(&http, Masters { old: 1, new: 2 }, Eagerness::Eager).await;
         assert!(matches!(probed.answer, Answer::Elsewhere(cause) if cause.contains("refused")));
     }
 }

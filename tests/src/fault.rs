@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Fault {
     /// At USR2 the old generation lets go of its lock and leaves; the new one takes it so long after that.
     Gap(Duration),
+    /// With a gap: the old master lives on for so long after it has let go.
+    LiveOn(Duration),
     /// A new master dies before it takes the lock.
     DieAtBoot,
     /// `/up` is answered with 503.
@@ -27,6 +29,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gap(gap) => write!(f, "gap-us {}", gap.as_micros()),
+            Self::LiveOn(time) => write!(f, "live-on-ms {}", time.as_millis()),
             Self::DieAtBoot => f.write_str("die-at-boot"),
             Self::NeverReady => f.write_str("never-ready"),
             Self::DieAfter(after) => write!(f, "die-after-ms {}", after.as_millis()),
@@ -50,6 +53,7 @@ impl FromStr for Fault {
         let number = || number.parse::<u64>().map_err(|_| wrong());
         match word {
             "gap-us" => Ok(Self::Gap(Duration::from_micros(number()?))),
+            "live-on-ms" => Ok(Self::LiveOn(Duration::from_millis(number()?))),
             "die-at-boot" => Ok(Self::DieAtBoot),
             "never-ready" => Ok(Self::NeverReady),
             "die-after-ms" => Ok(Self::DieAfter(Duration::from_millis(number()?))),
@@ -78,6 +82,7 @@ mod tests {
     fn what_is_written_is_read() {
         let faults = [
             Fault::Gap(Duration::from_micros(100)),
+            Fault::LiveOn(Duration::from_millis(500)),
             Fault::DieAtBoot,
             Fault::NeverReady,
             Fault::DieAfter(Duration::from_secs(2)),

@@ -8,6 +8,7 @@
 //! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
 //! - [`binaries`], [`address`], [`notify`], [`wait`], [`clock`], [`http`]: what these need
 //! - [`fault`]: what the patient can be told to do wrong
+//! - [`steps`]: a rollout whose steps are read as they come
 //! - [`tidy`]: the architecture, as checks
 //!
 //! A harness fails by panicking: that is how a test fails. The panic says what was waited for and what was seen last.
@@ -29,5 +30,6 @@ pub mod pki;
 pub mod sandbox;
 pub mod server;
 pub mod standing;
+pub mod steps;
 pub mod tidy;
 pub mod wait;

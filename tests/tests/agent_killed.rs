@@ -2,55 +2,15 @@
 //! began, never signals twice, and tells the truth about what it can prove.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use baton_tests::fleet::{Fleet, SERVICE, Timing};
+use baton_tests::fleet::{Fleet, Timing};
 use baton_tests::load::{Load, Mix};
-use baton_tests::server::Server;
-use baton_tests::wait;
-use serde_json::Value;
-
-const END_WITHIN: Duration = Duration::from_mins(1);
+use baton_tests::server::{Flaw, Release, Server};
+use baton_tests::steps::Steps;
 
 /// Steps that a handover tells of: each of them is once the last thing that the agent says before it dies.
 const STEPS_TOLD: usize = 12;
-
-/// A rollout under way, whose events are read as they come.
-struct Rollout {
-    process: Child,
-    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Rollout {
-    fn begin(fleet: &Fleet) -> Self {
-        let mut command = fleet.command();
-        command.args(["restart", SERVICE, "--yes", "--output", "json"]);
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("baton starts");
-        let events = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Self { process, events }
-    }
-
-    /// The next step that the host tells of; none when the rollout is over.
-    fn next_step(&mut self) -> Option<String> {
-        self.events.by_ref().find_map(|line| {
-            let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-            (event["event"] == "step").then(|| event["step"].as_str().expect("a step's name").to_owned())
-        })
-    }
-
-    /// Reads on to the end: what was printed, and the exit code.
-    fn finish(mut self) -> (String, i32) {
-        let text: Vec<String> = self.events.by_ref().map(|line| line.expect("a line")).collect();
-        let ended = wait::until("baton to end", END_WITHIN, || match self.process.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            other => Err(format!("{other:?}")),
-        });
-        (text.join("\n"), ended.code().expect("an exit code"))
-    }
-}
 
 /// How often the server was told to start a new master: Unicorn writes a line each time.
 fn executions(server: &Server) -> usize {
@@ -60,11 +20,8 @@ fn executions(server: &Server) -> usize {
 fn kill_after(fleet: &mut Fleet, told: usize) -> Option<String> {
     let old = fleet.hosts[0].server.master().expect("a master");
     let before = executions(&fleet.hosts[0].server);
-    let mut rollout = Rollout::begin(fleet);
-    let mut last = None;
-    for _ in 0..told {
-        last = rollout.next_step();
-    }
+    let mut rollout = Steps::begin(fleet);
+    let last = (0..told).filter_map(|_| rollout.next_step()).last();
     fleet.hosts[0].agent.kill();
     fleet.hosts[0].agent.start_again();
     let (text, code) = rollout.finish();
@@ -102,4 +59,25 @@ fn an_agent_killed_anywhere_in_a_handover_takes_it_up_without_a_second_signal() 
     for step in ["open", "signal", "appear", "ready", "overlap", "retire", "drain", "close"] {
         assert!(steps.contains(step), "no kill came after {step}: {steps:?}");
     }
+}
+
+#[test]
+fn an_agent_killed_while_it_undoes_a_handover_undoes_it_when_it_is_back() {
+    let timing = Timing { ready_within: Duration::from_secs(1), ..Timing::default() };
+    let mut fleet = Fleet::of(1).timing(timing).start();
+    let load = Load::start(&fleet.targets(), Mix::default());
+    let old = fleet.hosts[0].server.master().expect("a master");
+    fleet.deploy(&Release::flawed("v2", Flaw::NeverReady));
+    let mut rollout = Steps::begin(&fleet);
+    while rollout.next_step().expect("it is undone") != "undo" {}
+    fleet.hosts[0].agent.kill();
+    fleet.hosts[0].agent.start_again();
+    let (text, code) = rollout.finish();
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("the agent was restarted within the window"), "{text}");
+    fleet.await_held();
+    let server = &fleet.hosts[0].server;
+    assert_eq!((server.master(), executions(server)), (Ok(old), 1), "{text}");
+    assert_eq!(server.ask("/").expect("it serves").release, "v1");
+    assert_eq!(load.stop().failed(), 0);
 }

@@ -56,7 +56,7 @@ fn a_release_that_hangs_at_boot_halts_the_rollout() {
 
 #[test]
 fn a_release_that_never_becomes_ready_halts_the_rollout() {
-    halts_at_the_first_host(Kind::Unicorn, Flaw::NeverReady, "not ready within 6s");
+    halts_at_the_first_host(Kind::Unicorn, Flaw::NeverReady, "503");
 }
 
 #[test]

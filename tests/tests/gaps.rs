@@ -77,3 +77,15 @@ fn a_gap_of_300_milliseconds_is_a_drop_in_200_of_200_runs() {
     let codes = exit_codes(Duration::from_millis(300));
     assert_eq!((codes.len(), count(&codes, 5)), (RUNS, RUNS), "{codes:?}");
 }
+
+/// The old master is there for a while, but without the lock: then the new generation is all that serves, and is left alone.
+#[test]
+fn a_new_generation_is_never_stopped_in_favour_of_a_master_that_has_let_go() {
+    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).start();
+    let server = &fleet.hosts[0].server;
+    server.set_faults(&[Fault::Gap(Duration::ZERO), Fault::LiveOn(Duration::from_secs(1))]);
+    let run = fleet.baton(&["restart", "web"]);
+    assert!(matches!(run.code, Some(4 | 5)), "{run}");
+    assert_eq!(server.ask("/").map(|answer| answer.master).ok(), server.master().ok(), "{run}");
+    fleet.await_held();
+}

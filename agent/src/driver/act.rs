@@ -13,7 +13,7 @@ use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Step, Whom};
 use crate::os::{clock, process};
-use crate::probe::{Masters, probe};
+use crate::probe::{Eagerness, Masters, probe};
 use crate::service::STREAM_EVENTS_MAX;
 use crate::store::{Flush, UnderWay};
 
@@ -185,13 +185,16 @@ impl Driver {
         let Some(run) = &mut self.run else { return };
         let Some(new) = &run.new else { return };
         let masters = Masters { old: run.old.master().pid, new: new.master().pid };
+        // A master takes its lock before it has workers: until then a boot is not to be hurried by asking.
+        let boots = process::look_again(new.master(), run.journal.file()).is_err();
+        let eagerness = if boots { Eagerness::Patient } else { Eagerness::Eager };
         let (window, how, own) = (run.window(), self.config.ready.probe.clone(), self.own.clone());
         let task = tokio::spawn(async move {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
             // The driver is gone only when the agent stops.
-            let _ = own.send(Input::Probed(window, probe(&how, masters).await)).await;
+            let _ = own.send(Input::Probed(window, probe(&how, masters, eagerness).await)).await;
         });
         run.probing = Some(task.abort_handle());
     }

@@ -7,7 +7,7 @@ use baton_proto::v1;
 
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
-use crate::os::process::{self, Seen};
+use crate::os::process::{self, Seen, Unseen};
 use crate::os::{clock, lock};
 use crate::store::Flush;
 
@@ -80,6 +80,9 @@ impl Driver {
     /// What keeps a service that is held from being handed over.
     pub(super) fn trouble_while_held(&self) -> Option<String> {
         let path = self.config.lock.display();
+        if let Some(twin) = self.twin.borrow().as_deref() {
+            return Some(format!("the lock file {path} is also that of the service {twin}: each needs one of its own"));
+        }
         match lock::identity(&self.config.lock) {
             Ok(file) if Some(file) == self.waiters.armed() => {}
             Ok(_) => {
@@ -88,9 +91,16 @@ impl Driver {
             Err(error) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
         }
         let old = process::pid_in(&self.pidfile_old)?;
-        // A stale file is no process.
-        process::find(old).ok()?;
-        Some(format!("an older generation is still there: {} names the living process {old}", self.pidfile_old.display()))
+        let file = self.pidfile_old.display();
+        match process::find(old) {
+            Ok(_) => Some(format!("an older generation is still there: {file} names the living process {old}")),
+            Err(Unseen::Corpse(_)) => Some(format!(
+                "an older generation is not buried yet: {file} names the dead process {old}, whose parent has not waited for it; \
+                 the server takes it for alive and would ignore a reload"
+            )),
+            // A stale file is no process.
+            Err(_) => None,
+        }
     }
 
     /// A process exited: a part of the handover under way, or the master that was held.

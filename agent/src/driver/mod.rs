@@ -18,11 +18,11 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Seq};
 use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config;
-use crate::files::Files;
+use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::clock;
 use crate::probe::Probed;
@@ -75,7 +75,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let mut pidfile_old = config.pidfile.clone().into_os_string();
     pidfile_old.push(config.dialect.row().old_suffix);
     let pidfile_old = PathBuf::from(pidfile_old);
-    let changes = files.add(vec![config.pidfile.clone(), pidfile_old.clone()], config.lock.clone());
+    let Told { changes, twin } =
+        files.add(config.name.clone(), vec![config.pidfile.clone(), pidfile_old.clone()], config.lock.clone());
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
@@ -83,6 +84,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         config,
         witness,
         pidfile_old,
+        twin,
         numbers,
         waiters,
         store,
@@ -136,6 +138,8 @@ struct Driver {
     config: config::Service,
     witness: Witness,
     pidfile_old: PathBuf,
+    /// Another service on the same lock file.
+    twin: watch::Receiver<Option<String>>,
     numbers: Arc<Numbers>,
     waiters: Waiters,
     store: Store,

@@ -247,7 +247,8 @@ impl Driver {
         {
             return self.appeared(process, inbox).await;
         }
-        let returned = self.pid_file_names(run.old.master().pid) && Stamp::of(&self.config.pidfile) != run.pidfile;
+        // In this order: a file that is renamed away in between is not taken for one that has returned.
+        let returned = Stamp::of(&self.config.pidfile) != run.pidfile && self.pid_file_names(run.old.master().pid);
         if returned {
             self.feed([Event::Restored], inbox).await;
         }
@@ -271,9 +272,8 @@ impl Driver {
         (is_heir && is_younger).then_some(process)
     }
 
-    /// Whether the pid file names this process and no other generation has one beside it.
+    /// Whether the pid file names this process.
     pub(super) fn pid_file_names(&self, pid: u32) -> bool {
-        // In this order: a rename from one name to the other is then never mistaken for its end.
-        process::pid_in(&self.config.pidfile) == Some(pid) && !self.pidfile_old.exists()
+        process::pid_in(&self.config.pidfile) == Some(pid)
     }
 }

@@ -296,7 +296,7 @@ impl Handover {
                 let step = if self.state == State::Arming { Step::Signal } else { Step::Retire };
                 self.fail(now, step, format!("the intent was not written to disk within {WRITE_WITHIN:?}"))
             }
-            State::Deciding => self.climb(now, 0),
+            State::Deciding => self.decide_late(now),
             State::Opening
             | State::Signalling
             | State::Overlapping

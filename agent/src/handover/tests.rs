@@ -124,8 +124,6 @@ fn what_fails_before_the_point_of_no_return_is_undone() {
         ("opsaftosyYbo", format!("{TO_READY} probe look-old SIGQUIT-new confirm RolledBack@ready")),
         // It does not go when asked, nor when told.
         ("opsatotsstyYbo", format!("{TO_READY} look-old SIGQUIT-new SIGTERM-new-all SIGKILL-new-all confirm RolledBack@ready")),
-        // The overlap was not witnessed: the old one lives on without its lock, and is found to hold again.
-        ("opsarnonuOtsYbo", format!("{TO_WEIGH} look-old SIGQUIT-new confirm RolledBack@overlap")),
         // The overlap was not witnessed.
         ("opsarnonuosYbo", format!("{TO_WEIGH} look-old SIGQUIT-new confirm RolledBack@overlap")),
         ("opsarnondosYbo", format!("{TO_WEIGH} look-old SIGQUIT-new confirm RolledBack@overlap")),
@@ -172,11 +170,16 @@ fn an_old_master_that_leaves_by_itself_is_not_mourned_but_told() {
     assert_eq!(play("opsxarn"), format!("{TO_READY} look-new HandedOver"));
     assert_eq!(play("opsaxrn"), format!("{TO_READY} look-new HandedOver"));
     assert_eq!(play("opsarxnonun"), format!("{TO_WEIGH} look-new HandedOver"));
+    // It may be gone by the time that a late decision is due.
+    assert_eq!(play("opstXat"), "look-old write-signal SIGUSR2-old look-old Broken@appear");
     // Its death may be seen by a look before it is told.
     assert_eq!(play("opsarngnun"), format!("{TO_WEIGH} look-new HandedOver"));
     assert_eq!(play("opsarnonugn"), format!("{TO_WEIGH} look-old look-new HandedOver"));
     // It may live for a moment longer than its lock.
     assert_eq!(play("opsarnonuOxn"), format!("{TO_WEIGH} look-old look-new HandedOver"));
+    // Or live on without it: then the new one, which is ready, is left alone too.
+    assert_eq!(play("opsarnonuOt"), format!("{TO_WEIGH} look-old Broken@overlap"));
+    assert_eq!(play("opsatOtsYbo"), format!("{TO_READY} look-old SIGQUIT-new confirm RolledBack@ready"));
     // There is nothing to return to: the new one is left alone, whatever its state.
     assert_eq!(play("opsatg"), format!("{TO_READY} look-old Broken@ready"));
     assert_eq!(play("opsaxt"), format!("{TO_READY} Broken@ready"));

@@ -60,10 +60,29 @@ impl Handover {
         vec![Action::Deadline(None), Action::Look(Role::OldMaster)]
     }
 
+    /// The old master lives on without its lock, or has left meanwhile.
+    pub(super) fn decide_late(&mut self, now: Duration) -> Vec<Action> {
+        if self.old_presence > Presence::Lives {
+            return self.leave_it_alone();
+        }
+        if !self.new_was_ready() {
+            return self.climb(now, 0);
+        }
+        if let Some(failure) = &mut self.failure {
+            let why = "both generations are left running: the old one does not hold its lock, and the new one is ready";
+            failure.cause = format!("{}; {why}", failure.cause);
+        }
+        self.finish(Outcome::Broken)
+    }
+
+    fn new_was_ready(&self) -> bool {
+        let failed_late = self.failure.as_ref().is_some_and(|failure| failure.step == Step::Overlap);
+        failed_late && self.new_presence == Presence::Lives
+    }
+
     /// There is no old generation to return to: the new one, whatever its state, is all there is.
     pub(super) fn leave_it_alone(&mut self) -> Vec<Action> {
-        let was_ready = self.failure.as_ref().is_some_and(|failure| failure.step == Step::Overlap);
-        if was_ready && self.new_presence == Presence::Lives {
+        if self.new_was_ready() {
             self.failure = None;
             return self.close();
         }

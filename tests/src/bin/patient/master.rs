@@ -187,6 +187,10 @@ impl Master {
         }
         let at = relay::let_go(self.lock.take(), &successor).map_err(Failed::at("let go of the lock"))?;
         say(&format!("let go at {} ns", at.as_nanos()));
+        let live_on = faults(&self.args.faults)?
+            .into_iter()
+            .find_map(|fault| if let Fault::LiveOn(time) = fault { Some(time) } else { None });
+        std::thread::sleep(live_on.unwrap_or_default());
         Ok(Turn::Leave)
     }
 

@@ -1,0 +1,66 @@
+//! A rollout whose steps are read as they come, so that a test can act between one step and the next.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::fleet::{Fleet, SERVICE};
+use crate::wait;
+
+const END_WITHIN: Duration = Duration::from_mins(2);
+
+/// `baton restart` under way.
+#[derive(Debug)]
+pub struct Steps {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Steps {
+    /// Starts to restart the whole fleet.
+    ///
+    /// # Panics
+    /// When `baton` does not start.
+    pub fn begin(fleet: &Fleet) -> Self {
+        let mut command = fleet.command();
+        command.args(["restart", SERVICE, "--yes", "--output", "json"]);
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("baton starts");
+        let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        Self { process, lines }
+    }
+
+    /// The next step that a host tells of; none when the rollout is over.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    pub fn next_step(&mut self) -> Option<String> {
+        self.lines.by_ref().find_map(|line| {
+            let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+            (event["event"] == "step").then(|| event["step"].as_str().expect("a step's name").to_owned())
+        })
+    }
+
+    /// Reads on to the end: what was printed from here on, and the exit code.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn finish(mut self) -> (String, i32) {
+        let text: Vec<String> = self.lines.by_ref().map(|line| line.expect("a line")).collect();
+        let ended = wait::until("baton to end", END_WITHIN, || match self.process.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        });
+        (text.join("\n"), ended.code().expect("an exit code"))
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        // It has ended already, or the test has failed.
+        let _dead = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
