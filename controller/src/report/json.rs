@@ -21,7 +21,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Planned { plan, rollout } => planned(plan, *rollout),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
         Told::Step { host, step, detail } => {
-            json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.as_str(), "detail": detail})
+            json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.to_string(), "detail": detail})
         }
         Told::Retrying { host, cause } => {
             json!({"event": "retrying", "at_ms": at_ms, "host": host.as_str(), "cause": cause})
@@ -97,7 +97,7 @@ fn outcome_fields(outcome: &Outcome) -> Value {
         }),
         Outcome::RolledBack { step, cause, unbroken } => json!({
             "verdict": "unbroken", "basis": basis(unbroken.basis), "old_pid": unbroken.master.pid,
-            "step": step.map(crate::step::Step::as_str), "cause": cause,
+            "step": step.map(|step| step.to_string()), "cause": cause,
         }),
         Outcome::Unproven(_) => json!({"verdict": "unproven", "cause": text}),
         Outcome::Dropped(_) => json!({"verdict": "dropped", "cause": text}),
@@ -158,7 +158,7 @@ fn standing_fields(standing: &Standing) -> Value {
         "reachable": true, "service": standing.service, "dialect": standing.dialect,
         "lock": standing.custody.word(), "generation": standing.generation,
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
-        "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(crate::step::Step::as_str),
+        "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
         "fence": standing.fence, "trouble": standing.trouble,
     })
 }
@@ -178,7 +178,7 @@ fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
             Claim::RolledBack => "rolled_back",
             Claim::Broken => "broken",
         },
-        "step": ending.step.map(crate::step::Step::as_str), "cause": ending.cause, "generation": ending.generation,
+        "step": ending.step.map(|step| step.to_string()), "cause": ending.cause, "generation": ending.generation,
         "verdict": verdict(testimony, ending.claim),
     })
 }

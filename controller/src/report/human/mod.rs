@@ -60,7 +60,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
         Told::Started { .. } => Text::default(),
         Told::Step { host, step, detail } => {
-            Text::progress(timed("Step", Colour::Plain, look, host, &joined(step.as_str(), detail)))
+            Text::progress(timed("Step", Colour::Plain, look, host, &joined(&step.to_string(), detail)))
         }
         Told::Retrying { host, cause } => Text::progress(timed("Retrying", Colour::Yellow, look, host, cause)),
         Told::Regained { host } => {

@@ -21,7 +21,7 @@ pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
         Outcome::Refused(refusal) => refusal.cause.clone(),
         Outcome::Unknown(cause) => cause.clone(),
         Outcome::RolledBack { step, cause, unbroken } => {
-            let step = step.map(|step| format!("at step {step}: ")).unwrap_or_default();
+            let step = step.map(|step| format!("at {}: ", step.phrase())).unwrap_or_default();
             format!("{step}{cause}; {} still serves, its lock unbroken, {}", unbroken.master, unbroken.basis)
         }
         Outcome::Unproven(unproven) => plain(&unproven.to_string()),
@@ -39,7 +39,7 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
             refusal.hint.map_or_else(|| format!("`baton status {host}` shows how it stands"), str::to_owned),
         ),
         Outcome::RolledBack { step, cause, .. } => {
-            let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+            let step = step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default();
             (format!("{host} was rolled back{step}: {cause}"), format!("its old generation serves; {testimony}"))
         }
         Outcome::Unproven(unproven) => (format!("nothing is proven of {host}: {}", plain(&unproven.to_string())), testimony),
