@@ -202,6 +202,25 @@ async fn a_refusal_after_a_request_that_may_have_arrived_is_unknown() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_too_busy_from_the_start_was_not_signalled() {
+    let busy = Status::resource_exhausted("too many streams are open on this service");
+    let stage = Stage::set(vec![vec![Err(busy)], vec![Ok(clean_end())]]).await;
+    let summary = stage.play().await;
+    assert_eq!(words(&summary), ["refused", "untouched"], "{}", stage.page.text());
+    assert!(stage.page.text().contains("the agent is busy: too many streams"), "{}", stage.page.text());
+    assert_eq!(stage.asked(0).len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_busy_to_be_heard_again_is_asked_once_more() {
+    let begun = Ok(vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))]);
+    let busy = Err(Status::resource_exhausted("too many streams are open on this service"));
+    let stage = Stage::set(vec![vec![begun, busy, Ok(clean_end())]]).await;
+    assert_eq!(words(&stage.play().await), ["proven"], "{}", stage.page.text());
+    assert_eq!(stage.asked(0).len(), 3);
+}
+
+#[tokio::test]
 async fn a_rollback_within_the_budget_is_guarded_and_the_walk_goes_on() {
     let mut stage = Stage::set(vec![vec![Ok(undone_end())], vec![Ok(clean_end())]]).await;
     stage.limits.max_failures = Share::Count(1);
