@@ -10,7 +10,7 @@ use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::record::Record;
-use crate::rollout::{Stop, Summary};
+use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
 
 /// Renders one thing as a line.
@@ -30,10 +30,14 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Outcome { host, outcome } => {
             with(json!({"event": "host", "at_ms": at_ms, "host": host.as_str()}), outcome_fields(outcome))
         }
-        Told::Stopping { stop, in_flight } => {
-            json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop), "in_flight": names(in_flight)})
+        Told::Stopping { stop, awaited } => with(
+            json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop)}),
+            awaited_fields(awaited),
+        ),
+        Told::Waiting { awaited } => {
+            let hosts: Vec<&str> = awaited.hosts().map(HostName::as_str).collect();
+            with(json!({"event": "waiting", "at_ms": at_ms, "hosts": hosts}), awaited_fields(awaited))
         }
-        Told::Waiting { hosts } => json!({"event": "waiting", "at_ms": at_ms, "hosts": names(hosts)}),
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
         Told::Testimony { host, service, record } => testimony(host, service, record),
@@ -56,6 +60,11 @@ fn fine(time: Duration) -> f64 {
 
 fn names(hosts: &[HostName]) -> Vec<&str> {
     hosts.iter().map(HostName::as_str).collect()
+}
+
+fn awaited_fields(awaited: &Awaited) -> Value {
+    let Awaited { in_flight, guards, last_looks } = awaited;
+    json!({"in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks)})
 }
 
 fn with(mut value: Value, more: Value) -> Value {
