@@ -29,6 +29,7 @@
 //! **Invariant:** [`Rollout::handle`] is the only way to change a rollout, and answers every event in every state: one that
 //! does not fit changes nothing and is handed back as [`Action::Ignore`].
 
+mod awaited;
 mod event;
 mod finished;
 mod guard;
@@ -38,6 +39,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use awaited::Awaited;
 pub use event::{Action, Event};
 pub use finished::{GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX};
 pub use guard::{Finding, Guard, Seen};
@@ -115,11 +117,6 @@ impl Rollout {
     #[must_use]
     pub fn deadline_next(&self) -> Option<Duration> {
         self.pending.iter().filter_map(|place| self.hosts[*place].1.deadline()).min()
-    }
-
-    /// The hosts that are waited for.
-    pub fn pending(&self) -> impl Iterator<Item = &HostName> {
-        self.pending.iter().map(|place| &self.hosts[*place].0)
     }
 
     /// Takes in an event; whether it fitted.
