@@ -1,18 +1,20 @@
 //! The agent's two doors: TCP with mutual TLS for the fleet, a unix socket for this host.
 //!
-//! A connection that comes out of a door has passed it: who is at its other end is known ([`Peer`]) before the first byte
-//! of HTTP/2 is read.
+//! A connection that comes out of a door has passed it: who is at its other end is known ([`Peer`]) before the first request
+//! is read.
 //!
-//! **Invariant:** nothing that a stranger does ends a door, and an open connection with nothing to say costs no wake-up:
+//! **Invariant:** nothing that a stranger does ends a door or floods a log, nobody takes all the places that there are, and an open connection with nothing to say costs no wake-up:
 //! dead ones are found by the kernel's TCP keep-alive, not by a timer here.
 
 mod backoff;
 mod connection;
 mod credentials;
+mod handshakes;
 mod local;
 mod peer;
 mod places;
 mod remote;
+mod seldom;
 mod verifier;
 
 use std::io;
@@ -36,6 +38,9 @@ pub const OPEN_MAX: usize = 1_024;
 
 /// How many of them may be in their handshake.
 pub const HANDSHAKES_MAX: usize = 256;
+
+/// How many of them one identity may have when its handshake is done: a controller needs one.
+pub const SHARE_MAX: usize = 16;
 
 /// How many connections may be open over the unix socket: apart, so that the network cannot lock out the host.
 pub const LOCAL_MAX: usize = 64;
@@ -126,8 +131,8 @@ impl Doors {
     /// Begins to let connections in.
     pub fn open(self) -> Open {
         let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
-        let remote = Places::new("tcp", OPEN_MAX, HANDSHAKES_MAX);
-        let local = Places::new("unix", LOCAL_MAX, LOCAL_MAX);
+        let remote = Places::new(OPEN_MAX);
+        let local = Places::new(LOCAL_MAX);
         let places = [remote.clone(), local.clone()];
         let mut loops = JoinSet::new();
         loops.spawn(remote::accept(self.remote, self.credentials, remote, sender.clone()));

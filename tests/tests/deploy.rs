@@ -1,6 +1,7 @@
 //! The files of `deploy/`: each is read by what will read it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -70,8 +71,18 @@ fn run(job: &str, site: &Site) -> Child {
     site.run(Command::new("sh").args(["-e", "-c", &script(job, site)]).env("PATH", path), "job.log")
 }
 
-fn is_running(job: &mut Child) -> bool {
-    job.try_wait().expect("our own child").is_none()
+/// Fails the test unless the job runs and waits for the lock. One that ended too early would have the same code as later.
+#[track_caller]
+fn assert_is_waiting(running: &mut Child, site: &Site, job: &str) {
+    wait::until("somebody to wait for the lock", SOON, || {
+        let locks = fs::read_to_string("/proc/locks").map_err(|error| error.to_string())?;
+        let inode = fs::metadata(site.lock()).map_err(|error| error.to_string())?.ino().to_string();
+        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&format!(":{inode} "));
+        if locks.lines().any(waits) { Ok(()) } else { Err(locks) }
+    });
+    assert!(running.try_wait().expect("our own child").is_none(), "{job}");
+    let log = site.log("job.log");
+    assert!(!log.contains("the service is dead"), "{job}: {log}");
 }
 
 #[track_caller]
@@ -92,7 +103,7 @@ fn the_upstart_jobs_live_through_handovers_and_end_with_the_last_process() {
         let second = site.hand_over();
         let third = site.hand_over();
         assert!(first != second && second != third, "{job}");
-        assert!(is_running(&mut running), "{job}");
+        assert_is_waiting(&mut running, &site, job);
         site.kill_server();
         assert_eq!(ends(&mut running), Some(code), "{job}");
     }
@@ -110,7 +121,7 @@ fn the_upstart_jobs_are_not_fooled_when_the_old_master_is_killed_in_mid_handover
         signal(old, Signal::KILL);
         wait::until("the old master to be gone", SOON, || if is_alive(old) { Err("alive".to_owned()) } else { Ok(()) });
         site.wait_until_served(Some(old));
-        assert!(is_running(&mut running), "{job}");
+        assert_is_waiting(&mut running, &site, job);
         // The job dies, and Upstart starts it again: it adopts the live server.
         running.kill().expect("our own child");
         running.wait().expect("our own child");
@@ -120,7 +131,7 @@ fn the_upstart_jobs_are_not_fooled_when_the_old_master_is_killed_in_mid_handover
             if log.contains("Already running") || log.contains("adopted") { Ok(()) } else { Err(log) }
         });
         assert_eq!(site.wait_until_served(None), new, "{job}");
-        assert!(is_running(&mut again), "{job}");
+        assert_is_waiting(&mut again, &site, job);
         site.kill_server();
         ends(&mut again);
     }
@@ -139,7 +150,7 @@ fn the_plain_shell_job_waits_for_a_new_master_that_still_boots() {
     });
     signal(old, Signal::KILL);
     assert_eq!(site.wait_until_served(Some(old)), new);
-    assert!(is_running(&mut job));
+    assert_is_waiting(&mut job, &site, "upstart/web-shell.conf");
     site.kill_server();
     assert_eq!(ends(&mut job), Some(0));
 }
@@ -177,6 +188,7 @@ fn systemd_understands_every_line_of_the_units() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let about_us: Vec<&str> = said.lines().filter(|line| line.contains(name)).collect();
         assert!(about_us.is_empty(), "{about_us:?}");
+        assert!(output.status.success(), "{}: {said}", output.status);
     }
 }
 

@@ -25,6 +25,9 @@ const TOO_LATE: i32 = 5;
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
+/// What hold says when it is granted the lock.
+const THE_END: &str = "the service is dead";
+
 /// hold at a site, and what it said.
 struct Hold<'a> {
     site: &'a Site,
@@ -47,6 +50,15 @@ impl<'a> Hold<'a> {
 
     fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_none()
+    }
+
+    /// Fails the test unless hold sleeps on, and has not believed its service dead: it would end with the same code as later.
+    #[track_caller]
+    fn assert_holds_on(&mut self) {
+        wait::until("both threads to sleep", SOON, || asleep(self.pid()));
+        assert!(self.is_running());
+        let log = self.site.log("hold.log");
+        assert!(!log.contains(THE_END), "{log}");
     }
 
     /// Waits until hold has said this.
@@ -95,11 +107,11 @@ fn it_lives_through_handovers_and_exits_when_everybody_is_dead() {
     let second = site.hand_over();
     let third = site.hand_over();
     assert!(first != second && second != third);
-    assert!(hold.is_running());
+    hold.assert_holds_on();
     site.kill_server();
     assert_eq!(hold.exit_within(MOMENT), Some(DIED));
     hold.wait_to_hear("its service lives on");
-    hold.wait_to_hear("the service is dead");
+    hold.wait_to_hear(THE_END);
 }
 
 #[test]
@@ -171,7 +183,7 @@ fn a_server_that_daemonises_is_held() {
     hold.wait_until_held();
     hold.wait_to_hear("the command ended with exit code 0");
     site.hand_over();
-    assert!(hold.is_running());
+    hold.assert_holds_on();
     site.kill_server();
     assert_eq!(hold.exit_within(MOMENT), Some(DIED));
 }
@@ -201,7 +213,7 @@ fn the_old_master_killed_in_mid_handover_is_not_the_end() {
     wait::until("the old generation to be gone", SOON, || {
         if is_alive(old) { Err("alive") } else { Ok(()) }.map_err(str::to_owned)
     });
-    assert!(hold.is_running());
+    hold.assert_holds_on();
     assert!(site.ask("/").is_ok());
     site.kill_server();
     assert_eq!(hold.exit_within(MOMENT), Some(DIED));
@@ -246,6 +258,25 @@ fn its_own_death_touches_nothing_and_the_next_one_adopts_the_server() {
     site.hand_over();
     assert!(next.is_running());
     signal(next.pid(), Signal::TERM);
+    assert_eq!(next.exit_within(SOON), Some(STOPPED));
+    assert_eq!(site.holders(), [0_u32; 0]);
+}
+
+#[test]
+fn a_living_server_whose_pid_file_is_gone_is_adopted_and_no_second_one_started() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let mut hold = Hold::of_unicorn(&site);
+    let master = hold.wait_until_held();
+    hold.child.kill().expect("our own child");
+    hold.child.wait().expect("our own child");
+    fs::remove_file(site.pidfile()).expect("it is there");
+    let mut next = Hold::of_unicorn(&site);
+    next.wait_to_hear(&format!("process {master} holds"));
+    next.wait_to_hear("adopted");
+    assert_eq!(site.ask("/").map(|answer| answer.master), Ok(master));
+    signal(next.pid(), Signal::TERM);
+    next.wait_to_hear(&format!("sending SIGQUIT to process {master};"));
     assert_eq!(next.exit_within(SOON), Some(STOPPED));
     assert_eq!(site.holders(), [0_u32; 0]);
 }

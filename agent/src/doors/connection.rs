@@ -12,13 +12,18 @@ use tonic::transport::server::Connected;
 use super::peer::Peer;
 use super::places::Place;
 
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+pub(super) const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A connection that came through a door.
 #[derive(Debug)]
 pub struct Connection {
+    /// What the door has heard already, and the server has yet to read.
+    heard: &'static [u8],
     stream: Stream,
     peer: Peer,
     #[expect(dead_code, reason = "held until the connection is closed")]
-    place: Place,
+    places: Vec<Place>,
 }
 
 #[derive(Debug)]
@@ -28,12 +33,14 @@ enum Stream {
 }
 
 impl Connection {
-    pub(super) fn remote(stream: TlsStream<TcpStream>, peer: Peer, place: Place) -> Self {
-        Self { stream: Stream::Remote(Box::new(stream)), peer, place }
+    /// A client over TCP that has said [`PREFACE`].
+    pub(super) fn remote(stream: Box<TlsStream<TcpStream>>, peer: Peer, places: [Place; 2]) -> Self {
+        Self { heard: &PREFACE, stream: Stream::Remote(stream), peer, places: places.into() }
     }
 
+    /// A client on this host that has said nothing yet.
     pub(super) fn local(stream: UnixStream, peer: Peer, place: Place) -> Self {
-        Self { stream: Stream::Local(stream), peer, place }
+        Self { heard: &[], stream: Stream::Local(stream), peer, places: vec![place] }
     }
 }
 
@@ -57,7 +64,14 @@ macro_rules! delegate {
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, AsyncRead::poll_read(context, buffer))
+        let heard = self.heard;
+        if heard.is_empty() {
+            return delegate!(self, AsyncRead::poll_read(context, buffer));
+        }
+        let (now, later) = heard.split_at(heard.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.get_mut().heard = later;
+        Poll::Ready(Ok(()))
     }
 }
 

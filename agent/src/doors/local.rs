@@ -15,6 +15,8 @@ use super::backoff::Backoff;
 use super::connection::Connection;
 use super::peer::Peer;
 use super::places::Places;
+use super::seldom::{Kind, Seldom};
+use crate::os::clock;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -79,8 +81,9 @@ async fn clear(path: &Path) -> Result<(), DoorError> {
 }
 
 /// Lets connections in, for ever.
-pub(super) async fn accept(socket: Socket, mut places: Places, arrivals: mpsc::Sender<Connection>) {
+pub(super) async fn accept(socket: Socket, places: Places, arrivals: mpsc::Sender<Connection>) {
     let mut backoff = Backoff::new("unix");
+    let mut seldom = Seldom::default();
     loop {
         let stream = match socket.listener.accept().await {
             Ok((stream, _)) => stream,
@@ -90,12 +93,19 @@ pub(super) async fn accept(socket: Socket, mut places: Places, arrivals: mpsc::S
             }
         };
         backoff.reset();
-        let Some((place, _)) = places.take() else { continue };
+        let Some(place) = places.take() else {
+            if let Some(untold) = seldom.due(Kind::Full, clock::since_boot()) {
+                tracing::warn!(door = "unix", open = places.taken(), untold, "too many connections; further ones are closed");
+            }
+            continue;
+        };
         match stream.peer_cred() {
             Ok(credentials) => {
                 let peer = Peer::local(credentials.uid(), socket.own_uid);
-                if peer.role().is_none() {
-                    tracing::warn!(%peer, "a stranger called");
+                if peer.role().is_none()
+                    && let Some(untold) = seldom.due(Kind::Stranger, clock::since_boot())
+                {
+                    tracing::warn!(%peer, untold, "a stranger called");
                 }
                 // An error is a server that is shutting down.
                 drop(arrivals.send(Connection::local(stream, peer, place)).await);

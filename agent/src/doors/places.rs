@@ -1,18 +1,16 @@
-//! How many connections a door lets in.
+//! How many connections may be open: at one door, or by one identity.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use baton_proto::identity::Identity;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places behind one door: those for open connections, and those of them for handshakes.
+/// The places that there are.
 #[derive(Debug, Clone)]
 pub struct Places {
-    door: &'static str,
-    open: Arc<Semaphore>,
-    open_max: usize,
-    handshakes: Arc<Semaphore>,
-    handshakes_max: usize,
-    is_full: bool,
+    free: Arc<Semaphore>,
+    max: usize,
 }
 
 /// The place of one connection, free again when it is dropped.
@@ -20,54 +18,75 @@ pub struct Places {
 pub(super) struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Places {
-    /// The places behind the door of that name.
-    pub(super) fn new(door: &'static str, open_max: usize, handshakes_max: usize) -> Self {
-        let (open, handshakes) = (Arc::new(Semaphore::new(open_max)), Arc::new(Semaphore::new(handshakes_max)));
-        Self { door, open, open_max, handshakes, handshakes_max, is_full: false }
+    /// So many places, all of them free.
+    pub(super) fn new(max: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(max)), max }
     }
 
-    /// How many connections are open.
+    /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.open_max - self.open.available_permits()
+        self.max - self.free.available_permits()
     }
 
-    /// Gives out a place to be open and one to shake hands, unless there is none. Running full is told once, and again
-    /// only after half of the places were free.
-    pub(super) fn take(&mut self) -> Option<(Place, Place)> {
-        let open = Arc::clone(&self.open).try_acquire_owned();
-        let handshake = Arc::clone(&self.handshakes).try_acquire_owned();
-        if let (Ok(open), Ok(handshake)) = (open, handshake) {
-            let has_room = self.taken() <= self.open_max / 2 && self.handshakes.available_permits() >= self.handshakes_max / 2;
-            self.is_full &= !has_room;
-            return Some((Place(open), Place(handshake)));
-        }
-        if !self.is_full {
-            self.is_full = true;
-            let handshakes = self.handshakes_max - self.handshakes.available_permits();
-            tracing::warn!(door = self.door, open = self.taken(), handshakes, "too many connections; further ones are closed");
-        }
-        None
+    /// Gives out a place, unless there is none.
+    pub(super) fn take(&self) -> Option<Place> {
+        Arc::clone(&self.free).try_acquire_owned().ok().map(Place)
+    }
+}
+
+/// The same number of places for each identity, so that one certificate cannot take all that there are.
+#[derive(Debug)]
+pub(super) struct Shares {
+    each: usize,
+    of: HashMap<Identity, Places>,
+}
+
+impl Shares {
+    /// So many places for each.
+    pub(super) fn new(each: usize) -> Self {
+        Self { each, of: HashMap::new() }
+    }
+
+    /// Gives out one of the identity's places, unless it has them all.
+    pub(super) fn take(&mut self, identity: &Identity) -> Option<Place> {
+        // What is kept is bounded by the connections that are open.
+        self.of.retain(|_, places| places.taken() > 0);
+        self.of.entry(identity.clone()).or_insert_with(|| Places::new(self.each)).take()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Places;
+    use baton_proto::identity::{Identity, Role};
+
+    use super::{Places, Shares};
 
     #[test]
     fn there_are_as_many_places_as_there_are() {
-        let mut places = Places::new("tcp", 3, 2);
-        let first = places.take().expect("three are free");
-        let second = places.take().expect("two are free");
-        assert!(places.take().is_none(), "no third handshake");
+        let places = Places::new(2);
+        let first = places.take().expect("two are free");
+        let second = places.take().expect("one is free");
+        assert!(places.take().is_none(), "no third");
         assert_eq!(places.taken(), 2);
-        drop(first.1);
-        let third = places.take().expect("the first shook hands");
-        drop(second.1);
-        assert!(places.take().is_none(), "no fourth connection");
-        drop((first.0, second.0, third));
-        assert_eq!(places.taken(), 0);
+        drop(first);
         assert!(places.take().is_some());
-        assert!(!places.is_full);
+        drop(second);
+        assert_eq!(places.taken(), 0);
+    }
+
+    #[test]
+    fn nobody_takes_the_share_of_another_and_nobody_is_remembered_for_ever() {
+        let of = |name: &str| Identity { fleet: "prod".into(), role: Role::Operator, name: name.into() };
+        let mut shares = Shares::new(2);
+        let taken = [shares.take(&of("ada")), shares.take(&of("ada"))];
+        assert!(taken.iter().all(Option::is_some));
+        assert!(shares.take(&of("ada")).is_none(), "no third");
+        let other = shares.take(&of("eve"));
+        assert!(other.is_some());
+        drop(taken);
+        assert!(shares.take(&of("ada")).is_some());
+        drop(other);
+        drop(shares.take(&of("bob")));
+        assert_eq!(shares.of.len(), 1);
     }
 }

@@ -1,4 +1,7 @@
-//! The door to the fleet: TCP, and mutual TLS 1.3 before anything else.
+//! The door to the fleet: TCP, mutual TLS 1.3, and the first bytes of HTTP/2.
+//!
+//! **Invariant:** every wait for a client has a deadline, up to the moment when it has begun to speak HTTP/2; from then on it has
+//! one of the few places of its identity.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,19 +11,25 @@ use std::time::Duration;
 use baton_proto::identity::{Identity, NoIdentity};
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{error::Elapsed, timeout};
+use tokio::task::JoinError;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tracing::Instrument;
+use tokio_rustls::server::TlsStream;
 
 use super::backoff::Backoff;
-use super::connection::Connection;
+use super::connection::{Connection, PREFACE};
 use super::credentials::Credentials;
+use super::handshakes::Handshakes;
 use super::peer::Peer;
-use super::places::{Place, Places};
+use super::places::{Place, Places, Shares};
+use super::seldom::{Kind, Seldom};
+use super::{HANDSHAKES_MAX, SHARE_MAX};
+use crate::os::clock;
 
+/// How long the TLS handshake may take, and then again what makes it HTTP/2.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A dead peer is found after two minutes: 60 s of silence and four questions.
@@ -31,103 +40,184 @@ const KEEPALIVE_RETRIES: u32 = 4;
 const UNACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
 
 /// Lets connections in, for ever.
-pub(super) async fn accept(
-    listener: TcpListener,
-    mut credentials: Credentials,
-    mut places: Places,
-    arrivals: mpsc::Sender<Connection>,
-) {
-    let fleet: Arc<str> = credentials.fleet().into();
+pub(super) async fn accept(listener: TcpListener, credentials: Credentials, places: Places, arrivals: mpsc::Sender<Connection>) {
+    let mut door = Door {
+        fleet: credentials.fleet().into(),
+        credentials,
+        places,
+        handshakes: Handshakes::new(HANDSHAKES_MAX),
+        shares: Shares::new(SHARE_MAX),
+        seldom: Seldom::default(),
+    };
     let mut backoff = Backoff::new("tcp");
-    let mut handshakes = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = handshakes.join_next() => continue,
+        let full = door.handshakes.is_full_for(clock::since_boot());
+        let event = tokio::select! {
+            accepted = listener.accept(), if full.is_none() => Event::Knocked(accepted),
+            Some(ended) = door.handshakes.next() => Event::Answered(ended),
+            () = sleep(full.unwrap_or_default()), if full.is_some() => Event::Room,
         };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                backoff.wait(&error).await;
-                continue;
+        match event {
+            Event::Room => {}
+            Event::Knocked(Ok((stream, address))) => {
+                backoff.reset();
+                door.answer(stream, address);
             }
-        };
-        backoff.reset();
-        let Some(places) = places.take() else { continue };
-        let span = tracing::info_span!("peer", %address);
-        let knock = Knock { stream, address, config: credentials.current(), fleet: Arc::clone(&fleet), places };
-        handshakes.spawn(knock.answer(arrivals.clone()).instrument(span));
+            Event::Knocked(Err(error)) => backoff.wait(&error).await,
+            Event::Answered(ended) => {
+                if let Some(connection) = door.admit(ended) {
+                    // An error is a server that is shutting down.
+                    drop(arrivals.send(connection).await);
+                }
+            }
+        }
     }
 }
 
-/// Somebody at the door, before the handshake.
-struct Knock {
-    stream: TcpStream,
-    address: SocketAddr,
-    config: Arc<ServerConfig>,
+enum Event {
+    Knocked(io::Result<(TcpStream, SocketAddr)>),
+    Answered(Result<Answered, JoinError>),
+    Room,
+}
+
+/// What the door keeps in mind.
+struct Door {
     fleet: Arc<str>,
-    places: (Place, Place),
+    credentials: Credentials,
+    places: Places,
+    handshakes: Handshakes<Answered>,
+    shares: Shares,
+    seldom: Seldom,
+}
+
+/// A handshake that came to its end, and with whom.
+struct Answered {
+    address: SocketAddr,
+    result: Result<Guest, Rejection>,
+}
+
+/// Somebody who has shown who they are, and has begun to speak HTTP/2.
+struct Guest {
+    stream: Box<TlsStream<TcpStream>>,
+    identity: Identity,
+    place: Place,
 }
 
 /// Why somebody was not let in.
 #[derive(Debug, thiserror::Error)]
 enum Rejection {
     #[error("the TLS handshake took longer than {} s", HANDSHAKE_WITHIN.as_secs())]
-    Slow(#[from] Elapsed),
+    Slow,
     #[error("the TLS handshake failed")]
-    Handshake(#[from] io::Error),
+    Handshake(#[source] io::Error),
     #[error("the certificate is nobody of ours")]
     Nobody(#[from] NoIdentity),
+    #[error("nothing was said within {} s of the handshake", HANDSHAKE_WITHIN.as_secs())]
+    Silent,
+    #[error("the connection ended before HTTP/2 began")]
+    Ended(#[source] io::Error),
+    #[error("what was said is no HTTP/2")]
+    Foreign,
 }
 
 impl Rejection {
-    /// Whether a certificate was refused, on one side or the other: that is a mistake of somebody of ours. Anything else is
-    /// the weather of an open port.
-    fn is_about_certificates(&self) -> bool {
+    /// What to tell people. A certificate that was refused, on one side or the other, is a mistake of somebody of ours; anything
+    /// else is the weather of an open port.
+    fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Slow(_) => false,
-            Self::Nobody(_) => true,
+            Self::Slow | Self::Silent | Self::Ended(_) | Self::Foreign => None,
+            Self::Nobody(_) => Some(Kind::Certificate),
             Self::Handshake(error) => {
-                error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some_and(|error| {
-                    matches!(
-                        error,
-                        rustls::Error::InvalidCertificate(_)
-                            | rustls::Error::NoCertificatesPresented
-                            | rustls::Error::AlertReceived(_)
-                    )
-                })
+                let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+                let is_ours = matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented);
+                let is_theirs = matches!(error, rustls::Error::AlertReceived(_));
+                if is_theirs { Some(Kind::Alert) } else { is_ours.then_some(Kind::Certificate) }
             }
         }
     }
 }
 
-impl Knock {
-    async fn answer(self, arrivals: mpsc::Sender<Connection>) {
-        match self.shake_hands().await {
-            // An error is a server that is shutting down.
-            Ok(connection) => drop(arrivals.send(connection).await),
-            Err(rejection) => {
-                let reason = crate::failure::chain(&rejection);
-                if rejection.is_about_certificates() {
-                    tracing::warn!(reason, "a client was not let in");
-                } else {
-                    tracing::debug!(reason, "a client was not let in");
-                }
+impl Door {
+    /// Begins to shake hands with somebody who knocked.
+    fn answer(&mut self, stream: TcpStream, address: SocketAddr) {
+        let Some(place) = self.places.take() else {
+            if let Some(untold) = self.seldom.due(Kind::Full, clock::since_boot()) {
+                let open = self.places.taken();
+                tracing::warn!(door = "tcp", open, untold, "too many connections; further ones are closed");
             }
+            return;
+        };
+        let knock = Knock { stream, config: self.credentials.current(), fleet: Arc::clone(&self.fleet), place };
+        let now = clock::since_boot();
+        let handshake = async move { Answered { address, result: knock.shake_hands().await } };
+        if self.handshakes.begin(now, handshake)
+            && let Some(untold) = self.seldom.due(Kind::Crowd, now)
+        {
+            tracing::warn!(door = "tcp", %address, untold, "too many handshakes at once; the oldest is ended for a new one");
         }
     }
 
-    async fn shake_hands(self) -> Result<Connection, Rejection> {
-        let Self { stream, address, config, fleet, places: (open, handshake) } = self;
+    /// Gives somebody who has shown who they are a place of their identity's, if there is one.
+    fn admit(&mut self, ended: Result<Answered, JoinError>) -> Option<Connection> {
+        let Answered { address, result } = match ended {
+            Ok(answered) => answered,
+            // It was ended to make room.
+            Err(error) if error.is_cancelled() => return None,
+            Err(error) => {
+                tracing::error!(%error, "a handshake failed by a fault of ours");
+                return None;
+            }
+        };
+        let Guest { stream, identity, place } = match result {
+            Ok(guest) => guest,
+            Err(rejection) => {
+                self.rejected(address, &rejection);
+                return None;
+            }
+        };
+        let Some(share) = self.shares.take(&identity) else {
+            if let Some(untold) = self.seldom.due(Kind::Share, clock::since_boot()) {
+                tracing::warn!(%identity, %address, untold, "too many connections of one identity; further ones are closed");
+            }
+            return None;
+        };
+        tracing::debug!(%identity, %address, "a client was let in");
+        Some(Connection::remote(stream, Peer::Remote { identity, address }, [place, share]))
+    }
+
+    fn rejected(&mut self, address: SocketAddr, rejection: &Rejection) {
+        let reason = crate::failure::chain(rejection);
+        if let Some(untold) = rejection.kind().and_then(|kind| self.seldom.due(kind, clock::since_boot())) {
+            tracing::warn!(%address, reason, untold, "a client was not let in");
+        } else {
+            tracing::debug!(%address, reason, "a client was not let in");
+        }
+    }
+}
+
+/// Somebody at the door, before the handshake.
+struct Knock {
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    fleet: Arc<str>,
+    place: Place,
+}
+
+impl Knock {
+    async fn shake_hands(self) -> Result<Guest, Rejection> {
+        let Self { stream, config, fleet, place } = self;
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "the socket's options could not be set");
         }
-        let stream = timeout(HANDSHAKE_WITHIN, TlsAcceptor::from(config).accept(stream)).await??;
-        drop(handshake);
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let handshake = timeout(HANDSHAKE_WITHIN, handshake).await.map_err(|_| Rejection::Slow)?;
+        let mut stream = Box::new(handshake.map_err(Rejection::Handshake)?);
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let identity = Identity::of(certificate.ok_or(NoIdentity::NotOneUri(0))?, &fleet)?;
-        tracing::debug!(%identity, "a client was let in");
-        Ok(Connection::remote(stream, Peer::Remote { identity, address }, open))
+        let mut heard = [0; PREFACE.len()];
+        let preface = timeout(HANDSHAKE_WITHIN, stream.read_exact(&mut heard)).await.map_err(|_| Rejection::Silent)?;
+        preface.map_err(Rejection::Ended)?;
+        if heard == PREFACE { Ok(Guest { stream, identity, place }) } else { Err(Rejection::Foreign) }
     }
 }
 

@@ -10,7 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme};
 
 /// Checks signature and dates first, then the name.
 #[derive(Debug)]
@@ -45,11 +45,8 @@ impl ClientCertVerifier for FleetVerifier {
         let verified = self.signatures.verify_client_cert(end_entity, intermediates, now)?;
         match Identity::of(end_entity, &self.fleet) {
             Ok(_) => Ok(verified),
-            Err(reason) => {
-                // The alert has no room for the reason; the handshake's span has the address.
-                tracing::warn!(%reason, "a certificate of our authority is nobody of ours");
-                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
-            }
+            // The alert has no room for the reason: it is for our log, where the handshake's end is told.
+            Err(reason) => Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(reason))))),
         }
     }
 

@@ -15,6 +15,15 @@ use crate::os::process::{self, Handle, Unseen};
 /// More processes than a server has; beyond that, those who hold the lock are found by the walk.
 const FAMILY_MAX: usize = 4_096;
 
+/// How far a look goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To those whom the pid files name, and to all that come from us.
+    Known,
+    /// To everybody on this machine, where none of those holds.
+    Everybody,
+}
+
 /// What is known of the processes of one server.
 #[derive(Debug)]
 pub(super) struct Census {
@@ -37,20 +46,20 @@ impl Census {
         self.obstacle.as_ref()
     }
 
-    /// Looks at those whom the pid files name and at all that come from us. Without pid files, and when nobody comes from us,
-    /// at everybody.
-    pub(super) fn look(&mut self) -> Look {
+    /// Looks as far as it is told to; without anybody to look at, at everybody.
+    pub(super) fn look(&mut self, reach: Reach) -> Look {
         self.obstacle = None;
         self.meet(process::descendants(self.own, None));
         let named = self.named();
         let Ok(file) = lock::identity(&self.lock) else {
             return Look { file: None, masters: Vec::new(), named, kin: self.family.clone() };
         };
-        let mut candidates: Vec<u32> = self.family.iter().chain(&named).map(|process| process.pid).collect();
-        if self.pid_files.is_empty() && self.family.is_empty() {
-            candidates = process::everyone();
+        let known: Vec<u32> = self.family.iter().chain(&named).map(|process| process.pid).collect();
+        let mut holders = self.holders(known, file);
+        let is_without_lead = self.pid_files.is_empty() && self.family.is_empty();
+        if holders.is_empty() && (reach == Reach::Everybody || is_without_lead) {
+            holders = self.holders(process::everyone(), file);
         }
-        let holders = self.holders(candidates, file);
         let (holding, named): (Vec<Process>, Vec<Process>) =
             named.into_iter().partition(|process| holders.iter().any(|(holder, _)| holder == process));
         let masters = if holding.is_empty() { topmost(&holders) } else { holding };
@@ -97,7 +106,7 @@ impl Census {
             Force::Term => Signal::Term,
             Force::Kill => Signal::Kill,
         };
-        let look = self.look();
+        let look = self.look(Reach::Known);
         let mut targets = look.kin;
         if let Some(file) = look.file {
             targets.extend(self.holders(process::everyone(), file).into_iter().map(|(process, _)| process));

@@ -39,7 +39,7 @@ pub use job::Ended;
 use crate::os::inotify::{Inotify, Interest};
 use crate::os::signal::{Inbox, Received};
 use crate::os::{child, clock, memory, process, wait};
-use census::Census;
+use census::{Census, Reach};
 use job::{Action, Event, Job, NotStarted, Policy};
 use waiter::Waiter;
 
@@ -173,13 +173,15 @@ impl Hold {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Look => return Some(Event::Looked(self.census.look())),
+            Action::Look => return Some(Event::Looked(self.census.look(Reach::Known))),
+            Action::Search => return Some(Event::Looked(self.census.look(Reach::Everybody))),
             Action::Start => return Some(self.start()),
             Action::Arm(file) => match Waiter::arm(&self.args.lock, file) {
                 Ok(waiter) => {
                     self.waiter = Some(waiter);
                     // Without NOTIFY_SOCKET nobody is told, and nobody wants to know.
                     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+                    return Some(Event::Armed);
                 }
                 Err(error) => return Some(outcome(Err(error))),
             },

@@ -24,7 +24,8 @@ pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
         Note::Adopted(process) => {
             say(format_args!("process {process} holds {lock} already: it is adopted, and the command not started"));
         }
-        Note::Held(process) => say(format_args!("process {process} holds {lock}; waiting until nobody does")),
+        Note::Held(process) => say(format_args!("process {process} holds {lock}")),
+        Note::Waiting => say(format_args!("{lock} is held; waiting until nobody does")),
         Note::EndedAlone(ended) => say(format_args!("the command {}; its service lives on", how(ended))),
         Note::EndedEarly(ended) => say(format_args!("the command {}; nobody holds {lock} yet", how(ended))),
         Note::Free => say(format_args!("nobody holds {lock} any more: the service is dead")),

@@ -14,7 +14,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::authority::{Authority, Leaf};
-use crate::support::client::{Client, alert, channel, local, remote, shown};
+use crate::support::client::{Client, alert, channel, local, remote, shown, tls};
 use crate::support::{Running, configuration, soon};
 
 fn reload_request(rollout: &str) -> v1::ReloadRequest {
@@ -112,10 +112,10 @@ async fn a_certificate_that_is_nobody_of_ours_gets_an_alert_and_no_word_of_http(
     let agent = Running::start().await;
     let expired = Leaf { is_expired: true, ..Leaf::operator("ada") };
     for (leaf, alert_wanted) in [
-        (Leaf::of(&["spiffe://staging/operator/ada"]), "AccessDenied"),
-        (Leaf::of(&["spiffe://prod/root/ada"]), "AccessDenied"),
-        (Leaf::of(&["spiffe://prod/operator/ada", "spiffe://prod/operator/eve"]), "AccessDenied"),
-        (Leaf { names: vec!["web-1".into()], ..Leaf::of(&[]) }, "AccessDenied"),
+        (Leaf::of(&["spiffe://staging/operator/ada"]), "CertificateUnknown"),
+        (Leaf::of(&["spiffe://prod/root/ada"]), "CertificateUnknown"),
+        (Leaf::of(&["spiffe://prod/operator/ada", "spiffe://prod/operator/eve"]), "CertificateUnknown"),
+        (Leaf { names: vec!["web-1".into()], ..Leaf::of(&[]) }, "CertificateUnknown"),
         (expired, "CertificateExpired"),
     ] {
         let told = soon("an alert", alert(&agent, Some(&agent.authority.issue(&leaf)))).await;
@@ -170,26 +170,61 @@ async fn a_handshake_that_takes_for_ever_is_ended() {
 }
 
 #[tokio::test]
-async fn of_300_connections_without_a_handshake_those_beyond_256_are_closed_at_once() {
+async fn of_300_connections_without_a_handshake_the_oldest_make_room_for_the_newest() {
     let agent = Running::start().await;
     let mut idle = Vec::new();
     for _ in 0..300 {
         idle.push(TcpStream::connect(agent.address).await.unwrap());
     }
-    for stream in &mut idle[256..] {
+    // Beyond 256 each newcomer ends an older one.
+    for stream in &mut idle[..300 - 256] {
         let mut byte = [0];
-        let read = soon("the end of a connection that is too many", stream.read(&mut byte)).await;
+        let read = soon("the end of an old connection", stream.read(&mut byte)).await;
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
     local(agent.socket()).await.status(v1::StatusRequest::default()).await.expect("the host is not locked out");
-    drop(idle);
+    agent.assert_alive().await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_after_the_handshake_is_sent_away() {
+    let agent = Running::start().await;
+    let began = tokio::time::Instant::now();
+    let own = agent.authority.issue(&Leaf::agent("web-2"));
+    let mut silent = tls(&agent, Some(&own)).await.unwrap();
+    let _ = soon("the end of the connection", silent.read_to_end(&mut Vec::new())).await;
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+    let mut other = tls(&agent, Some(&own)).await.unwrap();
+    other.write_all(b"GET / HTTP/1.1\r\nHost: web-1\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = soon("the end of the connection", other.read_to_end(&mut answer)).await;
+    assert_eq!(answer, b"", "not a word to what is no HTTP/2");
+    agent.assert_alive().await;
+}
+
+#[tokio::test]
+async fn one_certificate_cannot_take_the_places_of_others() {
+    let agent = Running::start().await;
+    let leaf = Leaf::agent("web-2");
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        let channel = channel(&agent, &leaf).await.unwrap();
+        assert!(HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.is_ok());
+        open.push(channel);
+    }
+    let is_let_in = async || match channel(&agent, &leaf).await {
+        Ok(channel) => HealthClient::new(channel).check(HealthCheckRequest::default()).await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!is_let_in().await, "a seventeenth");
+    agent.assert_alive().await;
+    open.pop();
     let let_in = async {
-        while remote_status(&agent, &Leaf::operator("ada")).await.is_err() {
+        while !is_let_in().await {
             tokio::task::yield_now().await;
         }
     };
-    soon("a place for an operator", let_in).await;
-    agent.assert_alive().await;
+    soon("a place that is free again", let_in).await;
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use baton_tests::fleet::{Fleet, OPERATOR};
 use baton_tests::server::Kind;
+use baton_tests::wait;
 
 use crate::caller::{Version, shake_hands};
 use crate::certificate::Pair;
@@ -14,6 +17,9 @@ use crate::facts::Facts;
 
 /// More than the ten seconds that the agent gives to a handshake.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// More silent clients than the agent shakes hands with at once.
+const CROWD: usize = 300;
 
 /// An alert is seven bytes.
 const ANSWER_MAX: usize = 7;
@@ -52,6 +58,49 @@ fn garbage_on_the_agents_port_changes_nothing() {
     }
     assert_eq!(Facts::of(&fleet), before);
     let _proven = fleet.baton(&["restart", "web"]).expect_code(0);
+}
+
+/// Keeps so many connections open that say nothing, and dials again for each that ends, until `is_over`.
+fn crowd(address: SocketAddr, size: usize, is_over: &AtomicBool) -> io::Result<()> {
+    let mut silent = Vec::with_capacity(size);
+    while !is_over.load(Ordering::Relaxed) {
+        silent.retain(is_open);
+        while silent.len() < size {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nonblocking(true)?;
+            silent.push(stream);
+        }
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+fn is_open(mut stream: &TcpStream) -> bool {
+    stream.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[test]
+fn a_crowd_of_silent_clients_that_dial_again_and_again_keeps_no_operator_out() {
+    let fleet = Fleet::of(1).server(Kind::Patient).start();
+    let before = Facts::of(&fleet);
+    let address = fleet.hosts[0].agent.address();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let crowd = scope.spawn(|| crowd(address, CROWD, &is_over));
+        wait::until("the crowd to be too large", ANSWER_WITHIN, || {
+            let log = fleet.hosts[0].agent.log();
+            if log.contains("too many handshakes at once") { Ok(()) } else { Err(log) }
+        });
+        let answered: Vec<_> = (0..10).map(|_| fleet.baton(&["status"])).collect();
+        is_over.store(true, Ordering::Relaxed);
+        crowd.join().expect("no panic").expect("the port can be dialled");
+        for run in answered {
+            let _shown = run.expect_code(0);
+        }
+    });
+    assert_eq!(Facts::of(&fleet), before);
+    let lines = fleet.hosts[0].agent.log().matches("too many handshakes at once").count();
+    assert_eq!(lines, 1, "the log is not flooded");
 }
 
 #[test]

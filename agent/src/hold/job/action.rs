@@ -8,11 +8,13 @@ use super::event::Ended;
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hold) enum Action {
-    /// Look who holds the lock, and answer with [`super::Event::Looked`].
+    /// Look who of those we know of holds the lock, and answer with [`super::Event::Looked`].
     Look,
+    /// The same, and where nobody is found, look at everybody on this machine.
+    Search,
     /// Run the command.
     Start,
-    /// Start the waiter on this file; if that fails, answer with [`super::Event::WaiterFailed`].
+    /// Start the waiter on this file, and answer with [`super::Event::Armed`] or [`super::Event::WaiterFailed`].
     Arm(FileIdentity),
     /// Have changes of the files told from now on; if that fails, answer with [`super::Event::NotWatched`].
     Watch,
@@ -37,6 +39,8 @@ pub(in crate::hold) enum Note {
     Adopted(Process),
     /// The first holder was found.
     Held(Process),
+    /// The waiter is at work.
+    Waiting,
     /// The command ended while its service lives on.
     EndedAlone(Ended),
     /// The command ended and nobody holds the lock yet.

@@ -17,6 +17,8 @@ pub(in crate::hold) enum Event {
     NotStarted(NotStarted),
     /// The command ended.
     Ended(Ended),
+    /// The waiter is at work.
+    Armed,
     /// The waiter was granted: nobody holds the lock.
     Granted,
     /// The waiter could not be started on the file that was seen, or failed.

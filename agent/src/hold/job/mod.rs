@@ -14,6 +14,8 @@
 //!
 //! **Invariant:** the waiter is armed only when a holder has been seen, on the file that it holds: before that, an exclusive
 //! lock would be granted at once and mean nothing.
+//! **Invariant:** everybody on the machine is looked at before the command is started, and again before nobody is said to hold:
+//! a pid file may be gone while its server lives.
 //! **Invariant:** every state but `Holding` has a deadline; in `Holding` nothing wakes us but the end or a word from outside.
 
 mod action;
@@ -65,6 +67,8 @@ enum Phase {
 struct Seeking {
     looks: Looks,
     deadline: Duration,
+    /// Whether the look under way is at everybody.
+    is_search: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +86,7 @@ impl Job {
         let deadline = now.saturating_add(policy.first_holder_within);
         Self {
             policy,
-            phase: Phase::Seeking(Seeking { looks: Looks::after(now), deadline }),
+            phase: Phase::Seeking(Seeking { looks: Looks::after(now), deadline, is_search: true }),
             command: Command::Unstarted,
             armed: false,
         }
@@ -100,7 +104,7 @@ impl Job {
     /// The only way a hold moves. Total: an event that does not matter in a state changes nothing.
     pub(super) fn handle(&mut self, now: Duration, event: &Event) -> Vec<Action> {
         match event {
-            Event::Began => vec![Action::Watch, Action::Look],
+            Event::Began => vec![Action::Watch, Action::Search],
             Event::Looked(look) => self.looked(now, look),
             Event::Stirred => self.stirred(now),
             Event::Started(process) => {
@@ -109,6 +113,7 @@ impl Job {
             }
             Event::NotStarted(why) => self.not_started(*why),
             Event::Ended(ended) => self.ended(now, *ended),
+            Event::Armed => self.armed(),
             Event::Granted => self.granted(now),
             Event::WaiterFailed => self.waiter_failed(),
             Event::NotWatched => self.not_watched(),
@@ -133,19 +138,23 @@ impl Job {
             return self.hold(file, *master);
         }
         let Phase::Seeking(seeking) = &mut self.phase else { return Vec::new() };
+        let was_search = std::mem::take(&mut seeking.is_search);
         if self.command == Command::Unstarted {
             seeking.looks.restart(now);
             return vec![Action::Start];
         }
         seeking.looks.made_one(now);
         let nobody = self.command == Command::Gone && look.kin.is_empty() && look.named.is_empty();
-        if nobody && seeking.looks.made() >= LOOKS_BEFORE_NEVER {
+        let is_never = nobody && seeking.looks.made() >= LOOKS_BEFORE_NEVER;
+        let is_late = now >= seeking.deadline;
+        if (is_never || is_late) && !was_search {
+            seeking.is_search = true;
+            return vec![Action::Search];
+        }
+        if is_never {
             return [vec![Action::Say(Note::NeverHeld)], self.exit(Exit::NeverHeld)].concat();
         }
-        if now >= seeking.deadline {
-            return self.stop(now, Exit::TooLate, Note::TooLate);
-        }
-        Vec::new()
+        if is_late { self.stop(now, Exit::TooLate, Note::TooLate) } else { Vec::new() }
     }
 
     fn hold(&mut self, file: FileIdentity, master: Process) -> Vec<Action> {
@@ -155,7 +164,7 @@ impl Job {
         };
         self.phase = Phase::Holding;
         self.armed = true;
-        vec![Action::Unwatch, Action::Arm(file), Action::Say(note)]
+        vec![Action::Unwatch, Action::Say(note), Action::Arm(file)]
     }
 
     fn stirred(&mut self, now: Duration) -> Vec<Action> {
@@ -199,6 +208,13 @@ impl Job {
         [vec![Action::Say(note)], self.stirred(now)].concat()
     }
 
+    fn armed(&self) -> Vec<Action> {
+        match self.phase {
+            Phase::Holding => vec![Action::Say(Note::Waiting)],
+            Phase::Seeking(_) | Phase::Stopping(_) | Phase::Over => Vec::new(),
+        }
+    }
+
     /// The server is left alone: it lives, and the next hold adopts it. A stop under way goes on by looks alone.
     fn waiter_failed(&mut self) -> Vec<Action> {
         self.armed = false;
@@ -237,7 +253,7 @@ impl Job {
             Command::Unstarted | Command::Gone => None,
         };
         self.phase = Phase::Stopping(Stop::begin(now, self.policy.stop_within, ending, command));
-        vec![Action::Say(note), Action::Watch, Action::Look]
+        vec![Action::Say(note), Action::Watch, Action::Search]
     }
 
     fn tick(&mut self, now: Duration) -> Vec<Action> {

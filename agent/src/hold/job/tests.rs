@@ -55,13 +55,13 @@ fn then(story: Vec<(u64, Event)>, rest: &[(u64, Event)]) -> Vec<(u64, Event)> {
 
 #[test]
 fn it_looks_before_it_starts_anything() {
-    check([], &[Action::Watch, Action::Look]);
+    check([], &[Action::Watch, Action::Search]);
     check([(0, Event::Looked(nothing()))], &[Action::Start]);
 }
 
 #[test]
 fn a_living_server_is_adopted_and_the_command_not_started() {
-    check([(0, Event::Looked(holding()))], &[Action::Unwatch, Action::Arm(FILE), Action::Say(Note::Adopted(MASTER))]);
+    check([(0, Event::Looked(holding()))], &[Action::Unwatch, Action::Say(Note::Adopted(MASTER)), Action::Arm(FILE)]);
 }
 
 #[test]
@@ -71,7 +71,13 @@ fn a_pid_file_that_names_somebody_without_the_lock_does_not_keep_the_command_fro
 
 #[test]
 fn the_waiter_is_armed_when_a_holder_is_seen() {
-    check(held(), &[Action::Unwatch, Action::Arm(FILE), Action::Say(Note::Held(MASTER))]);
+    check(held(), &[Action::Unwatch, Action::Say(Note::Held(MASTER)), Action::Arm(FILE)]);
+}
+
+#[test]
+fn it_says_that_it_waits_when_it_does() {
+    check(then(held(), &[(300, Event::Armed)]), &[Action::Say(Note::Waiting)]);
+    check(then(stopping(), &[(1_000, Event::Armed)]), &[]);
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn a_command_that_daemonises_is_not_the_end() {
     let early = then(started(), &[(100, Event::Ended(Ended::Code(0)))]);
     check(early.clone(), &[Action::Say(Note::EndedEarly(Ended::Code(0)))]);
     let seen = then(early, &[(105, Event::Looked(holding()))]);
-    check(seen, &[Action::Unwatch, Action::Arm(FILE), Action::Say(Note::Held(MASTER))]);
+    check(seen, &[Action::Unwatch, Action::Say(Note::Held(MASTER)), Action::Arm(FILE)]);
 }
 
 #[test]
@@ -111,6 +117,10 @@ fn a_command_that_ended_and_left_nobody_is_given_up_after_a_few_looks() {
     story.extend((0..4).map(|at| (105 + at, Event::Looked(nothing()))));
     check(story.clone(), &[]);
     story.push((200, Event::Looked(nothing())));
+    check(story.clone(), &[Action::Search]);
+    let found = then(story.clone(), &[(205, Event::Looked(holding()))]);
+    check(found, &[Action::Unwatch, Action::Say(Note::Held(MASTER)), Action::Arm(FILE)]);
+    story.push((205, Event::Looked(nothing())));
     check(story, &[Action::Say(Note::NeverHeld), Action::Exit(Exit::NeverHeld)]);
 }
 
@@ -127,8 +137,10 @@ fn a_command_that_cannot_run_has_the_codes_that_shells_use() {
 
 #[test]
 fn without_a_holder_by_the_deadline_the_command_is_stopped() {
-    let late = then(started(), &[(30_000, Event::Tick), (30_000, Event::Looked(booting(MASTER)))]);
-    check(late.clone(), &[Action::Say(Note::TooLate), Action::Watch, Action::Look]);
+    let at_last = then(started(), &[(30_000, Event::Tick), (30_000, Event::Looked(booting(MASTER)))]);
+    check(at_last.clone(), &[Action::Search]);
+    let late = then(at_last, &[(30_010, Event::Looked(booting(MASTER)))]);
+    check(late.clone(), &[Action::Say(Note::TooLate), Action::Watch, Action::Search]);
     let asked = then(late, &[(30_000, Event::Looked(booting(MASTER)))]);
     check(asked.clone(), &[Action::Ask(MASTER)]);
     let gone = then(asked, &[(30_500, Event::Looked(nothing()))]);
@@ -138,7 +150,7 @@ fn without_a_holder_by_the_deadline_the_command_is_stopped() {
 #[test]
 fn a_holder_at_the_very_deadline_is_a_holder() {
     let late = then(started(), &[(30_000, Event::Tick), (30_000, Event::Looked(holding()))]);
-    check(late, &[Action::Unwatch, Action::Arm(FILE), Action::Say(Note::Held(MASTER))]);
+    check(late, &[Action::Unwatch, Action::Say(Note::Held(MASTER)), Action::Arm(FILE)]);
 }
 
 #[test]
@@ -236,6 +248,7 @@ fn after_the_end_nothing_happens() {
     for event in [
         Event::Looked(holding()),
         Event::Stirred,
+        Event::Armed,
         Event::Ended(Ended::Code(0)),
         Event::WaiterFailed,
         Event::NotWatched,
