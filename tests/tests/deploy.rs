@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use baton::execute::Dialler;
 use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
 use baton_agent::config::Config;
@@ -42,9 +43,24 @@ fn the_sample_of_the_inventory_is_valid() {
     let fleet = Fleet::read(&read("fleet.toml"), Path::new("/etc/baton")).expect("valid");
     let names: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
     assert_eq!((fleet.name(), names), ("prod", vec!["web-1", "web-2", "web-3"]));
-    assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/operator.crt"));
+    assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/ada.crt"));
     let policy = fleet.policy("web");
     assert_eq!((policy.max_in_flight, policy.max_failures), (Some(Share::Count(1)), Some(Share::Count(0))));
+}
+
+#[test]
+fn the_commands_in_the_readme_make_the_files_that_the_sample_of_the_inventory_names() {
+    let sandbox = Sandbox::new();
+    let root = deployed::file("..");
+    let readme = fs::read_to_string(root.join("README.md")).expect("it is there");
+    let (_, commands) = readme.split_once("    cp deploy/fleet.toml .").expect("the README begins with the sample");
+    let (commands, _) = commands.split_once("    baton status").expect("and goes on to use it");
+    let script = format!("cp {}/deploy/fleet.toml .{commands}", root.display());
+    let path = format!("{}:/usr/bin:/bin", binaries::find("baton").parent().expect("a binary is in a folder").display());
+    let done = Command::new("sh").args(["-ec", &script]).env("PATH", path).current_dir(sandbox.path()).output();
+    assert!(done.as_ref().is_ok_and(|done| done.status.success()), "{script}: {done:?}");
+    let fleet = Fleet::read(&read("fleet.toml"), sandbox.path()).expect("valid");
+    Dialler::new(&fleet).expect("certificate, key and authority fit together");
 }
 
 /// The script of an Upstart job, with the places of a site instead of the deployed ones.
