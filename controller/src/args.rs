@@ -44,8 +44,8 @@ pub enum Verb {
     #[command(after_help = help())]
     Status {
         /// Host names, globs and label=value, with commas between; a leading ! excludes
-        #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
-        selector: String,
+        #[arg(value_name = "SELECTOR")]
+        selector: Option<String>,
     },
     /// Show what a restart would do; touches nothing
     #[command(after_help = help())]
@@ -82,8 +82,8 @@ pub struct Walk {
     /// The service, as the agents call it
     pub service: String,
     /// Host names, globs and label=value, with commas between; a leading ! excludes
-    #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
-    pub selector: String,
+    #[arg(value_name = "SELECTOR")]
+    pub selector: Option<String>,
     /// How many hosts may be in flight at once [default: the inventory's, else 1]
     #[arg(long, value_name = "N|P%", value_parser = parse_in_flight)]
     pub max_in_flight: Option<Share>,

@@ -105,6 +105,7 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
+            Self::Selector(SelectorError::Empty) => Some("leave it out to mean every host".into()),
             Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),

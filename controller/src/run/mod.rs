@@ -39,7 +39,7 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     let mut report = Report::new(global.output, surroundings.plain);
     let setting = &Setting { global, surroundings };
     let done = match verb {
-        Verb::Status { selector } => status(setting, &selector, &mut report).await,
+        Verb::Status { selector } => status(setting, selector.as_deref(), &mut report).await,
         Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
         Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
         Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,
@@ -51,7 +51,7 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     })
 }
 
-async fn status(setting: &Setting<'_>, selector: &str, report: &mut Report) -> Result<Exit, RunError> {
+async fn status(setting: &Setting<'_>, selector: Option<&str>, report: &mut Report) -> Result<Exit, RunError> {
     let fleet = inventory::load(setting)?;
     let hosts = choose(&fleet, selector)?;
     raise_file_limit(hosts.len())?;
@@ -87,7 +87,7 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
 async fn prepare(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<(execute::Prepared, Dialler), RunError> {
     baton_proto::name::check("service", &walk.service)?;
     let fleet = inventory::load(setting)?;
-    let hosts = choose(&fleet, &walk.selector)?;
+    let hosts = choose(&fleet, walk.selector.as_deref())?;
     raise_file_limit(hosts.len())?;
     let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
     let limits = Limits::new(flags, fleet.policy(&walk.service), walk.host_deadline);
@@ -133,8 +133,8 @@ fn certify(pki: Pki, report: &mut Report) -> Result<Exit, RunError> {
     Ok(Exit::Proven)
 }
 
-fn choose(fleet: &Fleet, selector: &str) -> Result<Vec<Host>, RunError> {
-    let selector = Selector::parse(selector)?;
+fn choose(fleet: &Fleet, selector: Option<&str>) -> Result<Vec<Host>, RunError> {
+    let selector = selector.map(Selector::parse).transpose()?.unwrap_or_default();
     Ok(selector.choose(fleet.hosts())?.into_iter().cloned().collect())
 }
 
