@@ -12,6 +12,7 @@ use crate::plan::{Fate, Plan};
 use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
+use crate::text::day;
 
 /// Renders one thing as a line.
 pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
@@ -41,9 +42,10 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
         Told::Testimony { host, service, record } => testimony(host, service, record),
-        Told::Certified { identity, fleet, certificate, key } => json!({
+        Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
-            "certificate": certificate, "key": key,
+            "certificate": files.certificate, "key": files.key,
+            "valid_until": day(*until), "valid_until_s": until.as_secs(), "cut_short": cut_short,
         }),
     };
     format!("{value}\n")

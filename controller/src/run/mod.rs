@@ -15,7 +15,7 @@ use crate::args::{Global, Pki, Verb, Walk};
 use crate::execute::{self, Dialler, Interrupts, chain};
 use crate::inventory::{Fleet, Host, Policy, Selector};
 use crate::outcome::Exit;
-use crate::pki::{self, Validity};
+use crate::pki::{self, Issued, Validity};
 use crate::plan::Limits;
 use crate::report::{Report, Told, status_exit};
 
@@ -120,14 +120,14 @@ fn certify(pki: Pki, report: &mut Report) -> Result<Exit, RunError> {
     let now = Duration::from_secs(Timestamp::now().as_second().try_into().unwrap_or_default());
     match pki {
         Pki::Init { fleet, dir, valid_for } => {
-            let files = pki::init(&fleet, &dir, Validity { now, valid_for })?;
-            let (certificate, key) = (&files.certificate, &files.key);
-            report.tell(&Told::Certified { identity: None, fleet: &fleet, certificate, key });
+            let (files, until) = pki::init(&fleet, &dir, Validity { now, valid_for })?;
+            report.tell(&Told::Certified { identity: None, fleet: &fleet, files: &files, until, cut_short: false });
         }
         Pki::Issue { role, name, dir, valid_for } => {
-            let (identity, files) = pki::issue(role.into(), &name, &dir, Validity { now, valid_for })?;
-            let (certificate, key) = (&files.certificate, &files.key);
-            report.tell(&Told::Certified { identity: Some(&identity), fleet: &identity.fleet, certificate, key });
+            let issued = pki::issue(role.into(), &name, &dir, Validity { now, valid_for })?;
+            let Issued { identity, files, until, cut_short } = &issued;
+            let (until, cut_short) = (*until, *cut_short);
+            report.tell(&Told::Certified { identity: Some(identity), fleet: &identity.fleet, files, until, cut_short });
         }
     }
     Ok(Exit::Proven)

@@ -12,6 +12,7 @@ use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Stop, Summary};
+use crate::text::day;
 pub(super) use sentence::outcome as outcome_text;
 
 /// How many names are spelt out in one line.
@@ -75,9 +76,16 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
-        Told::Certified { identity, fleet, certificate, key } => {
+        Told::Certified { identity, fleet, files, until, cut_short } => {
             let who = identity.map_or_else(|| format!("the authority of {fleet}"), ToString::to_string);
-            Text::result(line("Issued", Colour::Plain, look, &format!("{who}: {} and {}", certificate.display(), key.display())))
+            let why = if *cut_short { " (its authority is valid no longer)" } else { "" };
+            let (certificate, key) = (files.certificate.display(), files.key.display());
+            Text::result(line(
+                "Issued",
+                Colour::Plain,
+                look,
+                &format!("{who}, until {}{why}: {certificate} and {key}", day(*until)),
+            ))
         }
     }
 }
