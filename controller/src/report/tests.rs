@@ -99,7 +99,7 @@ fn a_rollout_reads_like_a_story() {
         (80, finished(&summary)),
     ];
     insta::assert_snapshot!(page(&story), @r#"
-|         Plan   web on 5 hosts, 2 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|         Plan   web on 5 hosts, 2 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
 |        Order   web-1, web-2, web-3, web-4 and web-5
 :         Step [   0.1s]   web-1   signal: SIGUSR2 to the old master 100
 :     Retrying [   0.2s]   web-1   the connection to 10.0.0.11:7646 was lost
@@ -113,6 +113,7 @@ fn a_rollout_reads_like_a_story() {
 :
 : error: web-2 dropped its lock: the lock was free after the handover had ended
 : hint: `baton testimony web-2 web` shows what its agent saw
+: hint: once that is mended, `baton restart web web-4,web-5` restarts the hosts that were not touched
 "#);
     insta::assert_snapshot!(objects(&story), @r#"
 {"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
@@ -125,7 +126,7 @@ fn a_rollout_reads_like_a_story() {
 {"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[]}
 {"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
-{"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":null}
+{"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
 "#);
 }
 
@@ -184,14 +185,15 @@ fn every_outcome_ends_with_an_error_and_a_hint() {
 : hint: `baton status web-1` shows it; what is under way there its agent finishes alone
 |  Interrupted [   4.2s]   1 of 3 proven; web-2 and web-3 untouched
 : hint: `baton restart web web-2,web-3` restarts the hosts that were not touched
-|       Halted [   4.2s]   0 of 2 proven; web-2 refused; web-1 untouched; nothing was touched
+|       Halted [   4.2s]   0 of 2 proven; web-2 refused; nothing was touched
 :
 : error: web-2 was refused and not touched: connection refused
 : hint: `baton status web-2` shows how it stands
+: hint: once that is mended, `baton restart web web-1` restarts the hosts that were not touched
 "#);
     insta::assert_snapshot!(objects(&told[6..]), @r#"
 {"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":130,"stopped":"interrupted","total":3,"hosts":{"proven":["web-1"],"untouched":["web-2","web-3"]},"remaining_command":"baton restart web web-2,web-3"}
-{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":3,"stopped":"past_budget","total":2,"hosts":{"untouched":["web-1"],"refused":["web-2"]},"remaining_command":null}
+{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":3,"stopped":"past_budget","total":2,"hosts":{"untouched":["web-1"],"refused":["web-2"]},"remaining_command":"baton restart web web-1"}
 "#);
 }
 
@@ -200,17 +202,25 @@ fn a_plan_says_who_is_refused_and_why() {
     let (good, bad) = (plan("+x+", 2, 1), plan("xx+", 1, 1));
     let told = [(0, Told::Planned { plan: &good, rollout: None }), (0, Told::Planned { plan: &bad, rollout: None })];
     insta::assert_snapshot!(page(&told), @r#"
-|         Plan   web on 3 hosts, 2 at once; halts on the first doubt or after 2 failures
+|         Plan   web on 3 hosts, 2 at once; tolerates 1 failure; halts on the next, or on any doubt
 |      Restart   web-1   generation 3, master 100
 |       Refuse   web-2   connection refused
 |      Restart   web-3   generation 3, master 100
-|         Plan   web on 3 hosts, 1 at once; halts on the first doubt or after 2 failures
+|         Plan   web on 3 hosts, 1 at once; tolerates 1 failure; halts on the next, or on any doubt
 |       Refuse   web-1   connection refused
 |       Refuse   web-2   connection refused
 |      Restart   web-3   generation 3, master 100
 |         Halt   more hosts would be refused than failures are tolerated; nothing would be touched
 "#);
     insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+}
+
+#[test]
+fn where_nothing_is_restarted_no_order_is_told() {
+    let plan = plan("xx", 1, 0);
+    insta::assert_snapshot!(page(&[(0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") })]), @r#"
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
+"#);
 }
 
 #[test]
@@ -221,10 +231,10 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
     let rollout = Some("20261124-054100-3fa2");
     let told = [(0, Told::Planned { plan: &plan, rollout }), (0, Told::Planned { plan: &plan, rollout: None })];
     insta::assert_snapshot!(page(&told), @r#"
-|         Plan   web on 2 hosts, 1 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
 |        Order   web-1 and web-2
 |      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
-|         Plan   web on 2 hosts, 1 at once; halts on the first failure
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt
 |      Restart   web-1   generation 3, master 100
 |      Restart   web-2   generation 3, master 100
 |      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s

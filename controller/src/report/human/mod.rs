@@ -157,8 +157,8 @@ fn count(number: usize, what: &str) -> String {
 
 fn headline(plan: &Plan) -> String {
     let budget = match plan.failures_max() {
-        0 => "halts on the first failure".to_owned(),
-        max => format!("halts on the first doubt or after {}", count(max + 1, "failure")),
+        0 => "halts on the first failure or doubt".to_owned(),
+        max => format!("tolerates {}; halts on the next, or on any doubt", count(max, "failure")),
     };
     format!("{} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
 }
@@ -173,7 +173,9 @@ fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
         .collect();
     let mut text = line("Plan", Colour::Plain, look, &format!("{}; rollout {rollout}", headline(plan)));
     let refusals = if refused == 0 { String::new() } else { format!("; {refused} refused") };
-    text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    if !all.is_empty() {
+        text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    }
     text.push_str(&warning(plan, look));
     text
 }
@@ -246,7 +248,8 @@ fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
         write!(progress, "\nerror: {error}\nhint: {hint}\n").expect("writing to a string cannot fail");
     }
     if let Some(command) = remaining(service, summary) {
-        writeln!(progress, "hint: `{command}` restarts the hosts that were not touched")
+        let once = if summary.stop == Some(Stop::Interrupted) { "" } else { "once that is mended, " };
+        writeln!(progress, "hint: {once}`{command}` restarts the hosts that were not touched")
             .expect("writing to a string cannot fail");
     }
     Text { result, progress }
@@ -268,18 +271,16 @@ fn tally(summary: &Summary) -> String {
         }
     }
     let untouched: Vec<HostName> = summary.untouched().cloned().collect();
-    if !untouched.is_empty() {
-        parts.push(format!("{} untouched", names(&untouched)));
-    }
     if summary.hosts.iter().all(|(_, outcome)| matches!(outcome, Some(Outcome::Refused(_)) | None)) {
         parts.push("nothing was touched".to_owned());
+    } else if !untouched.is_empty() {
+        parts.push(format!("{} untouched", names(&untouched)));
     }
     parts.join("; ")
 }
 
-/// The command that does what an interrupted rollout did not.
+/// The command that does what a rollout did not that was halted or interrupted.
 pub(super) fn remaining(service: &str, summary: &Summary) -> Option<String> {
     let untouched: Vec<&str> = summary.untouched().map(HostName::as_str).collect();
-    let interrupted = summary.stop == Some(Stop::Interrupted) && !untouched.is_empty();
-    interrupted.then(|| format!("baton restart {service} {}", untouched.join(",")))
+    (!untouched.is_empty()).then(|| format!("baton restart {service} {}", untouched.join(",")))
 }
