@@ -52,7 +52,7 @@ pub enum PkiError {
     #[error("{} exists already and is not overwritten", .0.display())]
     Exists(PathBuf),
     /// There is no authority to issue from.
-    #[error("read the fleet's authority {}", path.display())]
+    #[error("cannot read the fleet's authority {}", path.display())]
     ReadAuthority {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum PkiError {
         why: String,
     },
     /// A file cannot be written.
-    #[error("write {}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -79,7 +79,7 @@ pub enum PkiError {
     #[error("the certificate would be valid for longer than a certificate can say")]
     TooLong,
     /// The certificate cannot be made.
-    #[error("make the certificate")]
+    #[error("cannot make the certificate")]
     Make(#[from] rcgen::Error),
 }
 

@@ -45,7 +45,7 @@ fn outcomes() -> [Outcome; 6] {
     [
         proven(),
         rolled_back(),
-        Outcome::Refused("connect to 10.0.0.13:7646: connection refused".into()),
+        Outcome::Refused("cannot connect to 10.0.0.13:7646: connection refused".into()),
         Outcome::Unproven(Unproven::Doubt(Doubt::NoOverlap)),
         Outcome::Dropped(DropSeen::InWindow(baton_proto::custody::Seq(57))),
         Outcome::Unknown("its guard was lost: connection reset".into()),
@@ -138,7 +138,7 @@ fn every_outcome_has_its_line() {
     insta::assert_snapshot!(page(&told), @r#"
 |         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
 |   RolledBack [   4.2s]   web-1   at step ready: 503 from 201; 100 still serves, its lock unbroken, marked
-|      Refused [   4.2s]   web-1   connect to 10.0.0.13:7646: connection refused
+|      Refused [   4.2s]   web-1   cannot connect to 10.0.0.13:7646: connection refused
 |     Unproven [   4.2s]   web-1   no overlap was seen: the old master was not seen holding after the new one was
 |      Dropped [   4.2s]   web-1   the lock was free at #57 of the handover
 |      Unknown [   4.2s]   web-1   its guard was lost: connection reset
@@ -146,7 +146,7 @@ fn every_outcome_has_its_line() {
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"rolled_back","verdict":"unbroken","basis":"marked","old_pid":100,"step":"ready","cause":"503 from 201"}
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"connect to 10.0.0.13:7646: connection refused"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"cannot connect to 10.0.0.13:7646: connection refused"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unproven","verdict":"unproven","cause":"no overlap was seen: the old master was not seen holding after the new one was"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"dropped","verdict":"dropped","cause":"the lock was free at #57 of the handover"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unknown","verdict":null,"cause":"its guard was lost: connection reset"}
@@ -169,7 +169,7 @@ fn every_outcome_ends_with_an_error_and_a_hint() {
 : hint: its old generation serves; `baton testimony web-1 web` shows what its agent saw
 |         Done [   4.2s]   0 of 1 proven; web-1 refused; nothing was touched
 :
-: error: web-1 was refused and not touched: connect to 10.0.0.13:7646: connection refused
+: error: web-1 was refused and not touched: cannot connect to 10.0.0.13:7646: connection refused
 : hint: `baton status web-1` shows how it stands
 |         Done [   4.2s]   0 of 1 proven; web-1 unproven
 :
@@ -249,7 +249,7 @@ fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
     vec![
         (host("web-1", "a"), Ok(vec![busy, healthy()])),
         (host("web-2", "a"), Ok(vec![free])),
-        (host("web-10", "b"), Err("connect to web-10.internal:7646: timed out after 5 s".into())),
+        (host("web-10", "b"), Err("cannot connect to web-10.internal:7646: timed out after 5 s".into())),
     ]
 }
 
@@ -262,13 +262,13 @@ fn the_fleet_is_a_table() {
 | web-1   api      held  3           100     2      1h 1m  handover under way: drain
 | web-1   web      held  3           100     2      1h 1m
 | web-2   web      free  3           -       2      -      no pid file
-| web-10  -        ?     -           -       -      -      connect to web-10.internal:7646: timed out after 5 s
+| web-10  -        ?     -           -       -      -      cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":""}
 {"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file"}
-{"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"connect to web-10.internal:7646: timed out after 5 s"}
+{"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
 }
 

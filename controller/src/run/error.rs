@@ -17,7 +17,7 @@ pub enum RunError {
     #[error("no inventory was found: neither ./fleet.toml nor ~/.config/baton/fleet.toml is there")]
     NoInventory,
     /// The inventory cannot be read.
-    #[error("read the inventory {}", path.display())]
+    #[error("cannot read the inventory {}", path.display())]
     Inventory {
         /// The file.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum RunError {
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// The agent gave no answer.
-    #[error("ask {host}")]
+    #[error("cannot ask {host}")]
     Call {
         /// The host.
         host: String,
@@ -72,7 +72,7 @@ pub enum RunError {
         service: String,
     },
     /// This machine does not let us.
-    #[error("{doing}")]
+    #[error("cannot {doing}")]
     Machine {
         /// What was being done.
         doing: &'static str,

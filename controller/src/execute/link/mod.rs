@@ -41,7 +41,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file cannot be read.
-    #[error("read {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum CredentialsError {
         source: rustls::pki_types::pem::Error,
     },
     /// The files do not fit together, or cannot be used.
-    #[error("use the certificate {}", path.display())]
+    #[error("cannot use the certificate {}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
