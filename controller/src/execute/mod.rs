@@ -16,7 +16,7 @@ mod wire;
 use tokio::sync::mpsc;
 
 pub use agent::CallError;
-pub use link::{CredentialsError, Dialler, LinkError, chain};
+pub use link::{CredentialsError, Dialler, LinkError, OwnError, chain, identify};
 pub use signals::Interrupts;
 
 use crate::inventory::Host;

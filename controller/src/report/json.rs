@@ -20,6 +20,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     let value = match told {
         Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
         Told::Planned { plan, rollout } => planned(plan, *rollout),
+        Told::MayNotRestart { identity } => json!({"event": "may_not_restart", "identity": identity.to_string()}),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
         Told::Step { host, step, detail } => {
             json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.to_string(), "detail": detail})

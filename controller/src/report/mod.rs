@@ -58,6 +58,11 @@ pub enum Told<'a> {
         /// The rollout that it is for; none when it is only to be looked at.
         rollout: Option<&'a str>,
     },
+    /// Whoever looks at the plan may not carry it out.
+    MayNotRestart {
+        /// Who.
+        identity: &'a Identity,
+    },
     /// A handover begins.
     Started {
         /// The host.

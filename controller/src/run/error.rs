@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use baton_proto::document::Mistakes;
+use baton_proto::identity::Identity;
 
 use crate::execute::{CallError, CredentialsError};
 use crate::inventory::SelectorError;
@@ -52,6 +53,9 @@ pub enum RunError {
     /// The operator's certificate cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// Who may only look wants to restart.
+    #[error("{0} may look, and may not restart")]
+    MayNotRestart(Identity),
     /// The certificates cannot be made.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -94,6 +98,7 @@ impl RunError {
             | Self::Name(_)
             | Self::NoHost(_)
             | Self::Credentials(_)
+            | Self::MayNotRestart(_)
             | Self::Pki(_) => Exit::Usage,
             Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
             Self::Machine { .. } => Exit::Fault,
@@ -109,11 +114,8 @@ impl RunError {
             Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),
-            Self::Credentials(_) => Some(
-                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
-                 `baton pki init` made the authority"
-                    .into(),
-            ),
+            Self::Credentials(error) => Some(error.hint()),
+            Self::MayNotRestart(_) => Some("`baton pki issue operator NAME` makes a certificate that may reload".into()),
             Self::Inventory { .. }
             | Self::Mistakes { .. }
             | Self::TooLong { .. }

@@ -59,6 +59,9 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         )),
         Told::Planned { plan, rollout: Some(rollout) } => Text::result(planned_briefly(plan, rollout, look)),
         Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
+        Told::MayNotRestart { identity } => {
+            Text::result(line("Warning", Colour::Yellow, look, &format!("{identity} may look, and may not restart")))
+        }
         Told::Started { .. } => Text::default(),
         Told::Step { host, step, detail } => {
             Text::progress(timed("Step", Colour::Plain, look, host, &joined(&step.to_string(), detail)))
