@@ -10,6 +10,7 @@ use crate::execute::{CallError, CredentialsError};
 use crate::inventory::SelectorError;
 use crate::outcome::Exit;
 use crate::pki::PkiError;
+use crate::unknown::UnknownService;
 
 /// Why a run came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,9 @@ pub enum RunError {
         /// Why not.
         source: CallError,
     },
+    /// No chosen host knows the service.
+    #[error(transparent)]
+    UnknownService(#[from] UnknownService),
     /// No such handover is on record.
     #[error("{host} has no handover of {service} on record")]
     NoRecord {
@@ -99,6 +103,7 @@ impl RunError {
             | Self::NoHost(_)
             | Self::Credentials(_)
             | Self::MayNotRestart(_)
+            | Self::UnknownService(_)
             | Self::Pki(_) => Exit::Usage,
             Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
             Self::Machine { .. } => Exit::Fault,
@@ -112,6 +117,7 @@ impl RunError {
             Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
             Self::Selector(SelectorError::Empty) => Some("leave it out to mean every host".into()),
             Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
+            Self::UnknownService(_) => Some("`baton status` shows the services of every host".into()),
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),
             Self::Credentials(error) => Some(error.hint()),

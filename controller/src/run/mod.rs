@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub use error::RunError;
 
 use crate::args::{Global, Pki, Verb, Walk};
-use crate::execute::{self, Dialler, Interrupts, chain};
+use crate::execute::{self, Dialler, Interrupts, RecordsError, chain};
 use crate::inventory::{Fleet, Host, Policy, Selector};
 use crate::outcome::Exit;
 use crate::pki::{self, Issued, Validity};
@@ -64,7 +64,7 @@ async fn status(setting: &Setting<'_>, selector: Option<&str>, report: &mut Repo
 
 async fn plan(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<Exit, RunError> {
     let walker = Walker::new(setting, walk)?;
-    let prepared = walker.prepare(walk, report).await;
+    let prepared = walker.prepare(walk, report).await?;
     report.tell(&Told::Planned { plan: prepared.plan(), rollout: None });
     if walker.identity.role != Role::Operator {
         report.tell(&Told::MayNotRestart { identity: &walker.identity });
@@ -78,7 +78,7 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
     if walker.identity.role != Role::Operator {
         return Err(RunError::MayNotRestart(walker.identity));
     }
-    let prepared = walker.prepare(walk, report).await;
+    let prepared = walker.prepare(walk, report).await?;
     let id = rollout_id(Timestamp::now())?;
     report.tell(&Told::Planned { plan: prepared.plan(), rollout: Some(&id) });
     let question = format!("Restart {} on {} hosts?", walk.service, prepared.plan().hosts().len());
@@ -114,8 +114,8 @@ impl Walker {
         Ok(Self { hosts, limits, identity, dialler })
     }
 
-    async fn prepare(&self, walk: &Walk, report: &mut Report) -> execute::Prepared {
-        execute::prepare(&walk.service, &self.hosts, self.limits, &self.dialler, report).await
+    async fn prepare(&self, walk: &Walk, report: &mut Report) -> Result<execute::Prepared, RunError> {
+        Ok(execute::prepare(&walk.service, &self.hosts, self.limits, &self.dialler, report).await?)
     }
 }
 
@@ -142,7 +142,10 @@ async fn testimony(
     let found = found.ok_or_else(|| RunError::NoHost(host.to_owned()))?;
     let (_, dialler) = introduce(&fleet)?;
     let records = execute::records(found, service, rollout, &dialler).await;
-    let records = records.map_err(|source| RunError::Call { host: host.to_owned(), source })?;
+    let records = records.map_err(|error| match error {
+        RecordsError::Call(source) => RunError::Call { host: host.to_owned(), source },
+        RecordsError::Unknown(unknown) => RunError::UnknownService(unknown),
+    })?;
     let Some(record) = records.first() else {
         return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
     };

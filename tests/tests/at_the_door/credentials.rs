@@ -82,9 +82,14 @@ fn an_observer_can_look_and_plan_and_not_restart() {
 fn an_unknown_service_is_told_with_those_that_are_known() {
     let fleet = one_host();
     let before = Facts::of(&fleet);
-    let run =
-        complains(fleet.baton(&["restart", "wbe"]), 3, &["web-1", "no service \"wbe\"", "known: web"], "`baton status web-1`");
-    assert!(run.stdout.contains("nothing was touched"), "{run}");
+    for (verb, who) in [
+        (&["restart", "wbe"][..], "no host has a service"),
+        (&["plan", "wbe"], "no host has a service"),
+        (&["testimony", "web-1", "wbe"], "web-1 has no service"),
+    ] {
+        let run = complains(fleet.baton(verb), 2, &[who, "\"wbe\"; known: web"], "`baton status`");
+        assert_eq!(run.stdout, "", "{run}");
+    }
     assert_eq!(Facts::of(&fleet), before);
 }
 
