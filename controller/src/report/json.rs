@@ -66,8 +66,12 @@ fn names(hosts: &[HostName]) -> Vec<&str> {
 }
 
 fn awaited_fields(awaited: &Awaited) -> Value {
-    let Awaited { in_flight, guards, last_looks } = awaited;
-    json!({"in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks)})
+    let Awaited { in_flight, guards, last_looks, deadlines } = awaited;
+    let deadlines: Map<String, Value> =
+        deadlines.iter().map(|(host, deadline)| (host.to_string(), milliseconds(*deadline).into())).collect();
+    json!({
+        "in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks), "deadlines_ms": deadlines,
+    })
 }
 
 fn with(mut value: Value, more: Value) -> Value {

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a reader that has gone away (a closed pipe) ends the telling, never the rollout.
 
+mod contacts;
 mod human;
 mod json;
 mod live;
@@ -24,13 +25,20 @@ use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
+use contacts::Contacts;
 use live::Live;
 
 /// Where the operator is, wherever the output goes.
 const TERMINAL: &str = "/dev/tty";
 
-/// The longest that a run is silent.
+/// The longest that a run is silent at first.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// After so long without news it is silent for longer: whoever reads the log later has read enough.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that a run is silent then.
+const LATER_SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The rendering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -155,6 +163,8 @@ pub struct Report {
     live: Option<Live>,
     begun: Instant,
     last_told: Instant,
+    last_news: Instant,
+    contacts: Contacts,
     host_width: usize,
 }
 
@@ -178,7 +188,8 @@ impl Report {
     /// A report that writes its results and its progress there, as to files.
     pub fn to(format: Format, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
         let now = Instant::now();
-        Self { format, out, err, painted: false, live: None, begun: now, last_told: now, host_width: 0 }
+        let contacts = Contacts::default();
+        Self { format, out, err, painted: false, live: None, begun: now, last_told: now, last_news: now, contacts, host_width: 0 }
     }
 
     /// Times are told since now.
@@ -188,7 +199,12 @@ impl Report {
 
     /// Tells something.
     pub fn tell(&mut self, told: &Told<'_>) {
-        self.last_told = Instant::now();
+        let now = Instant::now();
+        self.last_told = now;
+        if !matches!(told, Told::Asking { .. } | Told::Waiting { .. } | Told::Retrying { .. }) {
+            self.last_news = now;
+        }
+        self.contacts.learn(told, now);
         if let Told::Planned { plan, .. } = told {
             self.host_width = plan.hosts().iter().map(|planned| planned.host.as_str().len()).max().unwrap_or_default().min(40);
         }
@@ -199,7 +215,12 @@ impl Report {
                 if self.live.as_mut().is_some_and(|live| live.show(told)) {
                     return;
                 }
-                let text = human::render(told, &human::Look { at, host_width: self.host_width, painted: self.painted });
+                let look = human::Look { at, host_width: self.host_width, painted: self.painted };
+                if let Told::Waiting { awaited } = told {
+                    let text = human::waiting(awaited, |host| self.contacts.of(host, now), &look);
+                    return self.err(&text);
+                }
+                let text = human::render(told, &look);
                 self.out(&text.result);
                 self.err(&text.progress);
             }
@@ -210,7 +231,8 @@ impl Report {
     pub fn silence_left(&self) -> Duration {
         match &self.live {
             Some(live) if live.is_moving() => live::FRAME,
-            Some(_) | None => SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
+            Some(_) | None if self.last_news.elapsed() < PATIENCE => SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
+            Some(_) | None => LATER_SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
         }
     }
 

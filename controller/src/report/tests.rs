@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use baton_proto::custody::Doubt;
+use tokio::time::Instant;
 
+use super::contacts::Contacts;
 use super::human::{self, Look};
-use super::{Told, json, status_exit};
+use super::{Format, Report, Told, json, status_exit};
 use crate::inventory::{Host, HostName, Policy, samples::host};
 use crate::outcome::samples::{handed_over, proven, rolled_back};
 use crate::outcome::{DropSeen, Exit, Outcome, Unproven};
@@ -103,7 +105,8 @@ fn a_rollout_reads_like_a_story() {
 |        Order   web-1, web-2, web-3, web-4 and web-5
 :         Step [   0.1s]   web-1   signal: SIGUSR2 to the old master 100
 :     Retrying [   0.2s]   web-1   the connection to 10.0.0.11:7646 was lost
-:      Waiting   for web-1 and web-2
+:      Waiting [   3.0s]   web-1   for its handover
+:      Waiting [   3.0s]   web-2   for its handover
 |         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
 |      Dropped [   6.1s]   web-2   the lock was free after the handover had ended
 :      Halting   nothing new starts, because of web-2; waiting for web-3
@@ -120,10 +123,10 @@ fn a_rollout_reads_like_a_story() {
 {"event":"started","at_ms":0,"host":"web-1"}
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
-{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[]}
+{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[],"deadlines_ms":{}}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
-{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[]}
+{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[],"deadlines_ms":{}}
 {"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
@@ -306,7 +309,7 @@ fn a_host_that_is_done_is_not_waited_for_but_its_guard_or_the_last_look_at_it() 
     let nothing = Awaited::default();
     let guard = Awaited { guards: vec![name(1)], ..Awaited::default() };
     let looks = Awaited { last_looks: vec![name(1), name(2)], ..Awaited::default() };
-    let all = Awaited { in_flight: vec![name(3)], guards: vec![name(1)], last_looks: vec![name(2)] };
+    let all = Awaited { in_flight: vec![name(3)], guards: vec![name(1)], last_looks: vec![name(2)], ..Awaited::default() };
     let told: Vec<_> =
         [&nothing, &guard, &looks, &all].into_iter().map(|awaited| (0, Told::Stopping { stop: &stop, awaited })).collect();
     insta::assert_snapshot!(page(&told), @r#"
@@ -317,9 +320,48 @@ fn a_host_that_is_done_is_not_waited_for_but_its_guard_or_the_last_look_at_it() 
     let asked = [(0, Told::Stopping { stop: &Stop::Interrupted, awaited: &looks }), (20, Told::Waiting { awaited: &all })];
     insta::assert_snapshot!(page(&asked), @r#"
 :      Halting   nothing new starts, as asked; waiting for the last look at web-1 and web-2 (^C again leaves at once)
-:      Waiting   for web-3, and for the guard of web-1 to stand, and for the last look at web-2
+:      Waiting [   2.0s]   web-3   for its handover
+:      Waiting [   2.0s]   web-1   for its guard to stand
+:      Waiting [   2.0s]   web-2   for the last look at it
 "#);
-    insta::assert_snapshot!(objects(&asked[1..]), @r#"{"event":"waiting","at_ms":2000,"hosts":["web-3","web-1","web-2"],"in_flight":["web-3"],"guards":["web-1"],"last_looks":["web-2"]}"#);
+    insta::assert_snapshot!(objects(&asked[1..]), @r#"{"event":"waiting","at_ms":2000,"hosts":["web-3","web-1","web-2"],"in_flight":["web-3"],"guards":["web-1"],"last_looks":["web-2"],"deadlines_ms":{}}"#);
+}
+
+#[test]
+fn a_wait_says_in_which_step_since_when_and_until_when() {
+    let (one, two) = (name(1), name(2));
+    let awaited = Awaited {
+        in_flight: vec![one.clone(), two.clone()],
+        deadlines: [(one.clone(), Duration::from_mins(10))].into(),
+        ..Awaited::default()
+    };
+    let (mut contacts, begun) = (Contacts::default(), Instant::now());
+    contacts.learn(&Told::Started { host: &one }, begun);
+    contacts.learn(&Told::Step { host: &one, step: Step::Ready, detail: "" }, begun + Duration::from_secs(7));
+    contacts.learn(&Told::Retrying { host: &one, cause: "connection refused" }, begun + Duration::from_secs(9));
+    contacts.learn(&Told::Started { host: &two }, begun);
+    let look = Look { at: Duration::from_millis(498_400), host_width: 5, painted: false };
+    let shown = human::waiting(&awaited, |host| contacts.of(host, begun + look.at), &look);
+    insta::assert_snapshot!(shown.trim_end(), @r#"
+         Waiting [ 498.4s]   web-1   in step ready, no contact for 491 s; gives up at 600 s
+         Waiting [ 498.4s]   web-2   for its first step
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_silent_for_longer_when_there_was_no_news_for_half_a_minute() {
+    let mut report = Report::to(Format::Human, Box::new(std::io::sink()), Box::new(std::io::sink()));
+    let awaited = Awaited::default();
+    let mut lines = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_mins(2) {
+        tokio::time::advance(report.silence_left()).await;
+        report.tell(&Told::Waiting { awaited: &awaited });
+        lines += 1;
+    }
+    assert_eq!(lines, 15 + 9);
+    report.tell(&Told::Started { host: &name(1) });
+    assert_eq!(report.silence_left(), Duration::from_secs(2));
 }
 
 #[test]
@@ -327,7 +369,17 @@ fn many_names_are_counted_not_spelt_out() {
     let awaited = Awaited { in_flight: (1..=14).map(name).collect(), ..Awaited::default() };
     let told = [(0, Told::Waiting { awaited: &awaited }), (0, Told::Asking { answered: 3, total: 14 })];
     insta::assert_snapshot!(page(&told), @r#"
-:      Waiting   for web-1, web-2, web-3, web-4, web-5, web-6, web-7, web-8, web-9, web-10 and 4 more
+:      Waiting [   0.0s]   web-1   for its handover
+:      Waiting [   0.0s]   web-2   for its handover
+:      Waiting [   0.0s]   web-3   for its handover
+:      Waiting [   0.0s]   web-4   for its handover
+:      Waiting [   0.0s]   web-5   for its handover
+:      Waiting [   0.0s]   web-6   for its handover
+:      Waiting [   0.0s]   web-7   for its handover
+:      Waiting [   0.0s]   web-8   for its handover
+:      Waiting [   0.0s]   web-9   for its handover
+:      Waiting [   0.0s]   web-10   for its handover
+:      Waiting   for 4 more
 :      Waiting   11 of 14 hosts have not answered yet
 "#);
 }

@@ -1,5 +1,8 @@
 //! What a rollout waits for, for people: a host that is done is not waited for, but its guard or the last look at it may be.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::Rollout;
 use super::state::State;
 use crate::inventory::HostName;
@@ -13,6 +16,8 @@ pub struct Awaited {
     pub guards: Vec<HostName>,
     /// That they answer when they are looked at a last time.
     pub last_looks: Vec<HostName>,
+    /// When each of them is given up, since the walk began.
+    pub deadlines: BTreeMap<HostName, Duration>,
 }
 
 impl Awaited {
@@ -42,6 +47,7 @@ impl Rollout {
                 State::Waiting | State::Guarded { .. } | State::Released { .. } | State::Ended { .. } => continue,
             };
             hosts.push(host.clone());
+            awaited.deadlines.extend(state.deadline().map(|deadline| (host.clone(), deadline)));
         }
         awaited
     }

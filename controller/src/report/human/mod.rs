@@ -3,6 +3,7 @@
 mod fleet;
 mod sentence;
 mod testimony;
+mod waiting;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::text::day;
 pub(super) use sentence::outcome as outcome_text;
+pub(super) use waiting::waiting;
 
 /// How many names are spelt out in one line.
 const NAMES_MAX: usize = 10;
@@ -75,7 +77,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))
         }
         Told::Stopping { stop, awaited } => Text::progress(stopping(stop, awaited, look)),
-        Told::Waiting { awaited } => Text::progress(line("Waiting", Colour::Plain, look, &sentence::awaited(awaited))),
+        Told::Waiting { awaited } => Text::progress(waiting(awaited, |_| None, look)),
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),

@@ -33,7 +33,7 @@ pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
 
 /// What is waited for: "for web-3, and for the guard of web-1 to stand".
 pub(super) fn awaited(awaited: &Awaited) -> String {
-    let Awaited { in_flight, guards, last_looks } = awaited;
+    let Awaited { in_flight, guards, last_looks, deadlines: _ } = awaited;
     let parts = [
         (in_flight, format!("for {}", names(in_flight))),
         (guards, format!("for the guard of {} to stand", names(guards))),
