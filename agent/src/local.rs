@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_proto::custody::Testimony;
+use baton_proto::span::Span;
 use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
@@ -230,7 +231,7 @@ fn rollout(now: Timestamp, random: &str) -> String {
 
 /// An answer, with a deadline.
 async fn within<T>(time: Duration, answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Status> {
-    let late = || Status::deadline_exceeded(format!("no answer within {} s", time.as_secs()));
+    let late = || Status::deadline_exceeded(format!("no answer within {}", Span(time)));
     tokio::time::timeout(time, answer).await.map_err(|_| late())?.map(tonic::Response::into_inner)
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Observation};
+use baton_proto::span::Span;
 use baton_proto::v1;
 
 use super::{Conclusion, Event, custody_word};
@@ -66,18 +67,7 @@ fn since(held_since_ns: u64, now: Duration) -> String {
     if held_since_ns == 0 {
         return String::new();
     }
-    format!(" for {}", span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
-}
-
-/// A stretch of time by its two largest units.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
+    format!(" for {}", Span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
 }
 
 fn fact(observation: &Observation) -> String {

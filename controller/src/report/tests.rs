@@ -223,11 +223,11 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
     insta::assert_snapshot!(page(&told), @r#"
 |         Plan   web on 2 hosts, 1 at once; halts on the first failure; rollout 20261124-054100-3fa2
 |        Order   web-1 and web-2
-|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+|      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
 |         Plan   web on 2 hosts, 1 at once; halts on the first failure
 |      Restart   web-1   generation 3, master 100
 |      Restart   web-2   generation 3, master 100
-|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+|      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
 "#);
     let json: serde_json::Value = serde_json::from_str(&objects(&told[..1])).unwrap();
     assert_eq!((&json["host_deadline_ms"], &json["cut_short"]), (&60_000.into(), &["web-1", "web-2"].as_slice().into()));
@@ -248,11 +248,11 @@ fn the_fleet_is_a_table() {
     let rows = rows();
     let told = [(0, Told::Fleet { rows: &rows })];
     insta::assert_snapshot!(page(&told), @r#"
-| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE  TROUBLE
-| web-1   api      held  3           100     2      1h 1m  handover under way: drain
-| web-1   web      held  3           100     2      1h 1m
-| web-2   web      free  3           -       2      -      no pid file
-| web-10  -        ?     -           -       -      -      connect to web-10.internal:7646: timed out after 5 s
+| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE      TROUBLE
+| web-1   api      held  3           100     2      1 h 1 min  handover under way: drain
+| web-1   web      held  3           100     2      1 h 1 min
+| web-2   web      free  3           -       2      -          no pid file
+| web-10  -        ?     -           -       -      -          connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
