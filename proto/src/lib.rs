@@ -8,6 +8,7 @@ pub mod document;
 pub mod identity;
 pub mod name;
 pub mod span;
+pub mod step;
 pub mod wire;
 
 /// The wire types, generated from `baton/agent/v1/agent.proto`, where each is documented.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::span::Span;
+use baton_proto::step::Step;
 
-use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Step, Whom};
+use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Whom};
 
 /// Half of the first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
 const PROBE_PAUSE_MIN: Duration = Duration::from_millis(1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::Doubt;
+use baton_proto::step::Step;
 
 use super::human::{self, Look};
 use super::{Told, json, status_exit};
@@ -15,7 +16,6 @@ use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::samples::healthy;
 use crate::standing::{Custody, Standing};
-use crate::step::Step;
 
 fn name(number: usize) -> HostName {
     HostName::parse(&format!("web-{number}")).unwrap()
@@ -88,7 +88,7 @@ fn a_rollout_reads_like_a_story() {
     let story = [
         (0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") }),
         (0, Told::Started { host: &one }),
-        (1, Told::Step { host: &one, step: Step::Signal, detail: "SIGUSR2 to the old master 100" }),
+        (1, Told::Step { host: &one, step: Step::Signal.into(), detail: "SIGUSR2 to the old master 100" }),
         (2, Told::Retrying { host: &one, cause: "the connection to 10.0.0.11:7646 was lost" }),
         (30, Told::Waiting { awaited: &both }),
         (42, Told::Outcome { host: &one, outcome: &kept }),
@@ -235,7 +235,7 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
 
 fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
     let free = Standing { custody: Custody::Free, master: None, held_for: None, trouble: "no pid file".into(), ..healthy() };
-    let busy = Standing { service: "api".into(), step: Some(Step::Drain), ..healthy() };
+    let busy = Standing { service: "api".into(), step: Some(Step::Drain.into()), ..healthy() };
     vec![
         (host("web-1", "a"), Ok(vec![busy, healthy()])),
         (host("web-2", "a"), Ok(vec![free])),
