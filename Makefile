@@ -16,7 +16,7 @@ build: ## build all binaries
 	$(CARGO) build $(LOCKED) --bins
 
 demo: build ## restart a fleet of five on this machine, under load; then deploy a release that cannot boot
-	@target/debug/demo
+	@"$${CARGO_TARGET_DIR:-target}/debug/demo"
 
 test: setup lint build doc ## everything that a change must pass; .ci/run is this
 	$(CARGO) test $(LOCKED)

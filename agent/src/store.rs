@@ -64,6 +64,9 @@ pub struct Stored {
     /// The last handovers, newest first.
     #[prost(message, repeated, tag = "7")]
     pub records: Vec<v1::Record>,
+    /// Since when that master has been seen holding, by CLOCK_BOOTTIME.
+    #[prost(uint64, tag = "9")]
+    pub held_since_ns: u64,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,

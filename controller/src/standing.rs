@@ -65,7 +65,7 @@ impl Standing {
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         if let Some(step) = self.step {
-            return Some(format!("a handover is under way (step {step})"));
+            return Some(format!("a handover is under way ({})", step.phrase()));
         }
         if self.is_held() && self.master.is_some() {
             return None;

@@ -23,13 +23,32 @@ pub enum Step {
     Close,
     /// A failed handover is undone.
     Undo,
+    /// A step that only newer agents make, by its number on the wire.
+    Unknown(i32),
 }
 
 impl Step {
-    /// The step's name.
+    /// The step within a sentence, such as "step ready".
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn phrase(self) -> String {
         match self {
+            Self::Open
+            | Self::Signal
+            | Self::Appear
+            | Self::Ready
+            | Self::Overlap
+            | Self::Retire
+            | Self::Drain
+            | Self::Close
+            | Self::Undo => format!("step {self}"),
+            Self::Unknown(_) => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
             Self::Open => "open",
             Self::Signal => "signal",
             Self::Appear => "appear",
@@ -39,12 +58,22 @@ impl Step {
             Self::Drain => "drain",
             Self::Close => "close",
             Self::Undo => "undo",
-        }
+            Self::Unknown(number) => return write!(f, "unknown step {number}"),
+        };
+        f.write_str(name)
     }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+#[cfg(test)]
+mod tests {
+    use super::Step;
+
+    #[test]
+    fn a_step_that_we_do_not_know_is_named_by_its_number() {
+        assert_eq!((Step::Ready.to_string(), Step::Ready.phrase()), ("ready".into(), "step ready".into()));
+        assert_eq!(
+            (Step::Unknown(12).to_string(), Step::Unknown(12).phrase()),
+            ("unknown step 12".into(), "unknown step 12".into())
+        );
     }
 }

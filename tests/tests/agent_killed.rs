@@ -20,6 +20,7 @@ fn executions(server: &Server) -> usize {
 fn kill_after(fleet: &mut Fleet, told: usize) -> Option<String> {
     let old = fleet.hosts[0].server.master().expect("a master");
     let before = executions(&fleet.hosts[0].server);
+    let generation = fleet.standings()[0].generation;
     let mut rollout = Steps::begin(fleet);
     let last = (0..told).filter_map(|_| rollout.next_step()).last();
     fleet.hosts[0].agent.kill();
@@ -29,6 +30,8 @@ fn kill_after(fleet: &mut Fleet, told: usize) -> Option<String> {
     let server = &fleet.hosts[0].server;
     let new = server.master().expect("a master");
     assert!(executions(server) <= before + 1, "after {last:?}: the server was signalled twice");
+    let grown = u64::from(new != old);
+    assert_eq!(fleet.standings()[0].generation, generation + grown, "after {last:?}: {old} -> {new}");
     assert!(!server.pidfile().with_extension("pid.oldbin").exists(), "after {last:?}: two generations are left");
     match code {
         // It was over before the kill, or began only after it.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use baton_proto::custody::{Fact, Role, judge};
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::holder::explain;
+use super::run::Run;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Step, Whom};
@@ -127,9 +129,25 @@ impl Driver {
 
     /// Begins to write down what is about to be done.
     fn persist(&mut self, intent: Intent) {
-        let Some(run) = &self.run else { return };
-        let window = run.window();
-        self.stored.under_way = Some(UnderWay {
+        let Some(window) = self.run.as_ref().map(Run::window) else { return };
+        // The intent to signal must survive the host, so that a repeated attempt does not signal another boot's server. The
+        // intent to retire must only survive the agent: after a crash of the host there is nobody to retire.
+        let flush = match intent {
+            Intent::Signal => Flush::First,
+            Intent::Retire => Flush::Later,
+        };
+        let told = self.write_under_way(intent, flush);
+        let own = self.own.clone();
+        tokio::spawn(async move {
+            let written = told.await.unwrap_or_else(|_| Err("the writer is gone".into()));
+            // The driver is gone only when the agent stops.
+            let _ = own.send(Input::Persisted(window, written)).await;
+        });
+    }
+
+    /// Begins to write the handover as it is now, for an agent that has to go on with it.
+    pub(super) fn write_under_way(&mut self, intent: Intent, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
+        self.stored.under_way = self.run.as_ref().map(|run| UnderWay {
             record: Some(v1::Record {
                 rollout: run.attempt.rollout.clone(),
                 attempt: run.attempt.number,
@@ -143,19 +161,7 @@ impl Driver {
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
         });
-        // The intent to signal must survive the host, so that a repeated attempt does not signal another boot's server. The
-        // intent to retire must only survive the agent: after a crash of the host there is nobody to retire.
-        let flush = match intent {
-            Intent::Signal => Flush::First,
-            Intent::Retire => Flush::Later,
-        };
-        let told = self.store.write(&self.stored, flush);
-        let own = self.own.clone();
-        tokio::spawn(async move {
-            let written = told.await.unwrap_or_else(|_| Err("the writer is gone".into()));
-            // The driver is gone only when the agent stops.
-            let _ = own.send(Input::Persisted(window, written)).await;
-        });
+        self.store.write(&self.stored, flush)
     }
 
     /// Signals a generation as it is now; every process of it is then waited for.

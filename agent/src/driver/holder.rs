@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use baton_proto::custody::Process;
 use baton_proto::v1;
+use baton_proto::wire::nanoseconds;
 
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
@@ -47,23 +48,27 @@ impl Driver {
             self.trouble = format!("the master {} exited while it was looked at", seen.process);
             return;
         }
-        self.held = Some(Held { seen, since: clock::since_boot(), generation });
         self.trouble = String::new();
         self.looks = None;
-        self.enter(seen.process);
+        let since = self.enter(seen.process);
+        self.held = Some(Held { seen, since, generation });
+        self.say(publish::held(seen.process));
     }
 
-    /// A master was found that may be another than the last one: then a generation has begun.
-    fn enter(&mut self, master: Process) {
-        let known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
-        if !known {
+    /// A master was found. If it is another than the last one, a generation has begun. Since when it has been seen holding.
+    fn enter(&mut self, master: Process) -> Duration {
+        let is_known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
+        if !is_known {
             self.stored.generation += 1;
             self.stored.master = Some(master.into());
             self.stored.boot_id.clone_from(&self.witness.boot);
+        }
+        if !is_known || self.stored.held_since_ns == 0 {
+            self.stored.held_since_ns = nanoseconds(clock::since_boot());
             drop(self.store.write(&self.stored, Flush::Later));
         }
         tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
-        self.say(publish::held(master));
+        Duration::from_nanos(self.stored.held_since_ns)
     }
 
     fn find_holder(&mut self) -> Result<Seen, String> {

@@ -156,9 +156,13 @@ struct Driver {
 impl Driver {
     #[tracing::instrument(name = "service", skip_all, fields(service = self.config.name))]
     async fn drive(mut self, mut inbox: Inbox) {
-        self.look_for_holder();
         self.look_often();
-        self.resume(&mut inbox).await;
+        // In the middle of a handover the pid file may name a master that is not in charge.
+        if self.stored.under_way.is_some() {
+            self.resume(&mut inbox).await;
+        } else {
+            self.look_for_holder();
+        }
         loop {
             let wake =
                 [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
@@ -243,6 +247,7 @@ impl Driver {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
         }
+        self.stored.held_since_ns = 0;
         let last = self.held.take().map(|held| held.master());
         self.stored.epoch += 1;
         tracing::warn!(
@@ -298,7 +303,7 @@ impl Driver {
             service: self.config.name.clone(),
             dialect: self.config.dialect.to_string(),
             custody: custody.into(),
-            trouble: if held.is_some() { self.trouble_while_held().unwrap_or_default() } else { self.trouble.clone() },
+            trouble: self.trouble_now(),
             generation: self.stored.generation,
             master: held.map(|held| held.master().into()),
             epoch: self.stored.epoch,
@@ -309,6 +314,15 @@ impl Driver {
             fence: self.stored.fence,
             mark: held.map(|held| held.seen.lock.mark).unwrap_or_default(),
             handover_within_ns: nanoseconds(self.config.handover_within()),
+        }
+    }
+
+    /// What is wrong, as a sentence; two generations are nothing wrong in the middle of a handover.
+    fn trouble_now(&self) -> String {
+        match (&self.held, &self.run) {
+            (None, _) => self.trouble.clone(),
+            (Some(_), None) => self.trouble_while_held().unwrap_or_default(),
+            (Some(_), Some(_)) => String::new(),
         }
     }
 

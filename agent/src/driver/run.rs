@@ -260,6 +260,8 @@ impl Driver {
         run.new = Some(generation);
         let detail = format!("the new master {process} is named by the pid file");
         self.publish(Step::Appear, detail);
+        // Nothing waits for this one: without it, an agent that dies now would have to find the new master again.
+        drop(self.write_under_way(Intent::Signal, Flush::Later));
         self.feed([Event::Appeared(process)], inbox).await;
     }
 

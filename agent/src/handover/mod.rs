@@ -132,7 +132,7 @@ impl Handover {
             }
             (Intent::Signal, true, _) => {
                 let cause = "the agent was restarted before the overlap was witnessed; the signal is not sent twice";
-                self.fail(now, Step::Signal, cause.into())
+                self.fail(now, Step::Ready, cause.into())
             }
         }
     }

@@ -244,9 +244,9 @@ fn a_resumed_handover_never_signals_twice() {
     // Witnessed and ready: the old one is retired.
     assert_eq!(resume(Intent::Retire, true, Some(NEW), "nsXn"), "look-new SIGQUIT-old look-new HandedOver");
     // Not witnessed: the new one is stopped, now or when it appears.
-    assert_eq!(resume(Intent::Signal, true, Some(NEW), "osYbo"), "look-old SIGQUIT-new confirm RolledBack@signal");
-    assert_eq!(resume(Intent::Signal, true, None, "aosYbo"), "look-old SIGQUIT-new confirm RolledBack@signal");
-    assert_eq!(resume(Intent::Signal, true, None, "to"), "confirm RolledBack@signal");
+    assert_eq!(resume(Intent::Signal, true, Some(NEW), "osYbo"), "look-old SIGQUIT-new confirm RolledBack@ready");
+    assert_eq!(resume(Intent::Signal, true, None, "aosYbo"), "look-old SIGQUIT-new confirm RolledBack@ready");
+    assert_eq!(resume(Intent::Signal, true, None, "to"), "confirm RolledBack@ready");
     // The old one left meanwhile.
     assert_eq!(resume(Intent::Signal, false, Some(NEW), "rn"), "probe look-new HandedOver");
     assert_eq!(resume(Intent::Retire, false, Some(NEW), "rn"), "probe look-new HandedOver");

@@ -39,6 +39,9 @@ pub enum CallError {
         /// Whether it is because of who we are.
         denied: bool,
     },
+    /// The agent has as many callers as it can take, and did nothing.
+    #[error("the agent is busy: {0}")]
+    Busy(String),
     /// The agent could not do it now.
     #[error("the agent answers {code:?}: {message}")]
     Failed {
@@ -78,6 +81,7 @@ impl CallError {
             Self::Link(error) => error.hint(),
             Self::Refused { denied: true, .. } => Some("`baton pki issue operator NAME` makes a certificate that may reload"),
             Self::Refused { denied: false, .. }
+            | Self::Busy(_)
             | Self::Failed { .. }
             | Self::Broken(_)
             | Self::TimedOut(_)
@@ -181,12 +185,12 @@ impl Agent {
             Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
                 CallError::Refused { message, denied: false }
             }
+            Code::ResourceExhausted => CallError::Busy(message),
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
             | Code::DeadlineExceeded
             | Code::AlreadyExists
-            | Code::ResourceExhausted
             | Code::Aborted
             | Code::OutOfRange
             | Code::Internal

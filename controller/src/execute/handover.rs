@@ -134,7 +134,7 @@ async fn follow(
         };
         match event {
             Some(v1::reload_event::Event::Progress(progress)) => {
-                if let Ok(Some(step)) = wire::step(progress.step) {
+                if let Some(step) = wire::step(progress.step) {
                     teller.tell(News::Step { host: host.clone(), step, detail: plain(&progress.detail) }).await;
                 }
             }
@@ -149,12 +149,13 @@ async fn follow(
                     |account: Account| settle(before, account),
                 ));
             }
-            None => return Followed::Ended(Outcome::Unproven(Unproven::Malformed("an event is empty".into()))),
+            // Wire changes only add: it is an event that only newer agents tell.
+            None => {}
         }
     }
 }
 
-/// What a failed call means: a refusal ends it, anything else is asked again. Only the refusal of a request before which
+/// What a failed call means: a refusal ends it, and so does an agent that is busy from the start; anything else is asked again. Only the refusal of a request before which
 /// there was no other says that nothing has begun.
 fn failed(error: &CallError, may_have_begun: bool) -> Followed {
     let cause = error.sentence();
@@ -162,7 +163,9 @@ fn failed(error: &CallError, may_have_begun: bool) -> Followed {
         CallError::Refused { .. } if may_have_begun => {
             Followed::Ended(Outcome::Unknown(format!("the agent may have begun, and now it answers: {cause}")))
         }
-        CallError::Refused { .. } => Followed::Ended(Outcome::Refused(error.refusal())),
+        // While nothing has begun, the busy are left alone: the operator may come back, and no slot is held up meanwhile.
+        CallError::Busy(_) if may_have_begun => Followed::Lost(cause),
+        CallError::Refused { .. } | CallError::Busy(_) => Followed::Ended(Outcome::Refused(error.refusal())),
         CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause))),
         CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => Followed::Lost(cause),
     }

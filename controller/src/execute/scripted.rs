@@ -295,7 +295,12 @@ fn watch_event(epoch: u64, event: v1::watch_event::Event) -> v1::WatchEvent {
 
 /// A step of a handover.
 pub(super) fn progress(step: v1::Step) -> Turn<v1::ReloadEvent> {
-    let progress = v1::Progress { step: step.into(), detail: String::new(), at_ns: 0 };
+    numbered_step(step.into())
+}
+
+/// A step of a handover by its number, which may be none of ours.
+pub(super) fn numbered_step(step: i32) -> Turn<v1::ReloadEvent> {
+    let progress = v1::Progress { step, detail: String::new(), at_ns: 0 };
     Turn::Say(v1::ReloadEvent { event: Some(v1::reload_event::Event::Progress(progress)) })
 }
 

@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
             Woken::Interrupt => Some(Event::Interrupted),
             Woken::Deadline => Some(Event::Tick),
             Woken::Silence => {
-                self.report.tell(&Told::Waiting { hosts: &rollout.pending().cloned().collect::<Vec<_>>() });
+                self.report.tell(&Told::Waiting { awaited: &rollout.awaited() });
                 None
             }
             Woken::News(News::Event(event)) => Some(event),
@@ -144,10 +144,7 @@ impl<'a> Walk<'a> {
                 Action::LastLook(host, outcome) => self.look_last(&host, &outcome),
                 Action::Abandon(host) => self.abandon(&host),
                 Action::TellOutcome(host, outcome) => self.report.tell(&Told::Outcome { host: &host, outcome: &outcome }),
-                Action::TellStop(stop) => {
-                    let hosts: Vec<_> = rollout.pending().cloned().collect();
-                    self.report.tell(&Told::Stopping { stop: &stop, in_flight: &hosts });
-                }
+                Action::TellStop(stop) => self.report.tell(&Told::Stopping { stop: &stop, awaited: &rollout.awaited() }),
                 Action::Finish(summary) => finished = Some(summary),
                 Action::Ignore(event) => tracing::debug!(?event, "event ignored"),
             }

@@ -15,20 +15,20 @@ use crate::standing::{Custody, Standing};
 use crate::step::Step;
 use crate::text::plain;
 
-/// A step; none for the unspecified.
-pub(crate) fn step(value: i32) -> Result<Option<Step>, Malformed> {
+/// A step; none for the unspecified. No verdict hangs on it, so one that only newer agents make is shown, and no doubt.
+pub(crate) fn step(value: i32) -> Option<Step> {
     match v1::Step::try_from(value) {
-        Ok(v1::Step::Unspecified) => Ok(None),
-        Ok(v1::Step::Open) => Ok(Some(Step::Open)),
-        Ok(v1::Step::Signal) => Ok(Some(Step::Signal)),
-        Ok(v1::Step::Appear) => Ok(Some(Step::Appear)),
-        Ok(v1::Step::Ready) => Ok(Some(Step::Ready)),
-        Ok(v1::Step::Overlap) => Ok(Some(Step::Overlap)),
-        Ok(v1::Step::Retire) => Ok(Some(Step::Retire)),
-        Ok(v1::Step::Drain) => Ok(Some(Step::Drain)),
-        Ok(v1::Step::Close) => Ok(Some(Step::Close)),
-        Ok(v1::Step::Undo) => Ok(Some(Step::Undo)),
-        Err(_) => Err(Malformed::Unknown { what: "step", value }),
+        Ok(v1::Step::Unspecified) => None,
+        Ok(v1::Step::Open) => Some(Step::Open),
+        Ok(v1::Step::Signal) => Some(Step::Signal),
+        Ok(v1::Step::Appear) => Some(Step::Appear),
+        Ok(v1::Step::Ready) => Some(Step::Ready),
+        Ok(v1::Step::Overlap) => Some(Step::Overlap),
+        Ok(v1::Step::Retire) => Some(Step::Retire),
+        Ok(v1::Step::Drain) => Some(Step::Drain),
+        Ok(v1::Step::Close) => Some(Step::Close),
+        Ok(v1::Step::Undo) => Some(Step::Undo),
+        Err(_) => Some(Step::Unknown(value)),
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         master: status.master.map(Process::from),
         epoch: status.epoch,
         held_for: age.filter(|_| status.held_since_ns != 0),
-        step: step(status.step)?,
+        step: step(status.step),
         fence: status.fence,
         handover_within: Duration::from_nanos(status.handover_within_ns),
         boot: plain(&agent.boot_id),
@@ -74,7 +74,7 @@ pub(crate) fn ending(ending: v1::Ending) -> Result<Ending, Malformed> {
     };
     Ok(Ending {
         claim,
-        step: step(ending.step)?,
+        step: step(ending.step),
         cause: plain(&ending.cause),
         lingering: ending.lingering_pids,
         generation: ending.generation,
@@ -86,10 +86,11 @@ pub(crate) fn account(testimony: v1::Testimony, last: v1::Ending) -> Result<Acco
     Ok(Account { testimony: Testimony::try_from(testimony)?, ending: ending(last)? })
 }
 
-/// What a watch shows; none for what a guard does not care about.
+/// What a watch shows; none for what a guard does not care about, or only newer agents tell.
 pub(crate) fn seen(event: v1::WatchEvent, boot: &str) -> Result<Option<Seen>, Malformed> {
     use v1::watch_event::Event;
-    match event.event.ok_or(Malformed::Missing("event"))? {
+    let Some(told) = event.event else { return Ok(None) };
+    match told {
         Event::Status(status) => {
             // A watch does not repeat the boot: a connection does not outlive one.
             let agent = v1::AgentInfo { incarnation: event.incarnation, boot_id: boot.to_owned(), ..v1::AgentInfo::default() };
@@ -116,19 +117,37 @@ pub(crate) fn record(record: v1::Record) -> Result<Record, Malformed> {
 mod tests {
     use baton_proto::v1;
 
-    use super::{standing, step};
+    use super::{ending, seen, standing, step};
+    use crate::step::Step;
 
     #[test]
-    fn numbers_of_no_enum_are_malformed() {
-        assert!(step(99).is_err());
-        assert!(standing(&v1::AgentInfo::default(), &v1::ServiceStatus::default()).is_err());
+    fn a_custody_and_a_result_that_we_do_not_know_are_malformed() {
+        for custody in [0, 99] {
+            assert!(standing(&v1::AgentInfo::default(), &v1::ServiceStatus { custody, ..Default::default() }).is_err());
+        }
+        for result in [0, 99] {
+            assert!(ending(v1::Ending { result, ..Default::default() }).is_err());
+        }
+    }
+
+    #[test]
+    fn a_step_that_we_do_not_know_is_no_doubt() {
+        let status = v1::ServiceStatus { custody: v1::Custody::Held.into(), step: 99, ..Default::default() };
+        assert_eq!(standing(&v1::AgentInfo::default(), &status).unwrap().step, Some(Step::Unknown(99)));
+        let told = v1::Ending { result: v1::Result::RolledBack.into(), step: 99, ..Default::default() };
+        assert_eq!(ending(told).unwrap().step, Some(Step::Unknown(99)));
+    }
+
+    #[test]
+    fn an_event_that_we_do_not_know_says_nothing_to_a_guard() {
+        assert_eq!(seen(v1::WatchEvent::default(), "boot-1"), Ok(None));
     }
 
     #[test]
     fn a_step_has_one_name_on_both_sides() {
         let wire = (0..).map_while(|value| v1::Step::try_from(value).ok());
         for told in wire.filter(|step| *step != v1::Step::Unspecified) {
-            assert_eq!(step(told.into()).unwrap().unwrap().as_str(), told.verb());
+            assert_eq!(step(told.into()).unwrap().to_string(), told.verb());
         }
     }
 

@@ -105,7 +105,7 @@ pub enum Unproven {
     #[error("{0}")]
     Doubt(Doubt),
     /// The handover was undone, and the judge misses a piece.
-    #[error("{doubt}; the agent says that it was rolled back{}: {cause}", step.map(|step| format!(" at step {step}")).unwrap_or_default())]
+    #[error("{doubt}; the agent says that it was rolled back{}: {cause}", step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default())]
     Undone {
         /// The missing piece.
         doubt: Doubt,
@@ -132,7 +132,7 @@ pub enum Unproven {
         testified: Process,
     },
     /// The agent itself says that the handover broke.
-    #[error("the handover broke{}: {cause}", step.map(|step| format!(" at step {step}")).unwrap_or_default())]
+    #[error("the handover broke{}: {cause}", step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default())]
     Broken {
         /// What failed.
         step: Option<Step>,

@@ -10,7 +10,7 @@ use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::record::Record;
-use crate::rollout::{Stop, Summary};
+use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
 
 /// Renders one thing as a line.
@@ -21,7 +21,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Planned { plan, rollout } => planned(plan, *rollout),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
         Told::Step { host, step, detail } => {
-            json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.as_str(), "detail": detail})
+            json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.to_string(), "detail": detail})
         }
         Told::Retrying { host, cause } => {
             json!({"event": "retrying", "at_ms": at_ms, "host": host.as_str(), "cause": cause})
@@ -30,10 +30,14 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Outcome { host, outcome } => {
             with(json!({"event": "host", "at_ms": at_ms, "host": host.as_str()}), outcome_fields(outcome))
         }
-        Told::Stopping { stop, in_flight } => {
-            json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop), "in_flight": names(in_flight)})
+        Told::Stopping { stop, awaited } => with(
+            json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop)}),
+            awaited_fields(awaited),
+        ),
+        Told::Waiting { awaited } => {
+            let hosts: Vec<&str> = awaited.hosts().map(HostName::as_str).collect();
+            with(json!({"event": "waiting", "at_ms": at_ms, "hosts": hosts}), awaited_fields(awaited))
         }
-        Told::Waiting { hosts } => json!({"event": "waiting", "at_ms": at_ms, "hosts": names(hosts)}),
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
         Told::Testimony { host, service, record } => testimony(host, service, record),
@@ -56,6 +60,11 @@ fn fine(time: Duration) -> f64 {
 
 fn names(hosts: &[HostName]) -> Vec<&str> {
     hosts.iter().map(HostName::as_str).collect()
+}
+
+fn awaited_fields(awaited: &Awaited) -> Value {
+    let Awaited { in_flight, guards, last_looks } = awaited;
+    json!({"in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks)})
 }
 
 fn with(mut value: Value, more: Value) -> Value {
@@ -97,7 +106,7 @@ fn outcome_fields(outcome: &Outcome) -> Value {
         }),
         Outcome::RolledBack { step, cause, unbroken } => json!({
             "verdict": "unbroken", "basis": basis(unbroken.basis), "old_pid": unbroken.master.pid,
-            "step": step.map(crate::step::Step::as_str), "cause": cause,
+            "step": step.map(|step| step.to_string()), "cause": cause,
         }),
         Outcome::Unproven(_) => json!({"verdict": "unproven", "cause": text}),
         Outcome::Dropped(_) => json!({"verdict": "dropped", "cause": text}),
@@ -158,7 +167,7 @@ fn standing_fields(standing: &Standing) -> Value {
         "reachable": true, "service": standing.service, "dialect": standing.dialect,
         "lock": standing.custody.word(), "generation": standing.generation,
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
-        "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(crate::step::Step::as_str),
+        "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
         "fence": standing.fence, "trouble": standing.trouble,
     })
 }
@@ -178,7 +187,7 @@ fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
             Claim::RolledBack => "rolled_back",
             Claim::Broken => "broken",
         },
-        "step": ending.step.map(crate::step::Step::as_str), "cause": ending.cause, "generation": ending.generation,
+        "step": ending.step.map(|step| step.to_string()), "cause": ending.cause, "generation": ending.generation,
         "verdict": verdict(testimony, ending.claim),
     })
 }

@@ -20,7 +20,7 @@ use crate::inventory::{Host, HostName};
 use crate::outcome::{Exit, Outcome};
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::rollout::{Stop, Summary};
+use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use live::Live;
@@ -92,12 +92,12 @@ pub enum Told<'a> {
         /// Why.
         stop: &'a Stop,
         /// What is waited for.
-        in_flight: &'a [HostName],
+        awaited: &'a Awaited,
     },
     /// Nothing has happened for a while.
     Waiting {
         /// What is waited for.
-        hosts: &'a [HostName],
+        awaited: &'a Awaited,
     },
     /// A rollout is over.
     Finished {

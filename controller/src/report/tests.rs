@@ -12,7 +12,7 @@ use crate::outcome::{DropSeen, Exit, Outcome, Unproven};
 use crate::plan::samples::plan;
 use crate::plan::{Limits, Looked, Plan};
 use crate::record::Record;
-use crate::rollout::{Stop, Summary};
+use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::samples::healthy;
 use crate::standing::{Custody, Standing};
 use crate::step::Step;
@@ -82,17 +82,18 @@ fn a_rollout_reads_like_a_story() {
     let plan = plan("+++++", 2, 0);
     let (one, two, three) = (name(1), name(2), name(3));
     let (outcome, kept, summary) = (Outcome::Dropped(DropSeen::Guarded), proven(), halted());
-    let waited_for = [one.clone(), two.clone()];
+    let both = Awaited { in_flight: vec![one.clone(), two.clone()], ..Awaited::default() };
+    let third = Awaited { in_flight: vec![three.clone()], ..Awaited::default() };
     let stop = Stop::Doubt(two.clone());
     let story = [
         (0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") }),
         (0, Told::Started { host: &one }),
         (1, Told::Step { host: &one, step: Step::Signal, detail: "SIGUSR2 to the old master 100" }),
         (2, Told::Retrying { host: &one, cause: "the connection to 10.0.0.11:7646 was lost" }),
-        (30, Told::Waiting { hosts: &waited_for }),
+        (30, Told::Waiting { awaited: &both }),
         (42, Told::Outcome { host: &one, outcome: &kept }),
         (61, Told::Outcome { host: &two, outcome: &outcome }),
-        (61, Told::Stopping { stop: &stop, in_flight: std::slice::from_ref(&three) }),
+        (61, Told::Stopping { stop: &stop, awaited: &third }),
         (70, Told::Regained { host: &one }),
         (80, Told::Outcome { host: &three, outcome: &kept }),
         (80, finished(&summary)),
@@ -118,10 +119,10 @@ fn a_rollout_reads_like_a_story() {
 {"event":"started","at_ms":0,"host":"web-1"}
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
-{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"]}
+{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[]}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
-{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"]}
+{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[]}
 {"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":null}
@@ -290,9 +291,31 @@ fn a_testimony_ends_with_our_own_verdict() {
 }
 
 #[test]
+fn a_host_that_is_done_is_not_waited_for_but_its_guard_or_the_last_look_at_it() {
+    let stop = Stop::PastBudget { host: name(1), max: 0 };
+    let nothing = Awaited::default();
+    let guard = Awaited { guards: vec![name(1)], ..Awaited::default() };
+    let looks = Awaited { last_looks: vec![name(1), name(2)], ..Awaited::default() };
+    let all = Awaited { in_flight: vec![name(3)], guards: vec![name(1)], last_looks: vec![name(2)] };
+    let told: Vec<_> =
+        [&nothing, &guard, &looks, &all].into_iter().map(|awaited| (0, Told::Stopping { stop: &stop, awaited })).collect();
+    insta::assert_snapshot!(page(&told), @r#"
+:      Halting   nothing new starts, because web-1 failed; waiting for the guard of web-1 to stand
+:      Halting   nothing new starts, because web-1 failed; waiting for the last look at web-1 and web-2
+:      Halting   nothing new starts, because web-1 failed; waiting for web-3, and for the guard of web-1 to stand, and for the last look at web-2
+"#);
+    let asked = [(0, Told::Stopping { stop: &Stop::Interrupted, awaited: &looks }), (20, Told::Waiting { awaited: &all })];
+    insta::assert_snapshot!(page(&asked), @r#"
+:      Halting   nothing new starts, as asked; waiting for the last look at web-1 and web-2 (^C again leaves at once)
+:      Waiting   for web-3, and for the guard of web-1 to stand, and for the last look at web-2
+"#);
+    insta::assert_snapshot!(objects(&asked[1..]), @r#"{"event":"waiting","at_ms":2000,"hosts":["web-3","web-1","web-2"],"in_flight":["web-3"],"guards":["web-1"],"last_looks":["web-2"]}"#);
+}
+
+#[test]
 fn many_names_are_counted_not_spelt_out() {
-    let hosts: Vec<HostName> = (1..=14).map(name).collect();
-    let told = [(0, Told::Waiting { hosts: &hosts }), (0, Told::Asking { answered: 3, total: 14 })];
+    let awaited = Awaited { in_flight: (1..=14).map(name).collect(), ..Awaited::default() };
+    let told = [(0, Told::Waiting { awaited: &awaited }), (0, Told::Asking { answered: 3, total: 14 })];
     insta::assert_snapshot!(page(&told), @r#"
 :      Waiting   for web-1, web-2, web-3, web-4, web-5, web-6, web-7, web-8, web-9, web-10 and 4 more
 :      Waiting   11 of 14 hosts have not answered yet

@@ -29,7 +29,9 @@
 //! **Invariant:** [`Rollout::handle`] is the only way to change a rollout, and answers every event in every state: one that
 //! does not fit changes nothing and is handed back as [`Action::Ignore`].
 
+mod awaited;
 mod event;
+mod finished;
 mod guard;
 mod state;
 mod summary;
@@ -37,7 +39,9 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use awaited::Awaited;
 pub use event::{Action, Event};
+pub use finished::{GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX};
 pub use guard::{Finding, Guard, Seen};
 pub use summary::{Stop, Summary};
 
@@ -45,15 +49,6 @@ use crate::inventory::HostName;
 use crate::outcome::{Outcome, Weight};
 use crate::plan::{Fate, Plan};
 use state::State;
-
-/// How long a guard may take to stand, or to be found again once it is lost.
-pub const GUARD_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long a host may take to answer when it is looked at a last time.
-pub const LAST_LOOK_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How many hosts are looked at a last time at once: more would measure only our own queue.
-pub const LAST_LOOKS_MAX: usize = 64;
 
 /// Where the walk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,11 +119,6 @@ impl Rollout {
         self.pending.iter().filter_map(|place| self.hosts[*place].1.deadline()).min()
     }
 
-    /// The hosts that are waited for.
-    pub fn pending(&self) -> impl Iterator<Item = &HostName> {
-        self.pending.iter().map(|place| &self.hosts[*place].0)
-    }
-
     /// Takes in an event; whether it fitted.
     fn take(&mut self, now: Duration, event: &Event, actions: &mut Vec<Action>) -> bool {
         match (&self.phase, event) {
@@ -196,48 +186,6 @@ impl Rollout {
         }
         self.weigh(host, outcome.weight(), actions);
         true
-    }
-
-    fn guard_stands(&mut self, host: &HostName) -> bool {
-        let sought = |state: &State| matches!(state, State::Confirming { .. } | State::Redialling { .. });
-        let Some(place) = self.place_if(host, sought) else { return false };
-        let Some(outcome) = self.hosts[place].1.outcome().cloned() else { return false };
-        self.set(place, State::Guarded { outcome });
-        true
-    }
-
-    fn guard_lost(&mut self, now: Duration, host: &HostName, why: &str) -> bool {
-        let Some(place) = self.places.get(host).copied() else { return false };
-        match &mut self.hosts[place].1 {
-            State::Confirming { cause, .. } | State::Redialling { cause, .. } | State::LastLook { cause, .. } => {
-                why.clone_into(cause);
-            }
-            State::Guarded { outcome } => {
-                let (outcome, cause) = (outcome.clone(), why.to_owned());
-                self.set(place, State::Redialling { outcome, deadline: now + GUARD_DEADLINE, cause });
-            }
-            State::Waiting | State::InFlight { .. } | State::Released { .. } | State::Ended { .. } => return false,
-        }
-        true
-    }
-
-    fn guard_broken(&mut self, host: &HostName, outcome: &Outcome, actions: &mut Vec<Action>) -> bool {
-        let Some(place) = self.place_if(host, |state| state.breaks_with(outcome)) else { return false };
-        self.end(place, outcome.clone(), actions);
-        true
-    }
-
-    fn still_stands(&mut self, host: &HostName) -> bool {
-        let Some(place) = self.place_if(host, |state| matches!(state, State::LastLook { .. })) else { return false };
-        self.release(place);
-        true
-    }
-
-    /// Nobody looks at the host any more.
-    fn release(&mut self, place: usize) {
-        if let Some(outcome) = self.hosts[place].1.outcome().cloned() {
-            self.set(place, State::Released { outcome });
-        }
     }
 
     /// Ends every host whose deadline has passed.
@@ -324,23 +272,6 @@ impl Rollout {
         let nothing_to_start = self.phase != Phase::Walking || self.next == self.hosts.len();
         if nothing_to_start && self.pending.len() == self.last_looks {
             self.conclude(now, actions);
-        }
-    }
-
-    /// Only guarded hosts are left: looks at each a last time, and then it is over.
-    fn conclude(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        while self.last_looks < LAST_LOOKS_MAX
-            && let Some(place) = self.guarded.pop_first()
-        {
-            let (host, state) = &self.hosts[place];
-            let Some(outcome) = state.outcome().cloned() else { continue };
-            actions.push(Action::LastLook(host.clone(), outcome.clone()));
-            let deadline = now + LAST_LOOK_DEADLINE;
-            self.set(place, State::LastLook { outcome, deadline, cause: "no answer".into() });
-        }
-        if self.pending.is_empty() {
-            actions.push(Action::Finish(self.summary()));
-            self.phase = Phase::Over;
         }
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Rollout, Stop, Summary};
+use super::{Action, Awaited, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Rollout, Stop, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
 use crate::outcome::{DropSeen, Exit, Outcome};
@@ -85,6 +85,22 @@ fn the_next_starts_only_when_the_last_is_proven_and_guarded() {
     let (mut story, _) = Story::begin("++", 1, 0);
     assert_eq!(reloads(&story.tell(Event::Settled(host(1), proven()))), [""; 0]);
     assert_eq!(reloads(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
+}
+
+#[test]
+fn it_is_told_for_what_each_host_is_waited_for() {
+    let (mut story, _) = Story::begin("+++", 2, 0);
+    story.frozen = true;
+    story.tell(Event::Settled(host(1), rolled_back()));
+    let awaited = Awaited { in_flight: vec![host(2)], guards: vec![host(1)], last_looks: vec![] };
+    assert_eq!(story.rollout.awaited(), awaited);
+    story.tell(Event::GuardStands(host(1)));
+    assert_eq!(story.rollout.awaited(), Awaited { in_flight: vec![host(2)], ..Awaited::default() });
+    story.prove(2);
+    assert_eq!(story.rollout.awaited(), Awaited { last_looks: vec![host(1), host(2)], ..Awaited::default() });
+    story.tell(Event::StillStands(host(1)));
+    story.tell(Event::StillStands(host(2)));
+    assert!(story.rollout.awaited().is_empty());
 }
 
 #[test]

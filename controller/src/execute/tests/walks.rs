@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::execute::scripted::{
-    Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, orphaned, progress, undone_end,
+    Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, numbered_step, orphaned, progress, undone_end,
 };
 use crate::execute::{Dialler, Interrupts, prepare, restart};
 use crate::inventory::Share;
@@ -133,6 +133,34 @@ async fn a_stream_that_ends_without_its_testimony_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_newer_agent_is_understood_by_an_older_controller() {
+    // An event of another kind arrives empty, a step of another kind as its number.
+    let unknown_event = Turn::Say(v1::ReloadEvent { event: None });
+    let mut newer = vec![unknown_event.clone(), numbered_step(99), unknown_event];
+    newer.extend(clean_end());
+    let stage = Stage::set(vec![vec![Ok(newer)], vec![Ok(clean_end())]]).await;
+    let watch = vec![Turn::Say(v1::WatchEvent::default()), Turn::Say(after(2)), Turn::Say(v1::WatchEvent::default())];
+    stage.agents[0].rewrite(|script| script.watches = [watch].into());
+    assert_eq!(words(&stage.play().await), ["proven", "proven"], "{}", stage.page.text());
+    assert!(stage.page.text().contains("\"step\":\"unknown step 99\""), "{}", stage.page.text());
+    assert_eq!(stage.asked(0).len(), 1);
+}
+
+#[tokio::test]
+async fn a_result_that_we_do_not_know_stays_a_doubt() {
+    let mut unknown = clean_end();
+    for turn in &mut unknown {
+        if let Turn::Say(v1::ReloadEvent { event: Some(v1::reload_event::Event::Ending(ending)) }) = turn {
+            ending.result = 99;
+        }
+    }
+    let stage = Stage::set(vec![vec![Ok(unknown)], vec![Ok(clean_end())]]).await;
+    let summary = stage.play().await;
+    assert_eq!(words(&summary), ["unproven", "untouched"], "{}", stage.page.text());
+    assert_eq!(summary.exit().code(), 4);
+}
+
+#[tokio::test]
 async fn contact_that_stays_lost_after_the_signal_ends_as_unknown() {
     let lost = vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))];
     let mut stage = Stage::set(vec![vec![Ok(lost)], vec![Ok(clean_end())]]).await;
@@ -171,6 +199,25 @@ async fn a_refusal_after_a_request_that_may_have_arrived_is_unknown() {
             assert_eq!(stage.asked(0).len(), 2);
         }
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_busy_from_the_start_was_not_signalled() {
+    let busy = Status::resource_exhausted("too many streams are open on this service");
+    let stage = Stage::set(vec![vec![Err(busy)], vec![Ok(clean_end())]]).await;
+    let summary = stage.play().await;
+    assert_eq!(words(&summary), ["refused", "untouched"], "{}", stage.page.text());
+    assert!(stage.page.text().contains("the agent is busy: too many streams"), "{}", stage.page.text());
+    assert_eq!(stage.asked(0).len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_busy_to_be_heard_again_is_asked_once_more() {
+    let begun = Ok(vec![progress(v1::Step::Signal), Turn::Fail(Status::unavailable("gone"))]);
+    let busy = Err(Status::resource_exhausted("too many streams are open on this service"));
+    let stage = Stage::set(vec![vec![begun, busy, Ok(clean_end())]]).await;
+    assert_eq!(words(&stage.play().await), ["proven"], "{}", stage.page.text());
+    assert_eq!(stage.asked(0).len(), 3);
 }
 
 #[tokio::test]

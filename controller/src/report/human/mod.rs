@@ -11,7 +11,7 @@ use super::Told;
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
-use crate::rollout::{Stop, Summary};
+use crate::rollout::{Awaited, Stop, Summary};
 pub(super) use sentence::outcome as outcome_text;
 
 /// How many names are spelt out in one line.
@@ -60,7 +60,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
         Told::Started { .. } => Text::default(),
         Told::Step { host, step, detail } => {
-            Text::progress(timed("Step", Colour::Plain, look, host, &joined(step.as_str(), detail)))
+            Text::progress(timed("Step", Colour::Plain, look, host, &joined(&step.to_string(), detail)))
         }
         Told::Retrying { host, cause } => Text::progress(timed("Retrying", Colour::Yellow, look, host, cause)),
         Told::Regained { host } => {
@@ -70,8 +70,8 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             let (verb, colour) = verb(outcome);
             Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))
         }
-        Told::Stopping { stop, in_flight } => Text::progress(stopping(stop, in_flight, look)),
-        Told::Waiting { hosts } => Text::progress(line("Waiting", Colour::Plain, look, &format!("for {}", names(hosts)))),
+        Told::Stopping { stop, awaited } => Text::progress(stopping(stop, awaited, look)),
+        Told::Waiting { awaited } => Text::progress(line("Waiting", Colour::Plain, look, &sentence::awaited(awaited))),
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
@@ -207,9 +207,9 @@ fn warning(plan: &Plan, look: &Look) -> String {
     line("Warning", Colour::Yellow, look, &text)
 }
 
-fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {
+fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
     // What is over is told by the last line.
-    if in_flight.is_empty() {
+    if awaited.is_empty() {
         return String::new();
     }
     let why = match stop {
@@ -222,7 +222,7 @@ fn stopping(stop: &Stop, in_flight: &[HostName], look: &Look) -> String {
         Stop::Interrupted => " (^C again leaves at once)",
         Stop::Doubt(_) | Stop::PastBudget { .. } => "",
     };
-    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting for {}{again}", names(in_flight)))
+    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting {}{again}", sentence::awaited(awaited)))
 }
 
 fn finished(service: &str, summary: &Summary, look: &Look) -> Text {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::names;
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
+use crate::rollout::Awaited;
 use crate::text::plain;
 
 /// What is told of a host that has ended so.
@@ -21,12 +23,24 @@ pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
         Outcome::Refused(refusal) => refusal.cause.clone(),
         Outcome::Unknown(cause) => cause.clone(),
         Outcome::RolledBack { step, cause, unbroken } => {
-            let step = step.map(|step| format!("at step {step}: ")).unwrap_or_default();
+            let step = step.map(|step| format!("at {}: ", step.phrase())).unwrap_or_default();
             format!("{step}{cause}; {} still serves, its lock unbroken, {}", unbroken.master, unbroken.basis)
         }
         Outcome::Unproven(unproven) => plain(&unproven.to_string()),
         Outcome::Dropped(drop) => drop.to_string(),
     }
+}
+
+/// What is waited for: "for web-3, and for the guard of web-1 to stand".
+pub(super) fn awaited(awaited: &Awaited) -> String {
+    let Awaited { in_flight, guards, last_looks } = awaited;
+    let parts = [
+        (in_flight, format!("for {}", names(in_flight))),
+        (guards, format!("for the guard of {} to stand", names(guards))),
+        (last_looks, format!("for the last look at {}", names(last_looks))),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|(hosts, _)| !hosts.is_empty()).map(|(_, part)| part).collect();
+    if parts.is_empty() { "for nothing".to_owned() } else { parts.join(", and ") }
 }
 
 /// The error and the hint that a run ends with because of this host.
@@ -39,7 +53,7 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
             refusal.hint.map_or_else(|| format!("`baton status {host}` shows how it stands"), str::to_owned),
         ),
         Outcome::RolledBack { step, cause, .. } => {
-            let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+            let step = step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default();
             (format!("{host} was rolled back{step}: {cause}"), format!("its old generation serves; {testimony}"))
         }
         Outcome::Unproven(unproven) => (format!("nothing is proven of {host}: {}", plain(&unproven.to_string())), testimony),

@@ -54,7 +54,7 @@ fn lock(lock: &Lock) -> String {
 }
 
 fn ending(ending: &Ending) -> String {
-    let step = ending.step.map(|step| format!(" at step {step}")).unwrap_or_default();
+    let step = ending.step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default();
     match ending.claim {
         Claim::HandedOver => format!("says: handed over, generation {} is in charge", ending.generation),
         Claim::RolledBack => format!("says: rolled back{step}: {}", ending.cause),

@@ -1,7 +1,5 @@
 //! The story of the demo, in two acts: a release that works, and one that cannot boot.
 
-use std::os::unix::process::CommandExt;
-use std::process::Stdio;
 use std::time::Duration;
 
 use baton_tests::fleet::{Fleet, SERVICE, Timing};
@@ -11,7 +9,7 @@ use baton_tests::server::{Flaw, Kind, Release};
 use baton_tests::standing::Standing;
 use baton_tests::{clock, wait};
 
-use crate::report;
+use crate::{controller, report};
 
 const HOSTS: usize = 5;
 const TIMING: Timing =
@@ -50,7 +48,7 @@ pub(crate) fn play(sandbox: Sandbox) -> Result<(), Surprise> {
     if directory.exists() {
         return Err(Surprise::Host { host: directory.display().to_string(), what: "is still there".to_owned() });
     }
-    report::line("Ended", "every process that was started is gone, and every file");
+    report::ended();
     Ok(())
 }
 
@@ -68,6 +66,9 @@ fn set_the_stage(sandbox: Sandbox) -> Fleet {
         report::line("Host", format!("{} serves {} and its agent {}", host.name, host.server.address(), host.agent.address()));
     }
     report::line("Started", format!("in {:.1?}", began.elapsed()));
+    if !controller::shows_steps() {
+        report::line("Steps", "are shown on a terminal; here, only what came of them");
+    }
     fleet
 }
 
@@ -109,10 +110,7 @@ fn under_load(fleet: &Fleet, expected: i32) -> Result<Tally, Surprise> {
     let load = Load::start(&fleet.targets(), MIX);
     let args = ["restart", SERVICE, "--yes"];
     report::command(&args);
-    // Standard input is a file of the sandbox, so that the leash finds it too.
-    let input = std::fs::File::open(fleet.config())?;
-    // In a group of its own it does not get our `^C`: it ends with everything else.
-    let status = fleet.command().args(args).stdin(Stdio::from(input)).process_group(0).status()?;
+    let status = controller::run(fleet, &args)?;
     serve_on(&load);
     let tally = load.stop();
     if status.code() == Some(expected) { Ok(tally) } else { Err(Surprise::Exit { expected, found: status.code() }) }
