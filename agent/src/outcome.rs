@@ -80,7 +80,7 @@ impl Outcome {
         match self {
             Self::Proven(_) => "proven",
             Self::Refused(_) => "refused",
-            Self::RolledBack { .. } => "rolled-back",
+            Self::RolledBack { .. } => "rolled back",
             Self::Unproven { .. } => "unproven",
             Self::Dropped { .. } => "dropped",
             Self::Unknown(_) => "unknown",

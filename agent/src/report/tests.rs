@@ -72,11 +72,11 @@ fn steps_are_progress_and_not_the_result() {
     let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
     let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
     assert_eq!(shown(Output::Human, &step), (String::new(), "     Signal [   0.1s]  SIGUSR2 to 100\n".into()));
-    let expected = "{\"event\":\"step\",\"step\":\"signal\",\"detail\":\"SIGUSR2 to 100\",\"at_ns\":5}\n";
+    let expected = "{\"event\":\"step\",\"at_ms\":150,\"step\":\"signal\",\"detail\":\"SIGUSR2 to 100\"}\n";
     assert_eq!(shown(Output::Json, &step), (expected.into(), String::new()));
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     assert_eq!(shown(Output::Human, &waiting).1, "    Waiting [  62.0s]  for the step drain to end\n");
-    let lost = Event::Lost { reason: "broken pipe" };
+    let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
     assert_eq!(shown(Output::Human, &lost).1, "       Lost contact with the agent: broken pipe; asking again\n");
 }
 
@@ -109,15 +109,54 @@ fn every_outcome_has_its_line() {
     );
 }
 
+/// Shows an event as JSON; `expected` is the line on stdout.
+fn object(event: &Event<'_>, expected: &str) {
+    assert_eq!(shown(Output::Json, event), (format!("{expected}\n"), String::new()));
+}
+
 #[test]
-fn an_outcome_as_json_has_its_exit_code() {
-    let outcome = Outcome::Dropped { at: Seq(57) };
-    let (line, _) = shown(Output::Json, &concluded(&outcome, &[]));
-    assert_eq!(
-        line,
-        "{\"event\":\"outcome\",\"service\":\"web\",\"rollout\":\"r-1\",\"attempt\":1,\"after_ms\":4230,\"outcome\":\"dropped\",\
-         \"exit_code\":5,\"dropped_at_seq\":57,\"lingering_pids\":[]}\n"
+fn json_has_the_words_of_the_controllers() {
+    object(
+        &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7}"#,
     );
+    let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
+    object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);
+    let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
+    object(&lost, r#"{"event":"retrying","at_ms":63000,"cause":"broken pipe"}"#);
+    object(&Event::NoRecord { service: "web" }, r#"{"event":"no_record","service":"web"}"#);
+    let lock = Lock { file: FILE, mark: 700, taker: 100 };
+    let image = Image { start_stack: 1, random: [0; 16] };
+    let fact = Fact::Sighting(Sighting { began: Seq(11), role: Role::OldMaster, process: OLD, image, lock });
+    let observation = Observation { seq: Seq(12), at: Duration::from_micros(9_000_250), incarnation: "run-1".into(), fact };
+    object(
+        &Event::Observation { observation: &observation, after: Duration::ZERO },
+        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
+    );
+}
+
+#[test]
+fn an_outcome_as_json_has_its_verdict_and_its_exit_code() {
+    let ends = |outcome: &Outcome, expected: &str| {
+        let head = r#"{"event":"outcome","at_ms":4230,"service":"web","rollout":"r-1","attempt":1"#;
+        object(&concluded(outcome, &[]), &format!(r#"{head},{expected},"lingering_pids":[]}}"#));
+    };
+    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_micros(212_500) };
+    ends(
+        &Outcome::Proven(kept),
+        r#""outcome":"proven","exit_code":0,"verdict":"kept","basis":"marked","overlap_ms":212.5,"old_pid":100,"new_pid":200"#,
+    );
+    let unbroken = Unbroken { basis: Basis::Contract, master: OLD };
+    ends(
+        &Outcome::RolledBack { step: "ready", cause: "500 from 201".into(), unbroken },
+        r#""outcome":"rolled_back","exit_code":3,"verdict":"unbroken","basis":"contract","old_pid":100,"step":"ready","cause":"500 from 201""#,
+    );
+    ends(
+        &Outcome::Unproven { doubt: "no overlap".into(), failed: None },
+        r#""outcome":"unproven","exit_code":4,"verdict":"unproven","doubt":"no overlap","cause":null"#,
+    );
+    ends(&Outcome::Dropped { at: Seq(57) }, r#""outcome":"dropped","exit_code":5,"verdict":"dropped","at":57"#);
+    ends(&Outcome::Refused("busy".into()), r#""outcome":"refused","exit_code":3,"verdict":null,"cause":"busy""#);
 }
 
 fn observed(fact: Fact, expected: &str) {

@@ -20,7 +20,7 @@ fn lines(event: &Event<'_>) -> String {
         Event::Status { service, now } => status(service, *now),
         Event::Step { progress, after } => step(progress.step().verb(), *after, &progress.detail),
         Event::Waiting { step: name, after } => step("waiting", *after, &format!("for the step {name} to end")),
-        Event::Lost { reason } => format!("{:>11} contact with the agent: {reason}; asking again", "Lost"),
+        Event::Lost { reason, .. } => format!("{:>11} contact with the agent: {reason}; asking again", "Lost"),
         Event::Record(record) => {
             format!("rollout {}, attempt {}, fence {}", record.rollout, record.attempt, record.fence)
         }

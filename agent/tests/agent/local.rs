@@ -179,6 +179,14 @@ error: failed to read the configuration DIR/agent.toml
 ";
     run_fails(directory.path(), "[agent]\nfleet = 1\nhots = \"web-1\"\n", mistakes).await;
 
+    // Comments are as good as keys here: what is cut off might have been a service.
+    let long = format!("{}\n{}", crate::support::configuration(directory.path()), "# more\n".repeat(1 << 18));
+    let expected = "\
+error: the configuration DIR/agent.toml has more than 1048576 bytes
+hint: --config names another; the sample in deploy/agent.toml is a beginning
+";
+    run_fails(directory.path(), &long, expected).await;
+
     let expected = "\
 error: failed to open the agent's doors
   failed to set up mutual TLS

@@ -51,6 +51,13 @@ fn an_agents_own_certificate_can_neither_restart_nor_look() {
     let inventory = Inventory::of(&fleet).asked_by(&fleet.pki, "web-1");
     is_denied(&fleet, &inventory, &["spiffe://test/agent/web-1", "role agent", "may not"], "`baton pki issue operator NAME`");
     let _denied = inventory.baton(&["status"]).expect_code(3);
+    let log = fleet.hosts[0].agent.log();
+    let audited = log.lines().any(|line| {
+        ["audit", "a call was refused", "call=\"status\"", "spiffe://test/agent/web-1", "may not look"]
+            .iter()
+            .all(|word| line.contains(word))
+    });
+    assert!(audited, "{log}");
 }
 
 #[test]
