@@ -213,14 +213,15 @@ fn show_record(service: &str, record: &v1::Record, report: &mut Report<impl Writ
         report.show(&Event::Observation { observation, after });
     }
     let outcome: Outcome = conclude(&testimony, &ending);
-    report.show(&Event::Concluded(Conclusion {
+    let conclusion = Conclusion {
         service,
         rollout: &record.rollout,
         attempt: record.attempt,
         after,
         outcome: &outcome,
         lingering_pids: &ending.lingering_pids,
-    }));
+    };
+    report.show(&Event::Judged { conclusion, testimony: &testimony, ending: &ending });
     Ok(())
 }
 

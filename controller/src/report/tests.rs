@@ -278,14 +278,14 @@ fn a_testimony_ends_with_our_own_verdict() {
     insta::assert_snapshot!(page(&told), @r#"
 | web on web-1, rollout 20261124-054100-3fa2 attempt 1
 | window #1 to #10 on inode 2
-|     #2       0.000 ms  old master 100 holds the lock (looked from #1; mark 0x2bc, taker 100)
-|     #3     100.000 ms  SIGUSR2 sent to 100
-|     #5     300.000 ms  new master 200 holds the lock (looked from #4; mark 0x578, taker 200)
-|     #7     500.000 ms  old master 100 holds the lock (looked from #6; mark 0x2bc, taker 100)
-|     #8     600.000 ms  SIGQUIT sent to 100
-|    #10     800.000 ms  new master 200 holds the lock (looked from #9; mark 0x578, taker 200)
+|     #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x2bc, taker 100)
+|     #3     +0.100 s  SIGUSR2 sent to 100
+|     #5     +0.300 s  new master 200 holds the lock (looked from #4; inode 2, mark 0x578, taker 200)
+|     #7     +0.500 s  old master 100 holds the lock (looked from #6; inode 2, mark 0x2bc, taker 100)
+|     #8     +0.600 s  SIGQUIT sent to 100
+|    #10     +0.800 s  new master 200 holds the lock (looked from #9; inode 2, mark 0x578, taker 200)
 | agent    says: handed over, generation 4 is in charge
-| verdict  kept (marked): 100 -> 200, overlap 200ms
+| verdict  kept (marked): 100 -> 200, overlap 200 ms
 "#);
     insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","old_pid":100,"new_pid":200,"overlap_ms":200.0}}"#);
 }
