@@ -171,6 +171,8 @@ fn services(config: Config, speaker: &Speaker) -> Result<Vec<Service>, StartErro
         let started = driver::start(service, witness.clone(), &mut files);
         services.push(started.map_err(|source| StartError::Store { service: name, source })?);
     }
+    let names: Vec<&str> = services.iter().map(Service::name).collect();
+    tracing::info!(fleet = speaker.fleet, host = speaker.host, services = names.join(", "), "watching");
     files.watch().map_err(|source| StartError::Host { doing: "watch the services' files", source })?;
     Ok(services)
 }
