@@ -41,7 +41,9 @@ pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
         Note::Stopping => say("told to stop"),
         Note::NobodyToAsk => say("no master was found that could be asked to stop"),
         Note::Gone => say("nobody is left"),
-        Note::StillThere => say(format_args!("something is still there after SIGKILL; who holds {lock}: lslocks, fuser")),
+        Note::StillThere => {
+            say(format_args!("something is still there after SIGKILL; the runbook tells how to find who holds {lock}"))
+        }
     }
 }
 
