@@ -42,7 +42,7 @@ pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
         Note::NobodyToAsk => say("no master was found that could be asked to stop"),
         Note::Gone => say("nobody is left"),
         Note::StillThere => {
-            say(format_args!("something is still there after SIGKILL; the runbook tells how to find who holds {lock}"))
+            say(format_args!("something is still there after SIGKILL; the runbook tells how to find who holds {lock}"));
         }
     }
 }
