@@ -59,6 +59,15 @@ pub enum Event<'a> {
     },
     /// How a handover ended.
     Concluded(Conclusion<'a>),
+    /// How a handover on record ended.
+    Judged {
+        /// What is concluded.
+        conclusion: Conclusion<'a>,
+        /// What was seen.
+        testimony: &'a custody::Testimony,
+        /// What the agent said of it.
+        ending: &'a v1::Ending,
+    },
     /// There is no handover to show.
     NoRecord {
         /// The service.
@@ -71,7 +80,7 @@ impl Event<'_> {
     fn is_progress(&self) -> bool {
         match self {
             Self::Waiting { .. } | Self::Lost { .. } | Self::Step { .. } | Self::NoRecord { .. } => true,
-            Self::Status { .. } | Self::Record(_) | Self::Observation { .. } | Self::Concluded(_) => false,
+            Self::Status { .. } | Self::Record(_) | Self::Observation { .. } | Self::Concluded(_) | Self::Judged { .. } => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use baton::execute::Dialler;
 use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
 use baton_agent::config::Config;
@@ -42,9 +43,28 @@ fn the_sample_of_the_inventory_is_valid() {
     let fleet = Fleet::read(&read("fleet.toml"), Path::new("/etc/baton")).expect("valid");
     let names: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
     assert_eq!((fleet.name(), names), ("prod", vec!["web-1", "web-2", "web-3"]));
-    assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/operator.crt"));
+    assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/ada.crt"));
     let policy = fleet.policy("web");
     assert_eq!((policy.max_in_flight, policy.max_failures), (Some(Share::Count(1)), Some(Share::Count(0))));
+}
+
+#[test]
+fn the_commands_in_the_readme_make_the_files_that_the_sample_of_the_inventory_names() {
+    let sandbox = Sandbox::new();
+    let root = deployed::file("..");
+    let readme = fs::read_to_string(root.join("README.md")).expect("it is there");
+    let (_, rest) = readme.split_once("its list of hosts in one directory:\n\n").expect("the README says how to begin");
+    let (commands, _) = rest.split_once("\n\n").expect("and goes on");
+    let path = format!("{}:/usr/bin:/bin", binaries::find("baton").parent().expect("a binary is in a folder").display());
+    let mut typed = Command::new("sh");
+    typed.args(["-exc", commands]).env("PATH", path).env("HOME", sandbox.path()).current_dir(root);
+    let output = typed.output().expect("a shell is there");
+    assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+    let directory = sandbox.path().join(".config/baton");
+    let inventory = fs::read_to_string(directory.join("fleet.toml")).expect("it was copied");
+    let fleet = Fleet::read(&inventory, &directory).expect("valid");
+    Dialler::new(&fleet).expect("certificate, key and authority fit together");
+    assert!(directory.join("web-1.key").is_file());
 }
 
 /// The script of an Upstart job, with the places of a site instead of the deployed ones.

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use baton_tests::controller::Running;
 use baton_tests::fleet::{Fleet, Timing};
+use baton_tests::server::Server;
+use baton_tests::wait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
@@ -65,4 +69,47 @@ fn an_agent_that_comes_back_and_finds_another_master_halts_the_rollout() {
     let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     assert!(error.contains("web-1") && error.contains("nobody saw the change"), "{run}");
     assert_eq!(fleet.hosts[2].server.master(), untouched, "{run}");
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
+}
+
+#[test]
+fn a_frozen_agent_of_a_finished_host_is_found_out_before_the_end() {
+    let (fleet, rollout) = at_the_second_host();
+    // Its kernel goes on to acknowledge whatever is sent, so its connection stands and its guard hears nothing.
+    signal(fleet.hosts[0].agent.pid(), Signal::SIGSTOP);
+    let run = rollout.finish(ENDS_WITHIN).expect_code(4);
+    let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    assert!(error.contains("web-1") && error.contains("could not be looked at a last time"), "{run}");
+    assert!(run.stdout.contains("2 of 3 proven; web-1 unknown"), "{run}");
+    signal(fleet.hosts[0].agent.pid(), Signal::SIGCONT);
+    fleet.await_held();
+}
+
+/// What another deploy script does: USR2, wait for the new master, QUIT to the old one.
+fn hand_over_by_hand(server: &Server) {
+    let old = server.master().expect("it runs");
+    signal(old, Signal::SIGUSR2);
+    wait::until("the new master to answer", SOON, || match (server.master(), server.ask("/")) {
+        (Ok(master), Ok(answer)) if master != old && answer.master == master => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    signal(old, Signal::SIGQUIT);
+}
+
+#[test]
+fn a_handover_by_somebody_else_on_a_finished_host_halts_the_rollout() {
+    let (fleet, rollout) = at_the_second_host();
+    let untouched = fleet.hosts[2].server.master();
+    hand_over_by_hand(&fleet.hosts[0].server);
+    let run = rollout.finish(ENDS_WITHIN).expect_code(4);
+    let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    assert!(error.contains("nobody knows how web-1 stands"), "{run}");
+    // It is told at once, not at the last look: the third host has not begun.
+    assert!(run.stdout.contains("1 of 3 proven; web-1 unknown; web-3 untouched"), "{run}");
+    assert_eq!(fleet.hosts[2].server.master(), untouched, "{run}");
+    // The service goes on, and its agent finds the new master.
+    fleet.await_held();
 }

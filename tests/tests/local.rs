@@ -52,17 +52,17 @@ fn a_service_is_shown_handed_over_and_testified_of() {
     let passed = format!("{old} -> {new}");
     says(&reload, &reload.stdout, &["Kept [", "web", &passed, "overlap", "marked"]);
     assert_eq!(reload.stdout.lines().count(), 1, "progress is not the result: {reload}");
-    for step in ["Open [", "Signal [", "Appear [", "Ready [", "Overlap [", "Retire [", "Drain ["] {
-        says(&reload, &reload.stderr, &[step]);
+    for step in ["open: ", "signal: ", "appear: ", "ready: ", "overlap: ", "retire: ", "drain: "] {
+        says(&reload, &reload.stderr, &["Step [", step]);
     }
 
     let status = agent(&fleet, &["status", "web"]).expect_code(0);
     says(&status, &status.stdout, &[&format!("master {new} for"), "generation 2, epoch 0, marked"]);
     let testimony = agent(&fleet, &["testimony", "web"]).expect_code(0);
-    says(&testimony, &testimony.stdout, &["rollout local-", "attempt 1", "fence 1"]);
-    says(&testimony, &testimony.stdout, &[&format!("SIGUSR2 was sent to {old}")]);
+    says(&testimony, &testimony.stdout, &["web, rollout local-", " attempt 1"]);
+    says(&testimony, &testimony.stdout, &[&format!("SIGUSR2 sent to {old}")]);
     says(&testimony, &testimony.stdout, &[&format!("new master {new} holds the lock")]);
-    says(&testimony, &testimony.stdout, &["Kept [", &passed, "marked"]);
+    says(&testimony, &testimony.stdout, &["verdict  kept (marked): ", &passed, "overlap"]);
 }
 
 #[test]
@@ -71,12 +71,12 @@ fn a_release_that_cannot_boot_is_undone_and_the_exit_code_says_so() {
     let old = master(&fleet);
     fleet.deploy(&Release::flawed("v2", Flaw::RaisesAtBoot));
     let reload = agent(&fleet, &["reload", "web"]).expect_code(3);
-    says(&reload, &reload.stdout, &["Undone [", "web", &format!("{old} is still in charge and never let go, marked")]);
+    says(&reload, &reload.stdout, &["RolledBack [", "web", &format!("{old} still serves, its lock unbroken, marked")]);
     assert_eq!(master(&fleet), old);
     let answer = fleet.hosts[0].server.ask("/").expect("the old generation serves");
     assert_eq!((answer.master, answer.release.as_str()), (old, "v1"));
     let testimony = agent(&fleet, &["testimony", "web"]).expect_code(0);
-    says(&testimony, &testimony.stdout, &["Undone [", &format!("{old} is still in charge")]);
+    says(&testimony, &testimony.stdout, &["verdict  unbroken (marked): ", &format!("{old} held throughout")]);
 }
 
 #[test]

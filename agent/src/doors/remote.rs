@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_proto::identity::{Identity, NoIdentity};
+use baton_proto::span::Span;
 use rustls::{CertificateError, OtherError, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncReadExt as _;
@@ -106,13 +107,13 @@ struct Guest {
 /// Why somebody was not let in.
 #[derive(Debug, thiserror::Error)]
 enum Rejection {
-    #[error("the TLS handshake took longer than {} s", HANDSHAKE_WITHIN.as_secs())]
+    #[error("the TLS handshake took longer than {}", Span(HANDSHAKE_WITHIN))]
     Slow,
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     #[error("the certificate is nobody of ours")]
     Nobody(#[from] NoIdentity),
-    #[error("nothing was said within {} s of the handshake", HANDSHAKE_WITHIN.as_secs())]
+    #[error("nothing was said within {} of the handshake", Span(HANDSHAKE_WITHIN))]
     Silent,
     #[error("the connection ended before HTTP/2 began")]
     Ended(#[source] io::Error),

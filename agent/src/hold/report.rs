@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use baton_proto::custody::Process;
+use baton_proto::span::Span;
 
 use super::job::{Ended, Note};
 use crate::dialect::Signal;
@@ -60,7 +61,7 @@ fn how(ended: Ended) -> String {
 
 /// A master is asked to leave.
 pub(super) fn asking(process: Process, signal: Signal, within: Duration) {
-    say(format_args!("sending {signal} to process {process}; it has {within:?}"));
+    say(format_args!("sending {signal} to process {process}; it has {}", Span(within)));
 }
 
 /// Everybody is made to leave.

@@ -26,7 +26,7 @@ pub(super) fn of(event: &Event<'_>) -> String {
             json!({ "event": "record", "rollout": rollout, "attempt": attempt, "fence": fence })
         }
         Event::Observation { observation, .. } => self::observation(observation),
-        Event::Concluded(conclusion) => concluded(conclusion),
+        Event::Concluded(conclusion) | Event::Judged { conclusion, .. } => concluded(conclusion),
         Event::NoRecord { service } => json!({ "event": "no_record", "service": service }),
     };
     value.to_string()

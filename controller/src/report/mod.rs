@@ -9,6 +9,7 @@ mod json;
 mod live;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +25,9 @@ use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use live::Live;
+
+/// Where the operator is, wherever the output goes.
+const TERMINAL: &str = "/dev/tty";
 
 /// The longest that a run is silent.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
@@ -214,14 +218,24 @@ impl Report {
         self.err(&text);
     }
 
-    /// Asks a yes-or-no question on the terminal; anything but yes is no. Without a terminal nobody is asked.
+    /// Asks a yes-or-no question of whoever types; anything but yes is no. Where nobody types, nobody is asked.
     pub fn confirm(&mut self, question: &str) -> bool {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !io::stdin().is_terminal() {
             return true;
         }
-        self.err(&format!("{question} [y/N] "));
+        self.ask(&format!("{question} [y/N] "));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    /// Puts a question where whoever types sees it, also when progress goes to a file.
+    fn ask(&mut self, question: &str) {
+        let terminal = if io::stderr().is_terminal() { None } else { File::options().write(true).open(TERMINAL).ok() };
+        match terminal {
+            // Who cannot be asked answers nothing, and that is no.
+            Some(mut terminal) => drop(terminal.write_all(question.as_bytes())),
+            None => self.err(question),
+        }
     }
 
     fn out(&mut self, text: &str) {

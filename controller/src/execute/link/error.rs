@@ -202,7 +202,7 @@ fn refusal(alert: AlertDescription) -> Option<&'static str> {
     table.into_iter().find(|(known, _)| *known == alert).map(|(_, why)| why)
 }
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line; a cause that has several lines gets them below.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -210,7 +210,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         let cause_text = cause.to_string();
         // Some libraries print their source; what was said already is not repeated.
         if !text.ends_with(&cause_text) {
-            text.push_str(": ");
+            text.push_str(if cause_text.contains('\n') { ":\n" } else { ": " });
             text.push_str(&cause_text);
         }
         source = cause.source();

@@ -1,119 +1,23 @@
 //! One run of `baton`: from the arguments to the exit code.
 
-use std::fs;
+mod error;
+mod inventory;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use baton_proto::document::Mistakes;
 use jiff::Timestamp;
 
+pub use error::RunError;
+
 use crate::args::{Global, Pki, Verb, Walk};
-use crate::execute::{self, CallError, CredentialsError, Dialler, Interrupts, chain};
-use crate::inventory::{Fleet, Host, Policy, Selector, SelectorError};
+use crate::execute::{self, Dialler, Interrupts, chain};
+use crate::inventory::{Fleet, Host, Policy, Selector};
 use crate::outcome::Exit;
-use crate::pki::{self, PkiError, Validity};
+use crate::pki::{self, Validity};
 use crate::plan::Limits;
 use crate::report::{Report, Told, status_exit};
-
-/// Why a run came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// There is no inventory.
-    #[error("no inventory was found: neither ./fleet.toml nor ~/.config/baton/fleet.toml is there")]
-    NoInventory,
-    /// The inventory cannot be read.
-    #[error("read the inventory {}", path.display())]
-    Inventory {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The inventory has mistakes.
-    #[error("{} has mistakes:\n{mistakes}", path.display())]
-    Mistakes {
-        /// The file.
-        path: PathBuf,
-        /// All of them.
-        mistakes: Mistakes,
-    },
-    /// The selector chooses nothing.
-    #[error(transparent)]
-    Selector(#[from] SelectorError),
-    /// The service's name is no name.
-    #[error(transparent)]
-    Name(#[from] baton_proto::name::NotAName),
-    /// There is no such host.
-    #[error("the fleet has no host {0:?}")]
-    NoHost(String),
-    /// The operator's certificate cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The certificates cannot be made.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
-    /// The agent gave no answer.
-    #[error("ask {host}")]
-    Call {
-        /// The host.
-        host: String,
-        /// Why not.
-        source: CallError,
-    },
-    /// No such handover is on record.
-    #[error("{host} has no handover of {service} on record")]
-    NoRecord {
-        /// The host.
-        host: String,
-        /// The service.
-        service: String,
-    },
-    /// This machine does not let us.
-    #[error("{doing}")]
-    Machine {
-        /// What was being done.
-        doing: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
-
-impl RunError {
-    /// The exit code.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::NoInventory
-            | Self::Inventory { .. }
-            | Self::Mistakes { .. }
-            | Self::Selector(_)
-            | Self::Name(_)
-            | Self::NoHost(_)
-            | Self::Credentials(_)
-            | Self::Pki(_) => Exit::Usage,
-            Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
-            Self::Machine { .. } => Exit::Fault,
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
-            Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
-            Self::Pki(error) => error.hint(),
-            Self::Call { source, .. } => source.hint().map(str::to_owned),
-            Self::Credentials(_) => Some(
-                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
-                 `baton pki init` made the authority"
-                    .into(),
-            ),
-            Self::Inventory { .. } | Self::Mistakes { .. } | Self::Name(_) | Self::NoRecord { .. } | Self::Machine { .. } => None,
-        }
-    }
-}
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -148,7 +52,7 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
 }
 
 async fn status(setting: &Setting<'_>, selector: &str, report: &mut Report) -> Result<Exit, RunError> {
-    let fleet = load(setting)?;
+    let fleet = inventory::load(setting)?;
     let hosts = choose(&fleet, selector)?;
     raise_file_limit(hosts.len())?;
     let rows = execute::status(&hosts, &Dialler::new(&fleet)?, report).await;
@@ -182,7 +86,7 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
 
 async fn prepare(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<(execute::Prepared, Dialler), RunError> {
     baton_proto::name::check("service", &walk.service)?;
-    let fleet = load(setting)?;
+    let fleet = inventory::load(setting)?;
     let hosts = choose(&fleet, &walk.selector)?;
     raise_file_limit(hosts.len())?;
     let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
@@ -200,7 +104,7 @@ async fn testimony(
     report: &mut Report,
 ) -> Result<Exit, RunError> {
     baton_proto::name::check("service", service)?;
-    let fleet = load(setting)?;
+    let fleet = inventory::load(setting)?;
     let found = fleet.hosts().iter().find(|known| known.name.as_str() == host);
     let found = found.ok_or_else(|| RunError::NoHost(host.to_owned()))?;
     let records = execute::records(found, service, rollout, &Dialler::new(&fleet)?).await;
@@ -227,22 +131,6 @@ fn certify(pki: Pki, report: &mut Report) -> Result<Exit, RunError> {
         }
     }
     Ok(Exit::Proven)
-}
-
-fn load(setting: &Setting<'_>) -> Result<Fleet, RunError> {
-    let path = find_inventory(setting)?;
-    let text = fs::read_to_string(&path).map_err(|source| RunError::Inventory { path: path.clone(), source })?;
-    let base = path.parent().unwrap_or(Path::new("."));
-    Fleet::read(&text, base).map_err(|mistakes| RunError::Mistakes { path: path.clone(), mistakes })
-}
-
-fn find_inventory(setting: &Setting<'_>) -> Result<PathBuf, RunError> {
-    if let Some(path) = &setting.global.config {
-        return Ok(path.clone());
-    }
-    let at_home = setting.surroundings.home.as_ref().map(|home| home.join(".config/baton/fleet.toml"));
-    let candidates = std::iter::once(PathBuf::from("fleet.toml")).chain(at_home);
-    candidates.into_iter().find(|path| path.exists()).ok_or(RunError::NoInventory)
 }
 
 fn choose(fleet: &Fleet, selector: &str) -> Result<Vec<Host>, RunError> {

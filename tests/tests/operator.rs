@@ -1,6 +1,8 @@
-//! A rollout that is told to stop finishes what it has begun, and says what it did not touch.
+//! A rollout asks its operator before it begins; told to stop, it finishes what it has begun and says what it did not touch.
 
-use std::process::Command;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use baton_tests::binaries;
@@ -64,4 +66,30 @@ fn a_rollout_under_nohup_outlives_its_terminal() {
     signal(&rollout, Signal::SIGHUP);
     let run = rollout.finish(ENDS_WITHIN).expect_code(0);
     assert!(run.stdout.contains("2 of 2 proven"), "{run}");
+}
+
+/// Runs a command of the shell on a terminal of its own, types into it, and returns its exit code and what the terminal showed.
+fn on_a_terminal(command: &str, typed: &str) -> (Option<i32>, String) {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", command, "/dev/null"]);
+    let mut running = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is part of every Debian");
+    running.stdin.take().expect("it is piped").write_all(typed.as_bytes()).expect("it reads");
+    let output = running.wait_with_output().expect("our own child");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn whoever_types_is_asked_also_when_progress_goes_to_a_file() {
+    let fleet = fleet();
+    let (baton, config) = (binaries::find("baton"), fleet.config());
+    let restart = format!("BATON_CONFIG={} timeout --foreground 60 {} restart web", config.display(), baton.display());
+    let master = fleet.hosts[0].server.master();
+    let log = fleet.directory().join("log");
+    for elsewhere in [String::new(), format!("2>{}", log.display())] {
+        let (code, shown) = on_a_terminal(&format!("{restart} {elsewhere}"), "n\n");
+        assert_eq!(code, Some(7), "{shown}");
+        assert!(shown.contains("Restart web on 2 hosts? [y/N]"), "{shown}");
+    }
+    assert!(fs::read_to_string(log).is_ok_and(|log| log.contains("nothing was touched") && !log.contains("[y/N]")));
+    assert_eq!(fleet.hosts[0].server.master(), master);
 }

@@ -1,0 +1,124 @@
+//! Why a run came to nothing, which exit code that is, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use baton_proto::document::Mistakes;
+
+use crate::execute::{CallError, CredentialsError};
+use crate::inventory::SelectorError;
+use crate::outcome::Exit;
+use crate::pki::PkiError;
+
+/// Why a run came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no inventory.
+    #[error("no inventory was found: neither ./fleet.toml nor ~/.config/baton/fleet.toml is there")]
+    NoInventory,
+    /// The inventory cannot be read.
+    #[error("read the inventory {}", path.display())]
+    Inventory {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The inventory has mistakes.
+    #[error("{} has mistakes", path.display())]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        source: Mistakes,
+    },
+    /// The inventory is no file that anybody wrote.
+    #[error("{} is longer than {max} bytes: it is no inventory", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are read.
+        max: u64,
+    },
+    /// The selector chooses nothing.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// The service's name is no name.
+    #[error(transparent)]
+    Name(#[from] baton_proto::name::NotAName),
+    /// There is no such host.
+    #[error("the fleet has no host {0:?}")]
+    NoHost(String),
+    /// The operator's certificate cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The certificates cannot be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The agent gave no answer.
+    #[error("ask {host}")]
+    Call {
+        /// The host.
+        host: String,
+        /// Why not.
+        source: CallError,
+    },
+    /// No such handover is on record.
+    #[error("{host} has no handover of {service} on record")]
+    NoRecord {
+        /// The host.
+        host: String,
+        /// The service.
+        service: String,
+    },
+    /// This machine does not let us.
+    #[error("{doing}")]
+    Machine {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoInventory
+            | Self::Inventory { .. }
+            | Self::Mistakes { .. }
+            | Self::TooLong { .. }
+            | Self::Selector(_)
+            | Self::Name(_)
+            | Self::NoHost(_)
+            | Self::Credentials(_)
+            | Self::Pki(_) => Exit::Usage,
+            Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
+            Self::Machine { .. } => Exit::Fault,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
+            Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
+            Self::Pki(error) => error.hint(),
+            Self::Call { source, .. } => source.hint().map(str::to_owned),
+            Self::Credentials(_) => Some(
+                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
+                 `baton pki init` made the authority"
+                    .into(),
+            ),
+            Self::Inventory { .. }
+            | Self::Mistakes { .. }
+            | Self::TooLong { .. }
+            | Self::Name(_)
+            | Self::NoRecord { .. }
+            | Self::Machine { .. } => None,
+        }
+    }
+}
