@@ -44,8 +44,8 @@ pub enum Verb {
     #[command(after_help = help())]
     Status {
         /// Host names, globs and label=value, with commas between; a leading ! excludes
-        #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
-        selector: String,
+        #[arg(value_name = "SELECTOR")]
+        selector: Option<String>,
     },
     /// Show what a restart would do; touches nothing
     #[command(after_help = help())]
@@ -82,8 +82,8 @@ pub struct Walk {
     /// The service, as the agents call it
     pub service: String,
     /// Host names, globs and label=value, with commas between; a leading ! excludes
-    #[arg(value_name = "SELECTOR", default_value = "", hide_default_value = true)]
-    pub selector: String,
+    #[arg(value_name = "SELECTOR")]
+    pub selector: Option<String>,
     /// How many hosts may be in flight at once [default: the inventory's, else 1]
     #[arg(long, value_name = "N|P%", value_parser = parse_in_flight)]
     pub max_in_flight: Option<Share>,
@@ -99,6 +99,12 @@ fn parse_in_flight(text: &str) -> Result<Share, NotAShare> {
     in_flight(text)
 }
 
+/// A duration that is not zero.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let duration = document::duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("a certificate has to be valid for some time".into()) } else { Ok(duration) }
+}
+
 /// The certificates.
 #[derive(Debug, Subcommand)]
 pub enum Pki {
@@ -110,7 +116,7 @@ pub enum Pki {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
         /// For how long the authority is valid
-        #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "3650d")]
+        #[arg(long, value_name = "DURATION", value_parser = some_time, default_value = "3650d")]
         valid_for: Duration,
     },
     /// Issue a certificate: NAME.crt and NAME.key
@@ -123,8 +129,8 @@ pub enum Pki {
         /// Where the authority lies, and where the files go
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
-        /// For how long the certificate is valid
-        #[arg(long, value_name = "DURATION", value_parser = document::duration, default_value = "90d")]
+        /// For how long the certificate is valid; never for longer than its authority
+        #[arg(long, value_name = "DURATION", value_parser = some_time, default_value = "90d")]
         valid_for: Duration,
     },
 }
@@ -182,6 +188,8 @@ mod tests {
             &["restart", "web", "--max-failures", "101%"],
             &["restart", "web", "--host-deadline", "soon"],
             &["pki", "issue", "root", "ada"],
+            &["pki", "issue", "operator", "ada", "--valid-for", "0s"],
+            &["pki", "init", "prod", "--valid-for", "0d"],
         ] {
             let all = std::iter::once("baton").chain(arguments.iter().copied());
             assert!(Arguments::try_parse_from(all).is_err(), "{arguments:?}");

@@ -25,5 +25,6 @@ mod run;
 pub mod standing;
 pub mod step;
 pub mod text;
+pub mod unknown;
 
 pub use run::{RunError, Surroundings, run};

@@ -31,6 +31,14 @@ pub struct Validity {
     pub valid_for: Duration,
 }
 
+impl Validity {
+    fn until(self) -> Result<Duration, PkiError> {
+        // Years of four digits are all that a certificate can say.
+        let last = Duration::from_secs(253_402_300_799);
+        self.now.checked_add(self.valid_for).filter(|end| *end <= last).ok_or(PkiError::TooLong)
+    }
+}
+
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
@@ -44,7 +52,7 @@ pub enum PkiError {
     #[error("{} exists already and is not overwritten", .0.display())]
     Exists(PathBuf),
     /// There is no authority to issue from.
-    #[error("read the fleet's authority {}", path.display())]
+    #[error("cannot read the fleet's authority {}", path.display())]
     ReadAuthority {
         /// The file.
         path: PathBuf,
@@ -60,7 +68,7 @@ pub enum PkiError {
         why: String,
     },
     /// A file cannot be written.
-    #[error("write {}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -71,7 +79,7 @@ pub enum PkiError {
     #[error("the certificate would be valid for longer than a certificate can say")]
     TooLong,
     /// The certificate cannot be made.
-    #[error("make the certificate")]
+    #[error("cannot make the certificate")]
     Make(#[from] rcgen::Error),
 }
 
@@ -80,7 +88,10 @@ impl PkiError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists(path) => Some(format!("move {} away, or choose another --dir", path.display())),
+            Self::Exists(path) => {
+                let [certificate, key] = ["crt", "key"].map(|extension| path.with_extension(extension));
+                Some(format!("move the old {} and {} away first", certificate.display(), key.display()))
+            }
             Self::ReadAuthority { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("`baton pki init FLEET` makes one; --dir says where it lies".into())
             }
@@ -93,6 +104,19 @@ impl PkiError {
             | Self::Make(_) => None,
         }
     }
+}
+
+/// A new certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where it lies.
+    pub files: Files,
+    /// Until when it is valid, since 1970.
+    pub until: Duration,
+    /// Whether that is sooner than was asked for, because its authority is valid no longer.
+    pub cut_short: bool,
 }
 
 /// The two files of a certificate.
@@ -135,35 +159,38 @@ fn create(path: &Path, mode: u32, text: &str) -> Result<(), PkiError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
-/// Makes the authority of a new fleet: `fleet-ca.crt` and `fleet-ca.key`.
+/// Makes the authority of a new fleet: `fleet-ca.crt` and `fleet-ca.key`. Tells until when it is valid, since 1970.
 ///
 /// # Errors
 /// When a file exists already or cannot be written.
-pub fn init(fleet: &str, directory: &Path, validity: Validity) -> Result<Files, PkiError> {
+pub fn init(fleet: &str, directory: &Path, validity: Validity) -> Result<(Files, Duration), PkiError> {
     name::check("fleet", fleet)?;
     let files = Files::new(directory, "fleet-ca");
     files.check_free()?;
     let key = KeyPair::generate()?;
-    let mut params = params(fleet, validity)?;
+    let until = validity.until()?;
+    let mut params = params(fleet, validity.now, until);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key)?;
     files.write(&certificate.pem(), &key.serialize_pem())?;
-    Ok(files)
+    Ok((files, until))
 }
 
-/// Issues a certificate from the authority in `directory`: `NAME.crt` and `NAME.key`.
+/// Issues a certificate from the authority in `directory`: `NAME.crt` and `NAME.key`. It ends with its authority at the latest.
 ///
 /// # Errors
-/// When there is no authority, or a file exists already or cannot be written.
-pub fn issue(role: Role, name: &str, directory: &Path, validity: Validity) -> Result<(Identity, Files), PkiError> {
+/// When there is no authority in date, or a file exists already or cannot be written.
+pub fn issue(role: Role, name: &str, directory: &Path, validity: Validity) -> Result<Issued, PkiError> {
     name::check("certificate", name)?;
     let files = Files::new(directory, name);
     files.check_free()?;
-    let (fleet, issuer) = authority(&Files::new(directory, "fleet-ca"))?;
+    let Authority { fleet, until: authority_until, issuer } = authority(&Files::new(directory, "fleet-ca"), validity.now)?;
     let identity = Identity { fleet, role, name: name.to_owned() };
+    let wanted = validity.until()?;
+    let until = wanted.min(authority_until);
     let key = KeyPair::generate()?;
-    let mut params = params(name, validity)?;
+    let mut params = params(name, validity.now, until);
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -175,45 +202,53 @@ pub fn issue(role: Role, name: &str, directory: &Path, validity: Validity) -> Re
     }
     let certificate = params.signed_by(&key, &issuer)?;
     files.write(&certificate.pem(), &key.serialize_pem())?;
-    Ok((identity, files))
+    Ok(Issued { identity, files, until, cut_short: until < wanted })
 }
 
-fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
+fn params(common_name: &str, now: Duration, until: Duration) -> CertificateParams {
     let epoch = date_time_ymd(1970, 1, 1);
-    // Years of four digits are all that a certificate can say.
-    let last = Duration::from_secs(253_402_300_799);
-    let not_after = validity.now.checked_add(validity.valid_for).filter(|end| *end <= last).ok_or(PkiError::TooLong)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    params.not_before = epoch + validity.now.saturating_sub(BACKDATED);
-    params.not_after = epoch + not_after;
-    Ok(params)
+    params.not_before = epoch + now.saturating_sub(BACKDATED);
+    params.not_after = epoch + until;
+    params
 }
 
-/// The fleet's name and its signing key.
-fn authority(files: &Files) -> Result<(String, Issuer<'static, KeyPair>), PkiError> {
+/// What certificates are issued from.
+struct Authority {
+    fleet: String,
+    until: Duration,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// Reads the authority, which must be in date.
+fn authority(files: &Files, now: Duration) -> Result<Authority, PkiError> {
     let read = |path: &Path| fs::read_to_string(path).map_err(|source| PkiError::ReadAuthority { path: path.to_owned(), source });
     let unusable = |path: &Path, why: String| PkiError::Authority { path: path.to_owned(), why };
     let (certificate_pem, key_pem) = (read(&files.certificate)?, read(&files.key)?);
     let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
         .map_err(|error| unusable(&files.certificate, error.to_string()))?;
     let key = KeyPair::from_pem(&key_pem).map_err(|error| unusable(&files.key, error.to_string()))?;
-    let (fleet, public_key) =
+    let (fleet, until, public_key) =
         read_authority(&certificate).ok_or_else(|| unusable(&files.certificate, "its subject names no fleet".into()))?;
+    if until <= now {
+        return Err(unusable(&files.certificate, "it has expired".into()));
+    }
     if public_key != key.subject_public_key_info() {
         return Err(unusable(&files.key, "it is not the key of that certificate".into()));
     }
     name::check("fleet", &fleet)?;
     let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-    Ok((fleet, issuer))
+    Ok(Authority { fleet, until, issuer })
 }
 
-/// The common name and the public key in a certificate.
-fn read_authority(certificate: &CertificateDer<'_>) -> Option<(String, Vec<u8>)> {
+/// The common name, the end since 1970 and the public key in a certificate.
+fn read_authority(certificate: &CertificateDer<'_>) -> Option<(String, Duration, Vec<u8>)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let fleet = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-    Some((fleet, certificate.public_key().raw.to_vec()))
+    let until = Duration::from_secs(certificate.validity().not_after.timestamp().try_into().unwrap_or_default());
+    Some((fleet, until, certificate.public_key().raw.to_vec()))
 }
 
 #[cfg(test)]
@@ -227,7 +262,7 @@ mod tests {
     use rustls_pki_types::pem::PemObject as _;
     use tempfile::tempdir;
 
-    use super::{PkiError, Validity, init, issue};
+    use super::{Issued, PkiError, Validity, init, issue};
 
     const VALIDITY: Validity = Validity { now: Duration::from_hours(500_000), valid_for: Duration::from_hours(24) };
 
@@ -236,7 +271,7 @@ mod tests {
         let directory = tempdir().unwrap();
         init("prod", directory.path(), VALIDITY).unwrap();
         for (role, name) in [(Role::Agent, "web-1"), (Role::Operator, "ada"), (Role::Observer, "grafana")] {
-            let (identity, files) = issue(role, name, directory.path(), VALIDITY).unwrap();
+            let Issued { identity, files, .. } = issue(role, name, directory.path(), VALIDITY).unwrap();
             let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
             assert_eq!(Identity::of(&certificate, "prod"), Ok(identity));
             let parsed = webpki_names(&certificate);
@@ -260,7 +295,10 @@ mod tests {
         init("prod", directory.path(), VALIDITY).unwrap();
         let before = fs::read(directory.path().join("fleet-ca.key")).unwrap();
         let error = init("other", directory.path(), VALIDITY).unwrap_err();
-        assert!(matches!(error, PkiError::Exists(_)) && error.hint().is_some(), "{error}");
+        assert!(
+            matches!(error, PkiError::Exists(_)) && error.hint().is_some_and(|hint| hint.contains("fleet-ca.key")),
+            "{error}"
+        );
         assert_eq!(fs::read(directory.path().join("fleet-ca.key")).unwrap(), before);
         issue(Role::Operator, "ada", directory.path(), VALIDITY).unwrap();
         fs::remove_file(directory.path().join("ada.crt")).unwrap();
@@ -278,6 +316,22 @@ mod tests {
         fs::write(directory.path().join("fleet-ca.crt"), "garbage").unwrap();
         fs::write(directory.path().join("fleet-ca.key"), "garbage").unwrap();
         assert!(matches!(issue(Role::Operator, "ada", directory.path(), VALIDITY), Err(PkiError::Authority { .. })));
+    }
+
+    #[test]
+    fn a_certificate_ends_with_its_authority_at_the_latest() {
+        let directory = tempdir().unwrap();
+        let (_, end) = init("prod", directory.path(), VALIDITY).unwrap();
+        let longer = Validity { valid_for: VALIDITY.valid_for * 2, ..VALIDITY };
+        for (name, validity, cut_short) in [("ada", VALIDITY, false), ("bob", longer, true)] {
+            let issued = issue(Role::Operator, name, directory.path(), validity).unwrap();
+            assert_eq!((issued.until, issued.cut_short), (end, cut_short), "{name}");
+            let der = CertificateDer::from_pem_file(&issued.files.certificate).unwrap();
+            let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+            assert_eq!(u64::try_from(certificate.validity().not_after.timestamp()), Ok(end.as_secs()), "{name}");
+        }
+        let late = Validity { now: end, ..VALIDITY };
+        assert!(matches!(issue(Role::Operator, "eve", directory.path(), late), Err(PkiError::Authority { .. })));
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! Text that came from another machine, made fit for people's eyes.
+//! Text that came from another machine, made fit for people's eyes; and dates.
 //!
 //! **Invariant:** what passed here cannot steer a terminal, and has a bearable length.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// The longest text that is taken from elsewhere, in characters.
 const LENGTH_MAX: usize = 500;
@@ -17,9 +21,25 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// The day in UTC, such as `2026-11-24`, of a time since 1970.
+#[must_use]
+pub fn day(since_1970: Duration) -> String {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d").to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use std::time::Duration;
+
+    use super::{day, plain};
+
+    #[test]
+    fn a_day_is_told_in_utc() {
+        assert_eq!(day(Duration::ZERO), "1970-01-01");
+        assert_eq!(day(Duration::from_mins(29_924_981)), "2026-11-24");
+        assert_eq!(day(Duration::MAX), "9999-12-30");
+    }
 
     #[test]
     fn text_from_elsewhere_cannot_steer_a_terminal() {

@@ -176,8 +176,8 @@ impl Agent {
 
     /// Sorts a failed call: said by the agent, or made up on this side because the connection broke.
     fn failure(&self, status: &Status) -> CallError {
-        if status.source().is_some() {
-            return broken(&self.fault, || chain(status));
+        if let Some(cause) = status.source() {
+            return broken(&self.fault, || chain(cause));
         }
         let message = plain(status.message());
         match status.code() {

@@ -16,16 +16,17 @@ mod wire;
 use tokio::sync::mpsc;
 
 pub use agent::CallError;
-pub use link::{CredentialsError, Dialler, LinkError, chain};
+pub use link::{CredentialsError, Dialler, LinkError, OwnError, chain, identify};
 pub use signals::Interrupts;
 
-use crate::inventory::Host;
+use crate::inventory::{Host, HostName};
 use crate::outcome::Refusal;
 use crate::plan::{Fate, Limits, Looked, Plan};
 use crate::record::Record;
 use crate::report::{Report, Told};
 use crate::rollout::{Rollout, Summary};
 use crate::standing::Standing;
+use crate::unknown::UnknownService;
 use agent::Agent;
 use news::{Contact, NEWS_MAX};
 use survey::{Surveyed, survey};
@@ -36,7 +37,7 @@ pub type Row = (Host, Result<Vec<Standing>, String>);
 
 /// Looks at all services of `hosts`.
 pub async fn status(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Row> {
-    let answers = ask_all(hosts, "", dialler, report).await;
+    let answers = ask_all(hosts, dialler, report).await;
     let rows = hosts.iter().cloned().zip(answers);
     rows.map(|(host, answer)| (host, answer.map(|(standings, _)| standings).map_err(|refusal| refusal.cause))).collect()
 }
@@ -57,13 +58,26 @@ impl Prepared {
 }
 
 /// Looks at `service` on all `hosts` and plans its restart. Touches nothing.
-pub async fn prepare(service: &str, hosts: &[Host], limits: Limits, dialler: &Dialler, report: &mut Report) -> Prepared {
-    let answers = ask_all(hosts, service, dialler, report).await;
+///
+/// # Errors
+/// When no host knows the service.
+pub async fn prepare(
+    service: &str,
+    hosts: &[Host],
+    limits: Limits,
+    dialler: &Dialler,
+    report: &mut Report,
+) -> Result<Prepared, UnknownService> {
+    let answers = ask_all(hosts, dialler, report).await;
+    UnknownService::check(service, answers.iter().map(|answer| answer.as_ref().ok().map(|(told, _)| told.as_slice())))?;
     let mut agents = Vec::with_capacity(hosts.len());
     let mut looked = Vec::with_capacity(hosts.len());
     for (host, answer) in hosts.iter().zip(answers) {
         let (standing, agent) = match answer {
-            Ok((standings, agent)) => (the_one(standings, service), Some(agent)),
+            Ok((standings, agent)) => {
+                let standing = the_one(&host.name, standings, service);
+                (standing.map_err(|unknown| unknown.to_string().into()), Some(agent))
+            }
             Err(refusal) => (Err(refusal), None),
         };
         looked.push(Looked { host: host.name.clone(), standing });
@@ -75,12 +89,14 @@ pub async fn prepare(service: &str, hosts: &[Host], limits: Limits, dialler: &Di
         Fate::Refuse(_) => None,
     };
     let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
-    Prepared { plan, parties }
+    Ok(Prepared { plan, parties })
 }
 
-fn the_one(standings: Vec<Standing>, service: &str) -> Result<Standing, Refusal> {
-    let found = standings.into_iter().find(|standing| standing.service == service);
-    found.ok_or_else(|| format!("the agent says nothing of a service {service:?}").into())
+fn the_one(host: &HostName, mut standings: Vec<Standing>, service: &str) -> Result<Standing, UnknownService> {
+    match standings.iter().position(|standing| standing.service == service) {
+        Some(place) => Ok(standings.swap_remove(place)),
+        None => Err(UnknownService::on(host, service, &standings)),
+    }
 }
 
 /// Walks over the fleet as planned.
@@ -94,20 +110,28 @@ pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts:
 ///
 /// # Errors
 /// When the agent cannot be reached, or has no such service.
-pub async fn records(host: &Host, service: &str, rollout: &str, dialler: &Dialler) -> Result<Vec<Record>, CallError> {
-    Agent::dial(dialler, host).await?.records(service, rollout).await
+pub async fn records(host: &Host, service: &str, rollout: &str, dialler: &Dialler) -> Result<Vec<Record>, RecordsError> {
+    let mut agent = Agent::dial(dialler, host).await?;
+    let _standing = the_one(&host.name, agent.status("").await?, service)?;
+    Ok(agent.records(service, rollout).await?)
+}
+
+/// Why there are no records of a service.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The agent gave no answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It has no such service.
+    #[error(transparent)]
+    Unknown(#[from] UnknownService),
 }
 
 /// Asks all hosts at once; the answers are in the order of the hosts.
-async fn ask_all(
-    hosts: &[Host],
-    service: &str,
-    dialler: &Dialler,
-    report: &mut Report,
-) -> Vec<Result<(Vec<Standing>, Agent), Refusal>> {
+async fn ask_all(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Result<(Vec<Standing>, Agent), Refusal>> {
     let mut answers: Vec<_> = hosts.iter().map(|_| Err(Refusal::from("it was not asked"))).collect();
     let (found, mut answered) = mpsc::channel(NEWS_MAX);
-    let asking = tokio::spawn(survey(hosts.to_vec(), service.to_owned(), dialler.clone(), found));
+    let asking = tokio::spawn(survey(hosts.to_vec(), dialler.clone(), found));
     let mut count = 0;
     loop {
         tokio::select! {

@@ -20,16 +20,16 @@ pub(super) struct Surveyed {
     pub(super) answer: Result<(Vec<Standing>, Agent), CallError>,
 }
 
-/// Asks all `hosts` for `service` (or for all services when its name is empty) and tells each answer as it comes.
-pub(super) async fn survey(hosts: Vec<Host>, service: String, dialler: Dialler, found: mpsc::Sender<Surveyed>) {
+/// Asks all `hosts` for all of their services and tells each answer as it comes.
+pub(super) async fn survey(hosts: Vec<Host>, dialler: Dialler, found: mpsc::Sender<Surveyed>) {
     let mut asked = JoinSet::new();
     for (place, host) in hosts.into_iter().enumerate() {
         if asked.len() >= AT_ONCE_MAX {
             asked.join_next().await;
         }
-        let (dialler, service, found) = (dialler.clone(), service.clone(), found.clone());
+        let (dialler, found) = (dialler.clone(), found.clone());
         asked.spawn(async move {
-            let answer = ask(&host, &service, &dialler).await;
+            let answer = ask(&host, &dialler).await;
             // Whoever asked may have gone.
             let _ = found.send(Surveyed { place, answer }).await;
         });
@@ -37,8 +37,8 @@ pub(super) async fn survey(hosts: Vec<Host>, service: String, dialler: Dialler, 
     asked.join_all().await;
 }
 
-async fn ask(host: &Host, service: &str, dialler: &Dialler) -> Result<(Vec<Standing>, Agent), CallError> {
+async fn ask(host: &Host, dialler: &Dialler) -> Result<(Vec<Standing>, Agent), CallError> {
     let mut agent = Agent::dial(dialler, host).await?;
-    let standings = agent.status(service).await?;
+    let standings = agent.status("").await?;
     Ok((standings, agent))
 }

@@ -6,7 +6,7 @@
 
 use super::Host;
 
-/// A parsed selector.
+/// A parsed selector; the default one means every host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector {
     names: Vec<Term>,
@@ -26,6 +26,9 @@ enum Term {
 /// Why a selector chooses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {
+    /// It has nothing in it, as from a variable of a script that is not set.
+    #[error("the selector is empty")]
+    Empty,
     /// Two commas in a row, or one at an end.
     #[error("the selector {0:?} has an empty part")]
     EmptyTerm(String),
@@ -41,14 +44,14 @@ pub enum SelectorError {
 }
 
 impl Selector {
-    /// Reads a selector; an empty one means every host.
+    /// Reads a selector. An empty one is a mistake: [`Selector::default`] is the one that means every host.
     ///
     /// # Errors
-    /// When a part is empty or of no known form.
+    /// When it or a part of it is empty, or a part is of no known form.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut selector = Self::default();
-        if text.is_empty() {
-            return Ok(selector);
+        if text.trim().is_empty() {
+            return Err(SelectorError::Empty);
         }
         for part in text.split(',').map(str::trim) {
             let (excluded, body) = part.strip_prefix('!').map_or((false, part), |body| (true, body));
@@ -147,7 +150,6 @@ mod tests {
 
     #[test]
     fn names_and_globs_add_up_labels_and_exclusions_take_away() {
-        check("", Ok(&["web-1", "web-2", "web-3", "db-1"]));
         check("web-3,web-1", Ok(&["web-1", "web-3"]));
         check("web-*", Ok(&["web-1", "web-2", "web-3"]));
         check("*-1", Ok(&["web-1", "db-1"]));
@@ -169,6 +171,15 @@ mod tests {
         check("!web-9", nothing("!web-9"));
         check("web-*,!web-*", Err(SelectorError::NothingLeft("web-*,!web-*".into())));
         check("db-1,zone=a", Err(SelectorError::NothingLeft("db-1,zone=a".into())));
+    }
+
+    #[test]
+    fn every_host_is_meant_by_no_selector_and_never_by_an_empty_one() {
+        let hosts = [host("web-1", "a"), host("db-1", "b")];
+        assert_eq!(Selector::default().choose(&hosts).map(|chosen| chosen.len()), Ok(2));
+        for empty in ["", "  "] {
+            check(empty, Err(SelectorError::Empty));
+        }
     }
 
     #[test]

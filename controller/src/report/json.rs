@@ -12,6 +12,7 @@ use crate::plan::{Fate, Plan};
 use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::Standing;
+use crate::text::day;
 
 /// Renders one thing as a line.
 pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
@@ -19,6 +20,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     let value = match told {
         Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
         Told::Planned { plan, rollout } => planned(plan, *rollout),
+        Told::MayNotRestart { identity } => json!({"event": "may_not_restart", "identity": identity.to_string()}),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
         Told::Step { host, step, detail } => {
             json!({"event": "step", "at_ms": at_ms, "host": host.as_str(), "step": step.to_string(), "detail": detail})
@@ -41,9 +43,10 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
         Told::Testimony { host, service, record } => testimony(host, service, record),
-        Told::Certified { identity, fleet, certificate, key } => json!({
+        Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
-            "certificate": certificate, "key": key,
+            "certificate": files.certificate, "key": files.key,
+            "valid_until": day(*until), "valid_until_s": until.as_secs(), "cut_short": cut_short,
         }),
     };
     format!("{value}\n")

@@ -11,7 +11,6 @@ mod live;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use baton_proto::identity::Identity;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::inventory::{Host, HostName};
 use crate::outcome::{Exit, Outcome};
+use crate::pki::Files;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
@@ -57,6 +57,11 @@ pub enum Told<'a> {
         plan: &'a Plan,
         /// The rollout that it is for; none when it is only to be looked at.
         rollout: Option<&'a str>,
+    },
+    /// Whoever looks at the plan may not carry it out.
+    MayNotRestart {
+        /// Who.
+        identity: &'a Identity,
     },
     /// A handover begins.
     Started {
@@ -132,10 +137,12 @@ pub enum Told<'a> {
         identity: Option<&'a Identity>,
         /// The fleet.
         fleet: &'a str,
-        /// The certificate's file.
-        certificate: &'a Path,
-        /// The key's file.
-        key: &'a Path,
+        /// The certificate's file and its key's.
+        files: &'a Files,
+        /// Until when it is valid, since 1970.
+        until: Duration,
+        /// Whether that is sooner than was asked for, because its authority is valid no longer.
+        cut_short: bool,
     },
 }
 

@@ -45,7 +45,7 @@ fn outcomes() -> [Outcome; 6] {
     [
         proven(),
         rolled_back(),
-        Outcome::Refused("connect to 10.0.0.13:7646: connection refused".into()),
+        Outcome::Refused("cannot connect to 10.0.0.13:7646: connection refused".into()),
         Outcome::Unproven(Unproven::Doubt(Doubt::NoOverlap)),
         Outcome::Dropped(DropSeen::InWindow(baton_proto::custody::Seq(57))),
         Outcome::Unknown("its guard was lost: connection reset".into()),
@@ -99,7 +99,7 @@ fn a_rollout_reads_like_a_story() {
         (80, finished(&summary)),
     ];
     insta::assert_snapshot!(page(&story), @r#"
-|         Plan   web on 5 hosts, 2 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|         Plan   web on 5 hosts, 2 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
 |        Order   web-1, web-2, web-3, web-4 and web-5
 :         Step [   0.1s]   web-1   signal: SIGUSR2 to the old master 100
 :     Retrying [   0.2s]   web-1   the connection to 10.0.0.11:7646 was lost
@@ -113,6 +113,7 @@ fn a_rollout_reads_like_a_story() {
 :
 : error: web-2 dropped its lock: the lock was free after the handover had ended
 : hint: `baton testimony web-2 web` shows what its agent saw
+: hint: once that is mended, `baton restart web web-4,web-5` restarts the hosts that were not touched
 "#);
     insta::assert_snapshot!(objects(&story), @r#"
 {"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
@@ -125,7 +126,7 @@ fn a_rollout_reads_like_a_story() {
 {"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[]}
 {"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
-{"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":null}
+{"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
 "#);
 }
 
@@ -137,7 +138,7 @@ fn every_outcome_has_its_line() {
     insta::assert_snapshot!(page(&told), @r#"
 |         Kept [   4.2s]   web-1   100 -> 200   overlap 212 ms, marked
 |   RolledBack [   4.2s]   web-1   at step ready: 503 from 201; 100 still serves, its lock unbroken, marked
-|      Refused [   4.2s]   web-1   connect to 10.0.0.13:7646: connection refused
+|      Refused [   4.2s]   web-1   cannot connect to 10.0.0.13:7646: connection refused
 |     Unproven [   4.2s]   web-1   no overlap was seen: the old master was not seen holding after the new one was
 |      Dropped [   4.2s]   web-1   the lock was free at #57 of the handover
 |      Unknown [   4.2s]   web-1   its guard was lost: connection reset
@@ -145,7 +146,7 @@ fn every_outcome_has_its_line() {
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"rolled_back","verdict":"unbroken","basis":"marked","old_pid":100,"step":"ready","cause":"503 from 201"}
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"connect to 10.0.0.13:7646: connection refused"}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"cannot connect to 10.0.0.13:7646: connection refused"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unproven","verdict":"unproven","cause":"no overlap was seen: the old master was not seen holding after the new one was"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"dropped","verdict":"dropped","cause":"the lock was free at #57 of the handover"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unknown","verdict":null,"cause":"its guard was lost: connection reset"}
@@ -168,7 +169,7 @@ fn every_outcome_ends_with_an_error_and_a_hint() {
 : hint: its old generation serves; `baton testimony web-1 web` shows what its agent saw
 |         Done [   4.2s]   0 of 1 proven; web-1 refused; nothing was touched
 :
-: error: web-1 was refused and not touched: connect to 10.0.0.13:7646: connection refused
+: error: web-1 was refused and not touched: cannot connect to 10.0.0.13:7646: connection refused
 : hint: `baton status web-1` shows how it stands
 |         Done [   4.2s]   0 of 1 proven; web-1 unproven
 :
@@ -184,14 +185,15 @@ fn every_outcome_ends_with_an_error_and_a_hint() {
 : hint: `baton status web-1` shows it; what is under way there its agent finishes alone
 |  Interrupted [   4.2s]   1 of 3 proven; web-2 and web-3 untouched
 : hint: `baton restart web web-2,web-3` restarts the hosts that were not touched
-|       Halted [   4.2s]   0 of 2 proven; web-2 refused; web-1 untouched; nothing was touched
+|       Halted [   4.2s]   0 of 2 proven; web-2 refused; nothing was touched
 :
 : error: web-2 was refused and not touched: connection refused
 : hint: `baton status web-2` shows how it stands
+: hint: once that is mended, `baton restart web web-1` restarts the hosts that were not touched
 "#);
     insta::assert_snapshot!(objects(&told[6..]), @r#"
 {"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":130,"stopped":"interrupted","total":3,"hosts":{"proven":["web-1"],"untouched":["web-2","web-3"]},"remaining_command":"baton restart web web-2,web-3"}
-{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":3,"stopped":"past_budget","total":2,"hosts":{"untouched":["web-1"],"refused":["web-2"]},"remaining_command":null}
+{"event":"summary","at_ms":4200,"service":"web","rollout":"20261124-054100-3fa2","exit_code":3,"stopped":"past_budget","total":2,"hosts":{"untouched":["web-1"],"refused":["web-2"]},"remaining_command":"baton restart web web-1"}
 "#);
 }
 
@@ -200,17 +202,25 @@ fn a_plan_says_who_is_refused_and_why() {
     let (good, bad) = (plan("+x+", 2, 1), plan("xx+", 1, 1));
     let told = [(0, Told::Planned { plan: &good, rollout: None }), (0, Told::Planned { plan: &bad, rollout: None })];
     insta::assert_snapshot!(page(&told), @r#"
-|         Plan   web on 3 hosts, 2 at once; halts on the first doubt or after 2 failures
+|         Plan   web on 3 hosts, 2 at once; tolerates 1 failure; halts on the next, or on any doubt
 |      Restart   web-1   generation 3, master 100
 |       Refuse   web-2   connection refused
 |      Restart   web-3   generation 3, master 100
-|         Plan   web on 3 hosts, 1 at once; halts on the first doubt or after 2 failures
+|         Plan   web on 3 hosts, 1 at once; tolerates 1 failure; halts on the next, or on any doubt
 |       Refuse   web-1   connection refused
 |       Refuse   web-2   connection refused
 |      Restart   web-3   generation 3, master 100
 |         Halt   more hosts would be refused than failures are tolerated; nothing would be touched
 "#);
     insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+}
+
+#[test]
+fn where_nothing_is_restarted_no_order_is_told() {
+    let plan = plan("xx", 1, 0);
+    insta::assert_snapshot!(page(&[(0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") })]), @r#"
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
+"#);
 }
 
 #[test]
@@ -221,10 +231,10 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
     let rollout = Some("20261124-054100-3fa2");
     let told = [(0, Told::Planned { plan: &plan, rollout }), (0, Told::Planned { plan: &plan, rollout: None })];
     insta::assert_snapshot!(page(&told), @r#"
-|         Plan   web on 2 hosts, 1 at once; halts on the first failure; rollout 20261124-054100-3fa2
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
 |        Order   web-1 and web-2
 |      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
-|         Plan   web on 2 hosts, 1 at once; halts on the first failure
+|         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt
 |      Restart   web-1   generation 3, master 100
 |      Restart   web-2   generation 3, master 100
 |      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
@@ -239,7 +249,7 @@ fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
     vec![
         (host("web-1", "a"), Ok(vec![busy, healthy()])),
         (host("web-2", "a"), Ok(vec![free])),
-        (host("web-10", "b"), Err("connect to web-10.internal:7646: timed out after 5 s".into())),
+        (host("web-10", "b"), Err("cannot connect to web-10.internal:7646: timed out after 5 s".into())),
     ]
 }
 
@@ -252,13 +262,13 @@ fn the_fleet_is_a_table() {
 | web-1   api      held  3           100     2      1 h 1 min  handover under way: drain
 | web-1   web      held  3           100     2      1 h 1 min
 | web-2   web      free  3           -       2      -          no pid file
-| web-10  -        ?     -           -       -      -          connect to web-10.internal:7646: timed out after 5 s
+| web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":""}
 {"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file"}
-{"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"connect to web-10.internal:7646: timed out after 5 s"}
+{"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
 }
 

@@ -4,11 +4,13 @@ use std::io;
 use std::path::PathBuf;
 
 use baton_proto::document::Mistakes;
+use baton_proto::identity::Identity;
 
 use crate::execute::{CallError, CredentialsError};
 use crate::inventory::SelectorError;
 use crate::outcome::Exit;
 use crate::pki::PkiError;
+use crate::unknown::UnknownService;
 
 /// Why a run came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum RunError {
     #[error("no inventory was found: neither ./fleet.toml nor ~/.config/baton/fleet.toml is there")]
     NoInventory,
     /// The inventory cannot be read.
-    #[error("read the inventory {}", path.display())]
+    #[error("cannot read the inventory {}", path.display())]
     Inventory {
         /// The file.
         path: PathBuf,
@@ -52,17 +54,23 @@ pub enum RunError {
     /// The operator's certificate cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// Who may only look wants to restart.
+    #[error("{0} may look, and may not restart")]
+    MayNotRestart(Identity),
     /// The certificates cannot be made.
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// The agent gave no answer.
-    #[error("ask {host}")]
+    #[error("cannot ask {host}")]
     Call {
         /// The host.
         host: String,
         /// Why not.
         source: CallError,
     },
+    /// No chosen host knows the service.
+    #[error(transparent)]
+    UnknownService(#[from] UnknownService),
     /// No such handover is on record.
     #[error("{host} has no handover of {service} on record")]
     NoRecord {
@@ -72,7 +80,7 @@ pub enum RunError {
         service: String,
     },
     /// This machine does not let us.
-    #[error("{doing}")]
+    #[error("cannot {doing}")]
     Machine {
         /// What was being done.
         doing: &'static str,
@@ -94,6 +102,8 @@ impl RunError {
             | Self::Name(_)
             | Self::NoHost(_)
             | Self::Credentials(_)
+            | Self::MayNotRestart(_)
+            | Self::UnknownService(_)
             | Self::Pki(_) => Exit::Usage,
             Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
             Self::Machine { .. } => Exit::Fault,
@@ -105,14 +115,13 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoInventory => Some("--config FILE or BATON_CONFIG says where it lies".into()),
+            Self::Selector(SelectorError::Empty) => Some("leave it out to mean every host".into()),
             Self::Selector(_) | Self::NoHost(_) => Some("`baton status` shows every host of the fleet".into()),
+            Self::UnknownService(_) => Some("`baton status` shows the services of every host".into()),
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),
-            Self::Credentials(_) => Some(
-                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
-                 `baton pki init` made the authority"
-                    .into(),
-            ),
+            Self::Credentials(error) => Some(error.hint()),
+            Self::MayNotRestart(_) => Some("`baton pki issue operator NAME` makes a certificate that may reload".into()),
             Self::Inventory { .. }
             | Self::Mistakes { .. }
             | Self::TooLong { .. }

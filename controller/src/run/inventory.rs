@@ -87,6 +87,6 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_no_inventory() {
-        check(b"name = \xff", &["read the inventory FILE: invalid utf-8 sequence of 1 bytes from index 7"]);
+        check(b"name = \xff", &["cannot read the inventory FILE: invalid utf-8 sequence of 1 bytes from index 7"]);
     }
 }

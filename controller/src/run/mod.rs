@@ -7,15 +7,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use baton_proto::identity::{Identity, Role};
 use jiff::Timestamp;
 
 pub use error::RunError;
 
 use crate::args::{Global, Pki, Verb, Walk};
-use crate::execute::{self, Dialler, Interrupts, chain};
+use crate::execute::{self, Dialler, Interrupts, RecordsError, chain};
 use crate::inventory::{Fleet, Host, Policy, Selector};
 use crate::outcome::Exit;
-use crate::pki::{self, Validity};
+use crate::pki::{self, Issued, Validity};
 use crate::plan::Limits;
 use crate::report::{Report, Told, status_exit};
 
@@ -39,7 +40,7 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     let mut report = Report::new(global.output, surroundings.plain);
     let setting = &Setting { global, surroundings };
     let done = match verb {
-        Verb::Status { selector } => status(setting, &selector, &mut report).await,
+        Verb::Status { selector } => status(setting, selector.as_deref(), &mut report).await,
         Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
         Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
         Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,
@@ -51,24 +52,33 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     })
 }
 
-async fn status(setting: &Setting<'_>, selector: &str, report: &mut Report) -> Result<Exit, RunError> {
+async fn status(setting: &Setting<'_>, selector: Option<&str>, report: &mut Report) -> Result<Exit, RunError> {
     let fleet = inventory::load(setting)?;
     let hosts = choose(&fleet, selector)?;
     raise_file_limit(hosts.len())?;
-    let rows = execute::status(&hosts, &Dialler::new(&fleet)?, report).await;
+    let (_, dialler) = introduce(&fleet)?;
+    let rows = execute::status(&hosts, &dialler, report).await;
     report.tell(&Told::Fleet { rows: &rows });
     Ok(status_exit(&rows))
 }
 
 async fn plan(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<Exit, RunError> {
-    let (prepared, _) = prepare(setting, walk, report).await?;
+    let walker = Walker::new(setting, walk)?;
+    let prepared = walker.prepare(walk, report).await?;
     report.tell(&Told::Planned { plan: prepared.plan(), rollout: None });
+    if walker.identity.role != Role::Operator {
+        report.tell(&Told::MayNotRestart { identity: &walker.identity });
+    }
     let refused = prepared.plan().refused().next().is_some();
     Ok(if refused { Exit::Failed } else { Exit::Proven })
 }
 
 async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Report) -> Result<Exit, RunError> {
-    let (prepared, dialler) = prepare(setting, walk, report).await?;
+    let walker = Walker::new(setting, walk)?;
+    if walker.identity.role != Role::Operator {
+        return Err(RunError::MayNotRestart(walker.identity));
+    }
+    let prepared = walker.prepare(walk, report).await?;
     let id = rollout_id(Timestamp::now())?;
     report.tell(&Told::Planned { plan: prepared.plan(), rollout: Some(&id) });
     let question = format!("Restart {} on {} hosts?", walk.service, prepared.plan().hosts().len());
@@ -79,21 +89,44 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
     let interrupts =
         Interrupts::take_over().map_err(|source| RunError::Machine { doing: "take over the interrupt signal", source })?;
     report.begin();
-    let summary = execute::restart(prepared, &id, dialler, interrupts, report).await;
+    let summary = execute::restart(prepared, &id, walker.dialler, interrupts, report).await;
     report.tell(&Told::Finished { service: &walk.service, rollout: &id, summary: &summary });
     Ok(summary.exit())
 }
 
-async fn prepare(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<(execute::Prepared, Dialler), RunError> {
-    baton_proto::name::check("service", &walk.service)?;
-    let fleet = inventory::load(setting)?;
-    let hosts = choose(&fleet, &walk.selector)?;
-    raise_file_limit(hosts.len())?;
-    let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
-    let limits = Limits::new(flags, fleet.policy(&walk.service), walk.host_deadline);
-    let dialler = Dialler::new(&fleet)?;
-    let prepared = execute::prepare(&walk.service, &hosts, limits, &dialler, report).await;
-    Ok((prepared, dialler))
+/// Who walks, where, and within which limits: all that is known before anybody is asked.
+struct Walker {
+    hosts: Vec<Host>,
+    limits: Limits,
+    identity: Identity,
+    dialler: Dialler,
+}
+
+impl Walker {
+    fn new(setting: &Setting<'_>, walk: &Walk) -> Result<Self, RunError> {
+        baton_proto::name::check("service", &walk.service)?;
+        let fleet = inventory::load(setting)?;
+        let hosts = choose(&fleet, walk.selector.as_deref())?;
+        raise_file_limit(hosts.len())?;
+        let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
+        let limits = Limits::new(flags, fleet.policy(&walk.service), walk.host_deadline);
+        let (identity, dialler) = introduce(&fleet)?;
+        Ok(Self { hosts, limits, identity, dialler })
+    }
+
+    async fn prepare(&self, walk: &Walk, report: &mut Report) -> Result<execute::Prepared, RunError> {
+        Ok(execute::prepare(&walk.service, &self.hosts, self.limits, &self.dialler, report).await?)
+    }
+}
+
+/// Who the operator is, and what dials in that name.
+fn introduce(fleet: &Fleet) -> Result<(Identity, Dialler), RunError> {
+    let identity = execute::identify(fleet, since_1970())?;
+    Ok((identity, Dialler::new(fleet)?))
+}
+
+fn since_1970() -> Duration {
+    Duration::from_secs(Timestamp::now().as_second().try_into().unwrap_or_default())
 }
 
 async fn testimony(
@@ -107,8 +140,12 @@ async fn testimony(
     let fleet = inventory::load(setting)?;
     let found = fleet.hosts().iter().find(|known| known.name.as_str() == host);
     let found = found.ok_or_else(|| RunError::NoHost(host.to_owned()))?;
-    let records = execute::records(found, service, rollout, &Dialler::new(&fleet)?).await;
-    let records = records.map_err(|source| RunError::Call { host: host.to_owned(), source })?;
+    let (_, dialler) = introduce(&fleet)?;
+    let records = execute::records(found, service, rollout, &dialler).await;
+    let records = records.map_err(|error| match error {
+        RecordsError::Call(source) => RunError::Call { host: host.to_owned(), source },
+        RecordsError::Unknown(unknown) => RunError::UnknownService(unknown),
+    })?;
     let Some(record) = records.first() else {
         return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
     };
@@ -117,24 +154,24 @@ async fn testimony(
 }
 
 fn certify(pki: Pki, report: &mut Report) -> Result<Exit, RunError> {
-    let now = Duration::from_secs(Timestamp::now().as_second().try_into().unwrap_or_default());
+    let now = since_1970();
     match pki {
         Pki::Init { fleet, dir, valid_for } => {
-            let files = pki::init(&fleet, &dir, Validity { now, valid_for })?;
-            let (certificate, key) = (&files.certificate, &files.key);
-            report.tell(&Told::Certified { identity: None, fleet: &fleet, certificate, key });
+            let (files, until) = pki::init(&fleet, &dir, Validity { now, valid_for })?;
+            report.tell(&Told::Certified { identity: None, fleet: &fleet, files: &files, until, cut_short: false });
         }
         Pki::Issue { role, name, dir, valid_for } => {
-            let (identity, files) = pki::issue(role.into(), &name, &dir, Validity { now, valid_for })?;
-            let (certificate, key) = (&files.certificate, &files.key);
-            report.tell(&Told::Certified { identity: Some(&identity), fleet: &identity.fleet, certificate, key });
+            let issued = pki::issue(role.into(), &name, &dir, Validity { now, valid_for })?;
+            let Issued { identity, files, until, cut_short } = &issued;
+            let (until, cut_short) = (*until, *cut_short);
+            report.tell(&Told::Certified { identity: Some(identity), fleet: &identity.fleet, files, until, cut_short });
         }
     }
     Ok(Exit::Proven)
 }
 
-fn choose(fleet: &Fleet, selector: &str) -> Result<Vec<Host>, RunError> {
-    let selector = Selector::parse(selector)?;
+fn choose(fleet: &Fleet, selector: Option<&str>) -> Result<Vec<Host>, RunError> {
+    let selector = selector.map(Selector::parse).transpose()?.unwrap_or_default();
     Ok(selector.choose(fleet.hosts())?.into_iter().cloned().collect())
 }
 

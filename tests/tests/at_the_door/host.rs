@@ -71,10 +71,15 @@ fn a_host_of_another_fleet_is_not_believed() {
 }
 
 #[test]
-fn an_inventory_that_calls_the_fleet_by_another_name_finds_nobody() {
+fn an_inventory_that_calls_the_fleet_by_another_name_than_our_certificate_asks_nobody() {
     let fleet = two_hosts();
     let inventory = Inventory::of(&fleet).named("staging");
-    is_refused(&fleet, &inventory, &["web-1", "spiffe://test/agent/web-1", "not of the fleet \"staging\""], "`name` in [fleet]");
+    let before = Facts::of(&fleet);
+    let words = ["spiffe://test/operator/", "not of the fleet \"staging\""];
+    for verb in [&["restart", "web"][..], &["plan", "web"], &["status"], &["testimony", "web-1", "web"]] {
+        let _refused = complains(inventory.baton(verb), 2, &words, "`name` and `certificate` in [fleet]");
+    }
+    assert_eq!(Facts::of(&fleet), before);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError};
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The address cannot be connected to.
-    #[error("connect to {address}")]
+    #[error("cannot connect to {address}")]
     Connect {
         /// Where.
         address: String,
@@ -18,7 +18,7 @@ pub enum LinkError {
         source: io::Error,
     },
     /// Nobody answered in time.
-    #[error("connect to {address}: timed out after {} s", within.as_secs())]
+    #[error("cannot connect to {address}: timed out after {} s", within.as_secs())]
     TimedOut {
         /// Where.
         address: String,
@@ -76,7 +76,7 @@ pub enum LinkError {
         why: String,
     },
     /// Something else went wrong in TLS.
-    #[error("speak TLS with {address}")]
+    #[error("cannot speak TLS with {address}")]
     Tls {
         /// Where.
         address: String,
@@ -202,18 +202,26 @@ fn refusal(alert: AlertDescription) -> Option<&'static str> {
     table.into_iter().find(|(known, _)| *known == alert).map(|(_, why)| why)
 }
 
+/// What tonic calls every error of a connection.
+const SAYS_NOTHING: &str = "transport error";
+
 /// An error and what caused it, in one line; a cause that has several lines gets them below.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
+    let mut text = String::new();
+    let mut link = Some(error);
+    while let Some(cause) = link {
+        link = cause.source();
         let cause_text = cause.to_string();
+        // A link that says nothing is left out, unless it is all there is.
+        if cause_text == SAYS_NOTHING && (link.is_some() || !text.is_empty()) {
+            continue;
+        }
         // Some libraries print their source; what was said already is not repeated.
-        if !text.ends_with(&cause_text) {
-            text.push_str(if cause_text.contains('\n') { ":\n" } else { ": " });
+        if text.is_empty() || !text.ends_with(&cause_text) {
+            let joint = if cause_text.contains('\n') { ":\n" } else { ": " };
+            text.push_str(if text.is_empty() { "" } else { joint });
             text.push_str(&cause_text);
         }
-        source = cause.source();
     }
     text
 }
@@ -239,6 +247,24 @@ mod tests {
         }
         let lost = LinkError::sort(io::ErrorKind::ConnectionReset.into(), "10.0.0.7:7646", "web-1", true);
         assert_eq!(chain(&lost), "the connection to 10.0.0.7:7646 was lost: connection reset");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Link(&'static str, #[source] Option<Box<Link>>);
+
+    #[test]
+    fn a_link_that_says_nothing_is_left_out() {
+        for (links, expected) in [
+            (&["transport error", "broken pipe"][..], "broken pipe"),
+            (&["the call broke off", "transport error", "broken pipe"], "the call broke off: broken pipe"),
+            (&["the call broke off", "transport error"], "the call broke off"),
+            (&["transport error"], "transport error"),
+            (&["no use: broken pipe", "broken pipe"], "no use: broken pipe"),
+        ] {
+            let whole = links.iter().rev().fold(None, |source, text| Some(Box::new(Link(text, source)))).unwrap();
+            assert_eq!(chain(&*whole), expected);
+        }
     }
 
     #[test]

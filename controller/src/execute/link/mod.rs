@@ -4,6 +4,7 @@
 //! never reconnects by itself: whoever uses it knows which connection a request went over.
 
 mod error;
+mod own;
 mod remembering;
 
 use std::fs;
@@ -23,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use error::{LinkError, chain};
+pub use own::OwnError;
 pub(crate) use remembering::Fault;
 use remembering::Remembering;
 
@@ -41,7 +43,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file cannot be read.
-    #[error("read {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -58,14 +60,43 @@ pub enum CredentialsError {
         /// Why it is not.
         source: rustls::pki_types::pem::Error,
     },
+    /// No agent would let it in.
+    #[error(transparent)]
+    Own(#[from] OwnError),
     /// The files do not fit together, or cannot be used.
-    #[error("use the certificate {}", path.display())]
+    #[error("cannot use the certificate {}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: rustls::Error,
     },
+}
+
+impl CredentialsError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Own(error) => error.hint(),
+            Self::Read { .. } | Self::Pem { .. } | Self::Unusable { .. } => {
+                "[fleet] in fleet.toml names the files: `baton pki issue operator NAME` makes certificate and key, \
+                 `baton pki init` made the authority"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Who the operator of `fleet` is by the certificate that it names, if agents may listen to it `now` (since 1970).
+///
+/// # Errors
+/// When the certificate cannot be read, or no agent would let it in.
+pub fn identify(fleet: &Fleet, now: Duration) -> Result<Identity, CredentialsError> {
+    let path = &fleet.credentials().certificate;
+    // There is at least one, and the first is the operator's own.
+    let own = certificates(path)?.swap_remove(0);
+    Ok(own::identify(&own, path, fleet.name(), now)?)
 }
 
 /// A connection to an agent that has proven who it is.
@@ -166,6 +197,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
     fs::read(path).map_err(|source| CredentialsError::Read { path: path.to_owned(), source })
 }
 
+/// The certificates in a file, at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
     let pem = |source| CredentialsError::Pem { path: path.to_owned(), what: "certificate", source };
     let found: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>().map_err(pem)?;

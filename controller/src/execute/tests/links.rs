@@ -93,7 +93,7 @@ async fn nobody_at_the_address_is_told_with_the_address() {
     let papers = Papers::new();
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
     let sentence = told(&papers.fleet("ada", &[("web-1", &free)])).await;
-    assert!(sentence.starts_with(&format!("connect to {free}: Connection refused")), "{sentence}");
+    assert!(sentence.starts_with(&format!("cannot connect to {free}: Connection refused")), "{sentence}");
 }
 
 /// A listener that says `words` to the first caller, and what the caller then tells.

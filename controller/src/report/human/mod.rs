@@ -14,6 +14,7 @@ use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Stop, Summary};
+use crate::text::day;
 pub(super) use sentence::outcome as outcome_text;
 
 /// How many names are spelt out in one line.
@@ -60,6 +61,9 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         )),
         Told::Planned { plan, rollout: Some(rollout) } => Text::result(planned_briefly(plan, rollout, look)),
         Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
+        Told::MayNotRestart { identity } => {
+            Text::result(line("Warning", Colour::Yellow, look, &format!("{identity} may look, and may not restart")))
+        }
         Told::Started { .. } => Text::default(),
         Told::Step { host, step, detail } => {
             Text::progress(timed("Step", Colour::Plain, look, host, &joined(&step.to_string(), detail)))
@@ -77,9 +81,16 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
-        Told::Certified { identity, fleet, certificate, key } => {
+        Told::Certified { identity, fleet, files, until, cut_short } => {
             let who = identity.map_or_else(|| format!("the authority of {fleet}"), ToString::to_string);
-            Text::result(line("Issued", Colour::Plain, look, &format!("{who}: {} and {}", certificate.display(), key.display())))
+            let why = if *cut_short { " (its authority is valid no longer)" } else { "" };
+            let (certificate, key) = (files.certificate.display(), files.key.display());
+            Text::result(line(
+                "Issued",
+                Colour::Plain,
+                look,
+                &format!("{who}, until {}{why}: {certificate} and {key}", day(*until)),
+            ))
         }
     }
 }
@@ -151,8 +162,8 @@ fn count(number: usize, what: &str) -> String {
 
 fn headline(plan: &Plan) -> String {
     let budget = match plan.failures_max() {
-        0 => "halts on the first failure".to_owned(),
-        max => format!("halts on the first doubt or after {}", count(max + 1, "failure")),
+        0 => "halts on the first failure or doubt".to_owned(),
+        max => format!("tolerates {}; halts on the next, or on any doubt", count(max, "failure")),
     };
     format!("{} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
 }
@@ -167,7 +178,9 @@ fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
         .collect();
     let mut text = line("Plan", Colour::Plain, look, &format!("{}; rollout {rollout}", headline(plan)));
     let refusals = if refused == 0 { String::new() } else { format!("; {refused} refused") };
-    text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    if !all.is_empty() {
+        text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
+    }
     text.push_str(&warning(plan, look));
     text
 }
@@ -240,7 +253,8 @@ fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
         write!(progress, "\nerror: {error}\nhint: {hint}\n").expect("writing to a string cannot fail");
     }
     if let Some(command) = remaining(service, summary) {
-        writeln!(progress, "hint: `{command}` restarts the hosts that were not touched")
+        let once = if summary.stop == Some(Stop::Interrupted) { "" } else { "once that is mended, " };
+        writeln!(progress, "hint: {once}`{command}` restarts the hosts that were not touched")
             .expect("writing to a string cannot fail");
     }
     Text { result, progress }
@@ -262,18 +276,16 @@ fn tally(summary: &Summary) -> String {
         }
     }
     let untouched: Vec<HostName> = summary.untouched().cloned().collect();
-    if !untouched.is_empty() {
-        parts.push(format!("{} untouched", names(&untouched)));
-    }
     if summary.hosts.iter().all(|(_, outcome)| matches!(outcome, Some(Outcome::Refused(_)) | None)) {
         parts.push("nothing was touched".to_owned());
+    } else if !untouched.is_empty() {
+        parts.push(format!("{} untouched", names(&untouched)));
     }
     parts.join("; ")
 }
 
-/// The command that does what an interrupted rollout did not.
+/// The command that does what a rollout did not that was halted or interrupted.
 pub(super) fn remaining(service: &str, summary: &Summary) -> Option<String> {
     let untouched: Vec<&str> = summary.untouched().map(HostName::as_str).collect();
-    let interrupted = summary.stop == Some(Stop::Interrupted) && !untouched.is_empty();
-    interrupted.then(|| format!("baton restart {service} {}", untouched.join(",")))
+    (!untouched.is_empty()).then(|| format!("baton restart {service} {}", untouched.join(",")))
 }
