@@ -78,6 +78,12 @@ pub enum DoorError {
         /// The socket.
         path: PathBuf,
     },
+    /// Another agent is about to serve this host.
+    #[error("another agent is starting on {path}")]
+    Starting {
+        /// The socket.
+        path: PathBuf,
+    },
     /// Something else is in the socket's place.
     #[error("{path} is there and is no socket")]
     NoSocket {
@@ -93,7 +99,9 @@ impl DoorError {
             Self::Credentials(error) => error.hint(),
             Self::Listen { .. } => Some("choose another `listen` in [agent], or stop what uses it: `ss -ltnp` shows it"),
             Self::Socket { .. } => Some("run the agent as a user who may write there, or choose another `socket` in [agent]"),
-            Self::Answered { .. } => Some("one agent is enough: `baton-agent status` asks the one that runs"),
+            Self::Answered { .. } | Self::Starting { .. } => {
+                Some("one agent is enough: `baton-agent status` asks the one that runs")
+            }
             Self::NoSocket { .. } => Some("move it away, or choose another `socket` in [agent]"),
         }
     }

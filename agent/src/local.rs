@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_proto::custody::Testimony;
+use baton_proto::span::Span;
 use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
@@ -212,14 +213,15 @@ fn show_record(service: &str, record: &v1::Record, report: &mut Report<impl Writ
         report.show(&Event::Observation { observation, after });
     }
     let outcome: Outcome = conclude(&testimony, &ending);
-    report.show(&Event::Concluded(Conclusion {
+    let conclusion = Conclusion {
         service,
         rollout: &record.rollout,
         attempt: record.attempt,
         after,
         outcome: &outcome,
         lingering_pids: &ending.lingering_pids,
-    }));
+    };
+    report.show(&Event::Judged { conclusion, testimony: &testimony, ending: &ending });
     Ok(())
 }
 
@@ -230,7 +232,7 @@ fn rollout(now: Timestamp, random: &str) -> String {
 
 /// An answer, with a deadline.
 async fn within<T>(time: Duration, answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Status> {
-    let late = || Status::deadline_exceeded(format!("no answer within {} s", time.as_secs()));
+    let late = || Status::deadline_exceeded(format!("no answer within {}", Span(time)));
     tokio::time::timeout(time, answer).await.map_err(|_| late())?.map(tonic::Response::into_inner)
 }
 

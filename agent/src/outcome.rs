@@ -80,7 +80,7 @@ impl Outcome {
         match self {
             Self::Proven(_) => "proven",
             Self::Refused(_) => "refused",
-            Self::RolledBack { .. } => "rolled-back",
+            Self::RolledBack { .. } => "rolled back",
             Self::Unproven { .. } => "unproven",
             Self::Dropped { .. } => "dropped",
             Self::Unknown(_) => "unknown",
@@ -105,7 +105,7 @@ pub fn conclude(testimony: &Testimony, ending: &v1::Ending) -> Outcome {
 }
 
 /// What an ending claims. One that says nothing claims the least.
-fn claim(result: v1::Result) -> Claim {
+pub(crate) fn claim(result: v1::Result) -> Claim {
     match result {
         v1::Result::HandedOver => Claim::HandedOver,
         v1::Result::RolledBack => Claim::RolledBack,

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use baton_proto::span::Span;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -113,7 +114,7 @@ async fn ask(probe: Probe, masters: Masters, taken_by_old: mpsc::Sender<()>) -> 
     match attempt.await {
         Ok(Ok(probed)) => probed,
         Ok(Err(error)) => elsewhere(format!("{address}: {error}")),
-        Err(_) => elsewhere(format!("{address}: nobody took the request within {WITHIN:?}")),
+        Err(_) => elsewhere(format!("{address}: nobody took the request within {}", Span(WITHIN))),
     }
 }
 

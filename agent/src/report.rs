@@ -1,6 +1,7 @@
 //! What people and programs see of the local commands: the only file that prints.
 //!
-//! **Invariant:** stdout is the result; progress and errors go to stderr. A reader that went away ends nothing.
+//! **Invariant:** stdout is the result; progress and errors go to stderr. As JSON, all but errors is the result. A reader that
+//! went away ends nothing.
 
 mod json;
 mod words;
@@ -44,6 +45,8 @@ pub enum Event<'a> {
     Lost {
         /// Why.
         reason: &'a str,
+        /// How long after the first step.
+        after: Duration,
     },
     /// A handover on record begins.
     Record(&'a v1::Record),
@@ -56,11 +59,30 @@ pub enum Event<'a> {
     },
     /// How a handover ended.
     Concluded(Conclusion<'a>),
+    /// How a handover on record ended.
+    Judged {
+        /// What is concluded.
+        conclusion: Conclusion<'a>,
+        /// What was seen.
+        testimony: &'a custody::Testimony,
+        /// What the agent said of it.
+        ending: &'a v1::Ending,
+    },
     /// There is no handover to show.
     NoRecord {
         /// The service.
         service: &'a str,
     },
+}
+
+impl Event<'_> {
+    /// Whether it says how things go on, and not how they are.
+    fn is_progress(&self) -> bool {
+        match self {
+            Self::Waiting { .. } | Self::Lost { .. } | Self::Step { .. } | Self::NoRecord { .. } => true,
+            Self::Status { .. } | Self::Record(_) | Self::Observation { .. } | Self::Concluded(_) | Self::Judged { .. } => false,
+        }
+    }
 }
 
 /// How a handover ended.
@@ -108,15 +130,10 @@ impl<O: Write, E: Write> Report<O, E> {
             Output::Json => json::of(event),
         };
         // Whoever stopped reading wants no more of it: a handover under way goes on.
-        let _ = match (self.output, event) {
-            (_, Event::Waiting { .. } | Event::Lost { .. }) | (Output::Human, Event::Step { .. } | Event::NoRecord { .. }) => {
-                writeln!(self.progress, "{text}")
-            }
-            (
-                Output::Human | Output::Json,
-                Event::Status { .. } | Event::Record(_) | Event::Observation { .. } | Event::Concluded(_),
-            )
-            | (Output::Json, Event::Step { .. } | Event::NoRecord { .. }) => writeln!(self.results, "{text}"),
+        let _ = if self.output == Output::Human && event.is_progress() {
+            writeln!(self.progress, "{text}")
+        } else {
+            writeln!(self.results, "{text}")
         };
     }
 }

@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use baton_proto::identity::Role;
+use baton_proto::v1;
 use baton_proto::v1::agent_server::{Agent, AgentServer};
-use baton_proto::v1::{self, reload_event, watch_event};
 use baton_proto::{name, wire};
 use prost::Message as _;
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::doors::Peer;
 use crate::service::{Attempt, Refusal, Service};
 use refused::{Refused, shown};
-use told::Told;
+use told::{Reloading, Told, Watching};
 
 /// The largest request: it names a service and a rollout.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;
@@ -117,7 +117,8 @@ impl Rpc {
             .ok_or_else(|| Refused::NoService { service: name.to_owned(), known: self.services.keys().cloned().collect() })
     }
 
-    async fn status_of(&self, wanted: &str) -> Result<Vec<v1::ServiceStatus>, Refused> {
+    async fn status_of(&self, peer: Option<Peer>, wanted: &str) -> Result<Vec<v1::ServiceStatus>, Refused> {
+        allowed(peer, Act::Look)?;
         let wanted: Vec<&Service> =
             if wanted.is_empty() { self.services.values().collect() } else { vec![self.service(wanted)?] };
         let mut found = Vec::with_capacity(wanted.len());
@@ -127,8 +128,8 @@ impl Rpc {
         Ok(found)
     }
 
-    async fn begin(&self, peer: Result<Peer, Refused>, request: &v1::ReloadRequest) -> Result<Told<Reloading>, Refused> {
-        allowed(peer?, Act::Reload)?;
+    async fn begin(&self, peer: Option<Peer>, request: &v1::ReloadRequest) -> Result<Told<Reloading>, Refused> {
+        allowed(peer, Act::Reload)?;
         let service = self.service(&request.service)?;
         name::check("rollout", &request.rollout)?;
         if request.attempt == 0 {
@@ -139,7 +140,15 @@ impl Rpc {
         Ok(Told::new(events, None))
     }
 
-    async fn records_of(&self, request: &v1::TestimonyRequest) -> Result<Vec<v1::Record>, Refused> {
+    async fn watch_of(&self, peer: Option<Peer>, service: &str) -> Result<Told<Watching>, Refused> {
+        allowed(peer, Act::Look)?;
+        let service = self.service(service)?;
+        let events = answered(service, service.watch()).await?;
+        Ok(Told::new(events, Some(self.stopping.clone())))
+    }
+
+    async fn records_of(&self, peer: Option<Peer>, request: &v1::TestimonyRequest) -> Result<Vec<v1::Record>, Refused> {
+        allowed(peer, Act::Look)?;
         let service = self.service(&request.service)?;
         let mut records = answered(service, service.records()).await?;
         if !request.rollout.is_empty() {
@@ -174,11 +183,25 @@ fn keep_newest(records: &mut Vec<v1::Record>, bytes_max: usize) {
     records.truncate(fitting);
 }
 
-fn peer_of<T>(request: &Request<T>) -> Result<Peer, Refused> {
-    request.extensions().get::<Peer>().cloned().ok_or(Refused::NoPeer)
+fn peer_of<T>(request: &Request<T>) -> Option<Peer> {
+    request.extensions().get::<Peer>().cloned()
 }
 
-fn allowed(peer: Peer, act: Act) -> Result<(), Refused> {
+/// A caller, for the audit log.
+fn who(peer: Option<&Peer>) -> String {
+    peer.map_or_else(|| "nobody known".to_owned(), ToString::to_string)
+}
+
+/// Passes on the answer to a call that changes nothing; a refusal goes to the audit log.
+fn audited<T>(who: &str, call: &'static str, service: &str, answer: Result<T, Refused>) -> Result<T, Refused> {
+    if let Err(reason) = &answer {
+        tracing::info!(target: "audit", who, call, service = shown(service), %reason, "a call was refused");
+    }
+    answer
+}
+
+fn allowed(peer: Option<Peer>, act: Act) -> Result<(), Refused> {
+    let peer = peer.ok_or(Refused::NoPeer)?;
     if let Peer::Stranger { uid, own } = peer {
         return Err(Refused::Stranger { uid, own });
     }
@@ -189,57 +212,13 @@ fn allowed(peer: Peer, act: Act) -> Result<(), Refused> {
     }
 }
 
-/// Reload's stream: the last message is the ending.
-#[derive(Debug)]
-pub struct Reloading;
-
-impl told::Telling for Reloading {
-    type Event = reload_event::Event;
-    type Message = v1::ReloadEvent;
-
-    fn is_last(event: &Self::Event) -> bool {
-        match event {
-            reload_event::Event::Ending(_) => true,
-            reload_event::Event::Progress(_) | reload_event::Event::Testimony(_) => false,
-        }
-    }
-
-    fn message(event: Self::Event) -> Self::Message {
-        v1::ReloadEvent { event: Some(event) }
-    }
-}
-
-/// Watch's stream: it has no last message.
-#[derive(Debug)]
-pub struct Watching;
-
-impl told::Telling for Watching {
-    type Event = v1::WatchEvent;
-    type Message = v1::WatchEvent;
-
-    fn is_last(event: &Self::Event) -> bool {
-        match &event.event {
-            Some(
-                watch_event::Event::Status(_)
-                | watch_event::Event::Drop(_)
-                | watch_event::Event::Held(_)
-                | watch_event::Event::Progress(_)
-                | watch_event::Event::Ending(_),
-            )
-            | None => false,
-        }
-    }
-
-    fn message(event: Self::Event) -> Self::Message {
-        event
-    }
-}
-
 #[tonic::async_trait]
 impl Agent for Rpc {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
-        allowed(peer_of(&request)?, Act::Look)?;
-        let services = self.status_of(&request.get_ref().service).await?;
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let service = request.into_inner().service;
+        let services = audited(&who, "status", &service, self.status_of(peer, &service).await)?;
         Ok(Response::new(v1::StatusReply { agent: Some(self.speaker.info()), services }))
     }
 
@@ -247,7 +226,7 @@ impl Agent for Rpc {
 
     async fn reload(&self, request: Request<v1::ReloadRequest>) -> Result<Response<Self::ReloadStream>, Status> {
         let peer = peer_of(&request);
-        let who = peer.as_ref().map_or_else(|_| "nobody known".to_owned(), ToString::to_string);
+        let who = who(peer.as_ref());
         let request = request.into_inner();
         let begun = self.begin(peer, &request).await;
         let (service, rollout, attempt, fence) =
@@ -264,15 +243,17 @@ impl Agent for Rpc {
     type WatchStream = Told<Watching>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        allowed(peer_of(&request)?, Act::Look)?;
-        let service = self.service(&request.get_ref().service)?;
-        let events = answered(service, service.watch()).await?;
-        Ok(Response::new(Told::new(events, Some(self.stopping.clone()))))
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let service = request.into_inner().service;
+        Ok(Response::new(audited(&who, "watch", &service, self.watch_of(peer, &service).await)?))
     }
 
     async fn testimony(&self, request: Request<v1::TestimonyRequest>) -> Result<Response<v1::TestimonyReply>, Status> {
-        allowed(peer_of(&request)?, Act::Look)?;
-        let records = self.records_of(request.get_ref()).await?;
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let request = request.into_inner();
+        let records = audited(&who, "testimony", &request.service, self.records_of(peer, &request).await)?;
         Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records }))
     }
 }

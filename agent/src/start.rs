@@ -42,6 +42,12 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The configuration is too large to be one.
+    #[error("the configuration {path} has more than {CONFIG_BYTES_MAX} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// The configuration is wrong.
     #[error("failed to read the configuration {path}")]
     Config {
@@ -84,7 +90,12 @@ impl StartError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Read { .. } | Self::Config { .. } | Self::Kernel { .. } | Self::Doors(_) | Self::Store { .. } => Exit::Usage,
+            Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::Config { .. }
+            | Self::Kernel { .. }
+            | Self::Doors(_)
+            | Self::Store { .. } => Exit::Usage,
             Self::Host { .. } | Self::Run(_) => Exit::Fault,
         }
     }
@@ -92,7 +103,9 @@ impl StartError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Read { .. } => Some("--config names another; the sample in deploy/agent.toml is a beginning"),
+            Self::Read { .. } | Self::TooLarge { .. } => {
+                Some("--config names another; the sample in deploy/agent.toml is a beginning")
+            }
             Self::Doors(error) => error.hint(),
             Self::Config { .. } | Self::Kernel { .. } | Self::Host { .. } | Self::Store { .. } | Self::Run(_) => None,
         }
@@ -118,7 +131,10 @@ pub fn agent(path: &Path) -> Result<(), StartError> {
 fn configuration(path: &Path) -> Result<Config, StartError> {
     let failed = |source| StartError::Read { path: path.to_owned(), source };
     let mut text = String::new();
-    File::open(path).map_err(failed)?.take(CONFIG_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    File::open(path).map_err(failed)?.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(StartError::TooLarge { path: path.to_owned() });
+    }
     Config::parse(&text).map_err(|source| StartError::Config { path: path.to_owned(), source })
 }
 
@@ -155,6 +171,8 @@ fn services(config: Config, speaker: &Speaker) -> Result<Vec<Service>, StartErro
         let started = driver::start(service, witness.clone(), &mut files);
         services.push(started.map_err(|source| StartError::Store { service: name, source })?);
     }
+    let names: Vec<&str> = services.iter().map(Service::name).collect();
+    tracing::info!(fleet = speaker.fleet, host = speaker.host, services = names.join(", "), "watching");
     files.watch().map_err(|source| StartError::Host { doing: "watch the services' files", source })?;
     Ok(services)
 }

@@ -117,13 +117,14 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
+    use baton_proto::step::Step;
+
     use super::{Custody, Standing, samples::healthy};
-    use crate::step::Step;
 
     #[test]
     fn only_a_held_and_quiet_service_can_be_reloaded() {
         assert_eq!(healthy().objection(), None);
-        let busy = Standing { step: Some(Step::Ready), ..healthy() };
+        let busy = Standing { step: Some(Step::Ready.into()), ..healthy() };
         assert_eq!(busy.objection().as_deref(), Some("a handover is under way (step ready)"));
         let free = Standing { custody: Custody::Free, trouble: "no pid file".into(), ..healthy() };
         assert_eq!(free.objection().as_deref(), Some("the lock is not held: no pid file"));

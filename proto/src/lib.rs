@@ -7,6 +7,8 @@ pub mod custody;
 pub mod document;
 pub mod identity;
 pub mod name;
+pub mod span;
+pub mod step;
 pub mod wire;
 
 /// The wire types, generated from `baton/agent/v1/agent.proto`, where each is documented.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Sighting, Testimony};
+use crate::step::Step;
 use crate::v1;
 
 /// What a message lacked.
@@ -208,22 +209,46 @@ impl TryFrom<v1::Sighting> for Sighting {
     }
 }
 
+impl From<Step> for v1::Step {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Open => Self::Open,
+            Step::Signal => Self::Signal,
+            Step::Appear => Self::Appear,
+            Step::Ready => Self::Ready,
+            Step::Overlap => Self::Overlap,
+            Step::Retire => Self::Retire,
+            Step::Drain => Self::Drain,
+            Step::Close => Self::Close,
+            Step::Undo => Self::Undo,
+        }
+    }
+}
+
+impl TryFrom<v1::Step> for Step {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Step) -> Result<Self, Malformed> {
+        match wire {
+            v1::Step::Unspecified => Err(Malformed::Unknown { what: "step", value: wire.into() }),
+            v1::Step::Open => Ok(Self::Open),
+            v1::Step::Signal => Ok(Self::Signal),
+            v1::Step::Appear => Ok(Self::Appear),
+            v1::Step::Ready => Ok(Self::Ready),
+            v1::Step::Overlap => Ok(Self::Overlap),
+            v1::Step::Retire => Ok(Self::Retire),
+            v1::Step::Drain => Ok(Self::Drain),
+            v1::Step::Close => Ok(Self::Close),
+            v1::Step::Undo => Ok(Self::Undo),
+        }
+    }
+}
+
 impl v1::Step {
-    /// The step's name for people: the verb of what was being done.
+    /// The step's name for people; "none" where none is told.
     #[must_use]
     pub fn verb(self) -> &'static str {
-        match self {
-            Self::Unspecified => "none",
-            Self::Open => "open",
-            Self::Signal => "signal",
-            Self::Appear => "appear",
-            Self::Ready => "ready",
-            Self::Overlap => "overlap",
-            Self::Retire => "retire",
-            Self::Drain => "drain",
-            Self::Close => "close",
-            Self::Undo => "undo",
-        }
+        Step::try_from(self).map_or("none", Step::verb)
     }
 }
 
@@ -231,7 +256,18 @@ impl v1::Step {
 mod tests {
     use crate::custody::Testimony;
     use crate::custody::samples::clean;
+    use crate::step::Step;
     use crate::v1;
+
+    #[test]
+    fn a_step_comes_back_as_it_went_and_none_is_no_step() {
+        let told: Vec<v1::Step> = (0..).map_while(|value| v1::Step::try_from(value).ok()).collect();
+        assert_eq!(told.len(), 10);
+        for wire in told.into_iter().filter(|step| *step != v1::Step::Unspecified) {
+            assert_eq!(Step::try_from(wire).map(v1::Step::from), Ok(wire));
+        }
+        assert!(Step::try_from(v1::Step::Unspecified).is_err());
+    }
 
     #[test]
     fn a_testimony_comes_back_as_it_went() {

@@ -46,12 +46,12 @@ fn a_release_that_raises_at_boot_halts_the_rollout() {
 
 #[test]
 fn a_release_whose_workers_raise_at_boot_halts_the_rollout() {
-    halts_at_the_first_host(Kind::UnicornLazy, Flaw::RaisesAtBoot, "not ready within 6s");
+    halts_at_the_first_host(Kind::UnicornLazy, Flaw::RaisesAtBoot, "not ready within 6 s");
 }
 
 #[test]
 fn a_release_that_hangs_at_boot_halts_the_rollout() {
-    halts_at_the_first_host(Kind::Unicorn, Flaw::HangsAtBoot, "not ready within 6s");
+    halts_at_the_first_host(Kind::Unicorn, Flaw::HangsAtBoot, "not ready within 6 s");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The door to this host: a unix socket, and the kernel's word for who is at its other end.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub(super) async fn bind(path: &Path) -> Result<Socket, DoorError> {
             source,
         })?;
     }
+    let _sole = sole(path)?;
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             clear(path).await?;
@@ -61,6 +62,20 @@ pub(super) async fn bind(path: &Path) -> Result<Socket, DoorError> {
     let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
     // Whoever creates a file owns it: this is the agent's own user.
     Ok(Socket { listener, path: path.to_owned(), inode: metadata.ino(), own_uid: metadata.uid() })
+}
+
+/// Keeps another agent that starts at the same moment from taking our fresh socket for a stale one. The file stays: who removed it
+/// would let two hold it.
+fn sole(path: &Path) -> Result<File, DoorError> {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".lock");
+    let failed = |source| DoorError::Socket { doing: "lock the place of", path: path.to_owned(), source };
+    let file = File::options().create(true).append(true).mode(0o600).open(name).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DoorError::Starting { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
 /// Removes a socket that nobody answers on: what an agent leaves behind that was killed.
@@ -117,7 +132,7 @@ pub(super) async fn accept(socket: Socket, places: Places, arrivals: mpsc::Sende
 
 #[cfg(test)]
 mod tests {
-    use super::{DoorError, bind};
+    use super::{DoorError, bind, sole};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
@@ -149,6 +164,18 @@ mod tests {
         assert!(matches!(bind(&path).await, Err(DoorError::Answered { .. })));
         assert!(path.exists());
         drop(first);
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_by_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("agent.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let other = sole(&path).unwrap();
+        assert!(matches!(bind(&path).await, Err(DoorError::Starting { .. })));
+        assert!(path.exists(), "it is the other's to replace");
+        drop(other);
+        assert!(bind(&path).await.is_ok());
     }
 
     #[tokio::test]

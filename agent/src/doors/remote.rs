@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_proto::identity::{Identity, NoIdentity};
-use rustls::ServerConfig;
+use baton_proto::span::Span;
+use rustls::{CertificateError, OtherError, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -106,13 +107,13 @@ struct Guest {
 /// Why somebody was not let in.
 #[derive(Debug, thiserror::Error)]
 enum Rejection {
-    #[error("the TLS handshake took longer than {} s", HANDSHAKE_WITHIN.as_secs())]
+    #[error("the TLS handshake took longer than {}", Span(HANDSHAKE_WITHIN))]
     Slow,
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     #[error("the certificate is nobody of ours")]
     Nobody(#[from] NoIdentity),
-    #[error("nothing was said within {} s of the handshake", HANDSHAKE_WITHIN.as_secs())]
+    #[error("nothing was said within {} of the handshake", Span(HANDSHAKE_WITHIN))]
     Silent,
     #[error("the connection ended before HTTP/2 began")]
     Ended(#[source] io::Error),
@@ -121,6 +122,17 @@ enum Rejection {
 }
 
 impl Rejection {
+    /// A handshake that failed; for the reason that our verifier gave, where it was that.
+    fn of(error: io::Error) -> Self {
+        let reason = error.get_ref().and_then(|inner| {
+            let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) = inner.downcast_ref()? else {
+                return None;
+            };
+            reason.downcast_ref().cloned()
+        });
+        reason.map_or_else(|| Self::Handshake(error), Self::Nobody)
+    }
+
     /// What to tell people. A certificate that was refused, on one side or the other, is a mistake of somebody of ours; anything
     /// else is the weather of an open port.
     fn kind(&self) -> Option<Kind> {
@@ -211,7 +223,7 @@ impl Knock {
         }
         let handshake = TlsAcceptor::from(config).accept(stream);
         let handshake = timeout(HANDSHAKE_WITHIN, handshake).await.map_err(|_| Rejection::Slow)?;
-        let mut stream = Box::new(handshake.map_err(Rejection::Handshake)?);
+        let mut stream = Box::new(handshake.map_err(Rejection::of)?);
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let identity = Identity::of(certificate.ok_or(NoIdentity::NotOneUri(0))?, &fleet)?;
         let mut heard = [0; PREFACE.len()];
@@ -228,4 +240,30 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_WITHIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use baton_proto::identity::NoIdentity;
+    use rustls::{CertificateError, OtherError};
+
+    use super::Rejection;
+    use crate::failure::chain;
+
+    #[test]
+    fn who_is_nobody_of_ours_is_told_as_a_sentence() {
+        let check = |error: CertificateError, expected: &str| {
+            let rejection = Rejection::of(io::Error::other(rustls::Error::InvalidCertificate(error)));
+            assert_eq!(chain(&rejection), expected);
+        };
+        let reason = NoIdentity::NotOneUri(0);
+        check(
+            CertificateError::Other(OtherError(Arc::new(reason.clone()))),
+            &format!("the certificate is nobody of ours: {reason}"),
+        );
+        check(CertificateError::UnknownIssuer, "the TLS handshake failed: invalid peer certificate: UnknownIssuer");
+    }
 }

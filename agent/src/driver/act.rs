@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Role, judge};
+use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::oneshot;
@@ -13,7 +14,7 @@ use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
-use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Step, Whom};
+use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Eagerness, Masters, probe};
 use crate::service::STREAM_EVENTS_MAX;
@@ -247,7 +248,7 @@ impl Driver {
         let lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
         let ending = v1::Ending {
             result: publish::wire_result(ending.outcome).into(),
-            step: ending.failed_step.map_or(v1::Step::Unspecified, publish::wire_step).into(),
+            step: ending.failed_step.map_or(v1::Step::Unspecified, v1::Step::from).into(),
             cause: ending.cause,
             lingering_pids,
             generation: self.stored.generation,

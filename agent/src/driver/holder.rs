@@ -88,12 +88,13 @@ impl Driver {
         if let Some(twin) = self.twin.borrow().as_deref() {
             return Some(format!("the lock file {path} is also that of the service {twin}: each needs one of its own"));
         }
-        match lock::identity(&self.config.lock) {
-            Ok(file) if Some(file) == self.waiters.armed() => {}
-            Ok(_) => {
+        match (lock::identity(&self.config.lock), self.waiters.armed()) {
+            (Ok(file), Some(armed)) if file == armed => {}
+            (Ok(_), Some(_)) => {
                 return Some(format!("the lock file {path} was replaced: the master holds another file than the path names"));
             }
-            Err(error) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
+            (Ok(_), None) => return Some(format!("nobody waits for the lock {path}: a drop would not be seen")),
+            (Err(error), _) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
         }
         let old = process::pid_in(&self.pidfile_old)?;
         let file = self.pidfile_old.display();

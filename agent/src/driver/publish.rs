@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use baton_proto::custody::{Process, Seq};
+use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
 use tokio::sync::mpsc;
 
-use crate::handover::{Outcome, Step};
+use crate::handover::Outcome;
 use crate::service::{Refusal, STREAM_EVENTS_MAX};
 
 /// How many may watch one service, and how many may follow one handover.
@@ -65,21 +66,7 @@ pub(super) fn replay(record: &v1::Record) -> mpsc::Receiver<v1::reload_event::Ev
 }
 
 pub(super) fn progress(step: Step, detail: String, at: Duration) -> v1::Progress {
-    v1::Progress { step: wire_step(step).into(), detail, at_ns: nanoseconds(at) }
-}
-
-pub(super) fn wire_step(step: Step) -> v1::Step {
-    match step {
-        Step::Open => v1::Step::Open,
-        Step::Signal => v1::Step::Signal,
-        Step::Appear => v1::Step::Appear,
-        Step::Ready => v1::Step::Ready,
-        Step::Overlap => v1::Step::Overlap,
-        Step::Retire => v1::Step::Retire,
-        Step::Drain => v1::Step::Drain,
-        Step::Close => v1::Step::Close,
-        Step::Undo => v1::Step::Undo,
-    }
+    v1::Progress { step: v1::Step::from(step).into(), detail, at_ns: nanoseconds(at) }
 }
 
 pub(super) fn wire_result(outcome: Outcome) -> v1::Result {
@@ -96,28 +83,4 @@ pub(super) fn drop_seen(seq: Seq, last_master: Option<Process>) -> v1::watch_eve
 
 pub(super) fn held(master: Process) -> v1::watch_event::Event {
     v1::watch_event::Event::Held(v1::Held { master: Some(master.into()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wire_step;
-    use crate::handover::Step;
-
-    #[test]
-    fn a_step_is_called_alike_here_and_on_the_wire() {
-        let all = [
-            Step::Open,
-            Step::Signal,
-            Step::Appear,
-            Step::Ready,
-            Step::Overlap,
-            Step::Retire,
-            Step::Drain,
-            Step::Close,
-            Step::Undo,
-        ];
-        for step in all {
-            assert_eq!(step.to_string(), wire_step(step).verb());
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::mem::Discriminant;
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Process, Role, Seq};
+use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::mpsc;
@@ -11,9 +12,9 @@ use tokio::task::AbortHandle;
 
 use super::generation::Generation;
 use super::holder::Held;
-use super::publish::{self, Audience};
+use super::publish::Audience;
 use super::{Driver, Inbox};
-use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Step, Timing};
+use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process::{self, Stamp};
@@ -91,7 +92,7 @@ impl Run {
     }
 
     pub(super) fn step(&self) -> v1::Step {
-        publish::wire_step(self.step)
+        self.step.into()
     }
 
     /// Lets another caller follow, if it is the same attempt.

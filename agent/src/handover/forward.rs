@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use baton_proto::custody::{Process, Role, Verdict};
+use baton_proto::span::Span;
+use baton_proto::step::Step;
 
-use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Step, Whom};
+use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Whom};
 
 /// Half of the first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
 const PROBE_PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -140,7 +142,7 @@ impl Handover {
                 if first {
                     // From here on both are seen to hold: the overlap is as long as it can be shown to be.
                     actions.push(Action::Look(Role::NewMaster));
-                    actions.push(Action::Tell(Step::Ready, format!("{detail}; it must stay so for {settle:?}")));
+                    actions.push(Action::Tell(Step::Ready, format!("{detail}; it must stay so for {}", Span(settle))));
                 }
                 actions
             }
@@ -278,13 +280,13 @@ impl Handover {
     pub(super) fn expired(&mut self, now: Duration) -> Vec<Action> {
         let within = self.timing.ready_within;
         match &self.state {
-            State::Appearing => self.fail(now, Step::Appear, format!("no new master appeared within {within:?}")),
+            State::Appearing => self.fail(now, Step::Appear, format!("no new master appeared within {}", Span(within))),
             State::Readying { last, .. } => {
-                let cause = format!("the new generation was not ready within {within:?}: {last}");
+                let cause = format!("the new generation was not ready within {}: {last}", Span(within));
                 self.fail(now, Step::Ready, cause)
             }
             State::Draining => {
-                let told = format!("the old generation is not gone within {:?}", self.timing.drain_within);
+                let told = format!("the old generation is not gone within {}", Span(self.timing.drain_within));
                 [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
             }
             State::Stopping { rung } => {
@@ -294,7 +296,7 @@ impl Handover {
             State::Restoring => self.confirm(),
             State::Arming | State::Committing => {
                 let step = if self.state == State::Arming { Step::Signal } else { Step::Retire };
-                self.fail(now, step, format!("the intent was not written to disk within {WRITE_WITHIN:?}"))
+                self.fail(now, step, format!("the intent was not written to disk within {}", Span(WRITE_WITHIN)))
             }
             State::Deciding => self.decide_late(now),
             State::Opening

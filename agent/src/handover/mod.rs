@@ -16,8 +16,8 @@
 //! **Invariant:** the retire signal is asked for only after the testimony so far was judged `Kept` and that was written
 //! down, and when the new master was looked at just before, and holds.
 
+mod ending;
 mod forward;
-mod step;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -26,9 +26,10 @@ mod vocabulary;
 use std::time::Duration;
 
 use baton_proto::custody::{Process, Role};
+use baton_proto::step::Step;
 
 use crate::dialect::Signal;
-pub use step::{Ending, Outcome, Step};
+pub use ending::{Ending, Outcome};
 pub use vocabulary::{Action, Answer, Event, Found, Intent, Timing, Whom};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use baton_proto::custody::Role;
+use baton_proto::step::Step;
 
-use super::{Action, Failure, Handover, Outcome, Presence, State, Step, Whom};
+use super::{Action, Failure, Handover, Outcome, Presence, State, Whom};
 use crate::dialect::Signal;
 
 /// How long a stopped new generation may take to finish its requests, if the drain's deadline is not sooner.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use baton_proto::custody::{Process, Role, Verdict};
+use baton_proto::step::Step;
 
-use super::{Ending, Step};
+use super::Ending;
 use crate::dialect::Signal;
 
 /// How long things may take.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use baton_proto::custody::Process;
+use baton_proto::span::Span;
 
 use super::job::{Ended, Note};
 use crate::dialect::Signal;
@@ -40,7 +41,9 @@ pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
         Note::Stopping => say("told to stop"),
         Note::NobodyToAsk => say("no master was found that could be asked to stop"),
         Note::Gone => say("nobody is left"),
-        Note::StillThere => say(format_args!("something is still there after SIGKILL; who holds {lock}: lslocks, fuser")),
+        Note::StillThere => {
+            say(format_args!("something is still there after SIGKILL; the runbook tells how to find who holds {lock}"));
+        }
     }
 }
 
@@ -60,7 +63,7 @@ fn how(ended: Ended) -> String {
 
 /// A master is asked to leave.
 pub(super) fn asking(process: Process, signal: Signal, within: Duration) {
-    say(format_args!("sending {signal} to process {process}; it has {within:?}"));
+    say(format_args!("sending {signal} to process {process}; it has {}", Span(within)));
 }
 
 /// Everybody is made to leave.

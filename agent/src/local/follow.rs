@@ -57,7 +57,7 @@ pub(super) async fn to_the_end(
             Err(Broken::Lost(status)) => status.message().clone_into(&mut reason),
         }
         if call < CALLS_MAX {
-            report.show(&Event::Lost { reason: &reason });
+            report.show(&Event::Lost { reason: &reason, after: clock::since_boot().saturating_sub(began) });
             sleep(CALL_EVERY).await;
         }
     }

@@ -62,7 +62,7 @@ fn an_outcome_is_never_better_than_its_proof() {
     check(&undone(), v1::Result::HandedOver, Exit::Unproven, "unproven");
     check(&dropped(), v1::Result::HandedOver, Exit::Dropped, "dropped");
 
-    check(&undone(), v1::Result::RolledBack, Exit::NotDone, "rolled-back");
+    check(&undone(), v1::Result::RolledBack, Exit::NotDone, "rolled back");
     check(&handed_over(), v1::Result::RolledBack, Exit::Unproven, "unproven");
     check(&dropped(), v1::Result::RolledBack, Exit::Dropped, "dropped");
 

@@ -71,76 +71,103 @@ fn a_status_is_a_line_and_its_trouble_another() {
 fn steps_are_progress_and_not_the_result() {
     let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
     let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
-    assert_eq!(shown(Output::Human, &step), (String::new(), "     Signal [   0.1s]  SIGUSR2 to 100\n".into()));
-    let expected = "{\"event\":\"step\",\"step\":\"signal\",\"detail\":\"SIGUSR2 to 100\",\"at_ns\":5}\n";
+    assert_eq!(shown(Output::Human, &step), (String::new(), "        Step [   0.1s]   signal: SIGUSR2 to 100\n".into()));
+    let expected = "{\"event\":\"step\",\"at_ms\":150,\"step\":\"signal\",\"detail\":\"SIGUSR2 to 100\"}\n";
     assert_eq!(shown(Output::Json, &step), (expected.into(), String::new()));
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
-    assert_eq!(shown(Output::Human, &waiting).1, "    Waiting [  62.0s]  for the step drain to end\n");
-    let lost = Event::Lost { reason: "broken pipe" };
-    assert_eq!(shown(Output::Human, &lost).1, "       Lost contact with the agent: broken pipe; asking again\n");
+    assert_eq!(shown(Output::Human, &waiting).1, "     Waiting [  62.0s]   for the step drain to end\n");
+    let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
+    assert_eq!(shown(Output::Human, &lost).1, "    Retrying [  63.0s]   contact with the agent was lost: broken pipe\n");
 }
 
 #[test]
 fn every_outcome_has_its_line() {
     let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_millis(212) };
-    check(&concluded(&Outcome::Proven(kept), &[]), "       Kept [   4.2s]  web   100 -> 200   overlap 212 ms, marked");
+    check(&concluded(&Outcome::Proven(kept), &[]), "        Kept [   4.2s]   web   100 -> 200   overlap 212 ms, marked");
     check(
         &concluded(&Outcome::Proven(kept), &[101, 102]),
-        "       Kept [   4.2s]  web   100 -> 200   overlap 212 ms, marked\n                       still there of the old generation: 101, 102",
+        "        Kept [   4.2s]   web   100 -> 200   overlap 212 ms, marked; 2 of the old generation still there (101, 102)",
     );
     check(
         &concluded(&Outcome::Refused("nobody holds the lock".into()), &[]),
-        "    Refused [   4.2s]  web   nobody holds the lock; nothing was done",
+        "     Refused [   4.2s]   web   nobody holds the lock; nothing was touched",
     );
     let unbroken = Unbroken { basis: Basis::Contract, master: OLD };
     check(
         &concluded(&Outcome::RolledBack { step: "ready", cause: "500 from 201".into(), unbroken }, &[]),
-        "     Undone [   4.2s]  web   ready: 500 from 201; 100 is still in charge and never let go, contract",
+        "  RolledBack [   4.2s]   web   at step ready: 500 from 201; 100 still serves, its lock unbroken, contract",
     );
     let doubt = Doubt::NoOverlap.to_string();
     check(
         &concluded(&Outcome::Unproven { doubt, failed: Some("overlap: 100 is gone".into()) }, &[]),
-        "   Unproven [   4.2s]  web   no overlap was seen: the old master was not seen holding after the new one was; overlap: 100 is gone",
+        "    Unproven [   4.2s]   web   no overlap was seen: the old master was not seen holding after the new one was; overlap: 100 is gone",
     );
-    check(&concluded(&Outcome::Dropped { at: Seq(57) }, &[]), "    Dropped [   4.2s]  web   nobody held the lock at #57");
+    check(
+        &concluded(&Outcome::Dropped { at: Seq(57) }, &[]),
+        "     Dropped [   4.2s]   web   the lock was free at #57 of the handover",
+    );
     check(
         &concluded(&Outcome::Unknown("broken pipe".into()), &[]),
-        "    Unknown [   4.2s]  web   contact was lost and the handover may go on: broken pipe",
+        "     Unknown [   4.2s]   web   contact was lost and the handover may go on: broken pipe",
     );
 }
 
+/// Shows an event as JSON; `expected` is the line on stdout.
+fn object(event: &Event<'_>, expected: &str) {
+    assert_eq!(shown(Output::Json, event), (format!("{expected}\n"), String::new()));
+}
+
 #[test]
-fn an_outcome_as_json_has_its_exit_code() {
-    let outcome = Outcome::Dropped { at: Seq(57) };
-    let (line, _) = shown(Output::Json, &concluded(&outcome, &[]));
-    assert_eq!(
-        line,
-        "{\"event\":\"outcome\",\"service\":\"web\",\"rollout\":\"r-1\",\"attempt\":1,\"after_ms\":4230,\"outcome\":\"dropped\",\
-         \"exit_code\":5,\"dropped_at_seq\":57,\"lingering_pids\":[]}\n"
+fn json_has_the_words_of_the_controllers() {
+    object(
+        &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7}"#,
     );
-}
-
-fn observed(fact: Fact, expected: &str) {
-    let observation = Observation { seq: Seq(12), at: Duration::from_secs(9), incarnation: "run-1".into(), fact };
-    check(&Event::Observation { observation: &observation, after: Duration::from_millis(1_250) }, expected);
-}
-
-#[test]
-fn every_fact_has_its_words() {
+    let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
+    object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);
+    let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
+    object(&lost, r#"{"event":"retrying","at_ms":63000,"cause":"broken pipe"}"#);
+    object(&Event::NoRecord { service: "web" }, r#"{"event":"no_record","service":"web"}"#);
     let lock = Lock { file: FILE, mark: 700, taker: 100 };
     let image = Image { start_stack: 1, random: [0; 16] };
-    let sighting = Sighting { began: Seq(11), role: Role::OldMaster, process: OLD, image, lock };
-    observed(
-        Fact::Sighting(sighting),
-        "     #12    +1.250 s  old master 100 holds the lock (inode 2, mark 700, taken by 100); looked at from #11 on",
+    let fact = Fact::Sighting(Sighting { began: Seq(11), role: Role::OldMaster, process: OLD, image, lock });
+    let observation = Observation { seq: Seq(12), at: Duration::from_micros(9_000_250), incarnation: "run-1".into(), fact };
+    object(
+        &Event::Observation { observation: &observation, after: Duration::ZERO },
+        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
     );
-    let absence = Fact::Absence { began: Seq(11), role: Role::NewMaster, process: NEW, reason: "process 200 is gone".into() };
-    observed(absence, "     #12    +1.250 s  new master 200 was not seen holding: process 200 is gone; looked at from #11 on");
-    observed(Fact::Grant { file: FILE }, "     #12    +1.250 s  the lock was free: nobody held inode 2");
-    observed(Fact::Signal { process: OLD, signal: "SIGQUIT".into() }, "     #12    +1.250 s  SIGQUIT was sent to 100");
-    let readiness = Fact::Readiness { ready: false, detail: "503".into(), answered_by: Some(201) };
-    observed(readiness, "     #12    +1.250 s  not ready: 503, answered by 201");
-    observed(Fact::Exit { role: Role::OldMaster, process: OLD }, "     #12    +1.250 s  old master 100 exited");
+}
+
+#[test]
+fn an_outcome_as_json_has_its_verdict_and_its_exit_code() {
+    let ends = |outcome: &Outcome, expected: &str| {
+        let head = r#"{"event":"outcome","at_ms":4230,"service":"web","rollout":"r-1","attempt":1"#;
+        object(&concluded(outcome, &[]), &format!(r#"{head},{expected},"lingering_pids":[]}}"#));
+    };
+    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_micros(212_500) };
+    ends(
+        &Outcome::Proven(kept),
+        r#""outcome":"proven","exit_code":0,"verdict":"kept","basis":"marked","overlap_ms":212.5,"old_pid":100,"new_pid":200"#,
+    );
+    let unbroken = Unbroken { basis: Basis::Contract, master: OLD };
+    ends(
+        &Outcome::RolledBack { step: "ready", cause: "500 from 201".into(), unbroken },
+        r#""outcome":"rolled_back","exit_code":3,"verdict":"unbroken","basis":"contract","old_pid":100,"step":"ready","cause":"500 from 201""#,
+    );
+    ends(
+        &Outcome::Unproven { doubt: "no overlap".into(), failed: None },
+        r#""outcome":"unproven","exit_code":4,"verdict":"unproven","doubt":"no overlap","cause":null"#,
+    );
+    ends(&Outcome::Dropped { at: Seq(57) }, r#""outcome":"dropped","exit_code":5,"verdict":"dropped","at":57"#);
+    ends(&Outcome::Refused("busy".into()), r#""outcome":"refused","exit_code":3,"verdict":null,"cause":"busy""#);
+}
+
+#[test]
+fn a_fact_is_a_line_that_cannot_drive_the_terminal() {
+    let fact = Fact::Readiness { ready: false, detail: "503\u{1b}[31m".into(), answered_by: Some(201) };
+    let observation = Observation { seq: Seq(12), at: Duration::from_secs(9), incarnation: "run-1".into(), fact };
+    let event = Event::Observation { observation: &observation, after: Duration::from_millis(1_250) };
+    check(&event, "   #12     +1.250 s  not ready: 503\u{fffd}[31m");
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, Observation};
+use baton_proto::custody::words::{self, Word};
+use baton_proto::custody::{Seq, Testimony};
+use baton_proto::span::Span;
+use baton_proto::step::Step;
 use baton_proto::v1;
 
 use super::{Conclusion, Event, custody_word};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, claim};
 
 /// An event in words: one line, or a few.
 pub(super) fn of(event: &Event<'_>) -> String {
@@ -17,27 +20,20 @@ pub(super) fn of(event: &Event<'_>) -> String {
 fn lines(event: &Event<'_>) -> String {
     match event {
         Event::Status { service, now } => status(service, *now),
-        Event::Step { progress, after } => step(progress.step().verb(), *after, &progress.detail),
-        Event::Waiting { step: name, after } => step("waiting", *after, &format!("for the step {name} to end")),
-        Event::Lost { reason } => format!("{:>11} contact with the agent: {reason}; asking again", "Lost"),
-        Event::Record(record) => {
-            format!("rollout {}, attempt {}, fence {}", record.rollout, record.attempt, record.fence)
-        }
-        Event::Observation { observation, after } => {
-            format!("{:>8} {:>+9.3} s  {}", format!("#{}", observation.seq.0), after.as_secs_f64(), fact(observation))
-        }
+        Event::Step { progress, after } => timed("Step", *after, &format!("{}: {}", progress.step().verb(), progress.detail)),
+        Event::Waiting { step: name, after } => timed("Waiting", *after, &format!("for the step {name} to end")),
+        Event::Lost { reason, after } => timed("Retrying", *after, &format!("contact with the agent was lost: {reason}")),
+        Event::Record(record) => heading(record),
+        Event::Observation { observation, after } => words::line(observation, *after),
+        Event::Judged { testimony, ending, .. } => judged(testimony, ending),
         Event::Concluded(conclusion) => concluded(conclusion),
         Event::NoRecord { service } => format!("no handover of {service} is on record"),
     }
 }
 
-fn step(name: &str, after: Duration, text: &str) -> String {
-    format!("{:>11} [{:>6.1}s]  {text}", capitalised(name), after.as_secs_f64())
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+/// A verb in a gutter, then when and what, as `baton` does it.
+fn timed(verb: &str, after: Duration, text: &str) -> String {
+    format!("{verb:>12} [{:>6.1}s]   {text}", after.as_secs_f64())
 }
 
 fn status(service: &v1::ServiceStatus, now: Duration) -> String {
@@ -66,64 +62,39 @@ fn since(held_since_ns: u64, now: Duration) -> String {
     if held_since_ns == 0 {
         return String::new();
     }
-    format!(" for {}", span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
+    format!(" for {}", Span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
 }
 
-/// A stretch of time by its two largest units.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
+/// Which handover it is; the lines of its testimony follow.
+fn heading(record: &v1::Record) -> String {
+    let testimony = record.testimony.clone().unwrap_or_default();
+    let window = (Seq(testimony.opened_seq), Seq(testimony.closed_seq));
+    let file = testimony.file.unwrap_or_default().into();
+    words::heading(&testimony.service, &record.rollout, record.attempt, window, file)
 }
 
-fn fact(observation: &Observation) -> String {
-    match &observation.fact {
-        Fact::Sighting(seen) => {
-            let mark = if seen.lock.mark == 0 { "no mark".to_owned() } else { format!("mark {}", seen.lock.mark) };
-            let (inode, taker) = (seen.lock.file.inode, seen.lock.taker);
-            let (role, process, began) = (seen.role, seen.process, seen.began.0);
-            format!("{role} {process} holds the lock (inode {inode}, {mark}, taken by {taker}); looked at from #{began} on")
-        }
-        Fact::Absence { began, role, process, reason } => {
-            format!("{role} {process} was not seen holding: {reason}; looked at from #{} on", began.0)
-        }
-        Fact::Grant { file } => format!("the lock was free: nobody held inode {}", file.inode),
-        Fact::Signal { process, signal } => format!("{signal} was sent to {process}"),
-        Fact::Readiness { ready, detail, answered_by } => {
-            let ready = if *ready { "ready" } else { "not ready" };
-            let by = answered_by.map(|pid| format!(", answered by {pid}")).unwrap_or_default();
-            format!("{ready}: {detail}{by}")
-        }
-        Fact::Exit { role, process } => format!("{role} {process} exited"),
-    }
+fn judged(testimony: &Testimony, ending: &v1::Ending) -> String {
+    let failed = Step::try_from(ending.step()).ok().map(|step| format!("step {step}"));
+    let word = Word {
+        claim: claim(ending.result()),
+        failed: failed.as_deref(),
+        cause: &ending.cause,
+        generation: ending.generation,
+        lingering: &ending.lingering_pids,
+    };
+    words::conclusion(&word, testimony)
 }
 
 fn concluded(conclusion: &Conclusion<'_>) -> String {
     let Conclusion { service, outcome, after, lingering_pids, .. } = conclusion;
-    let (word, what) = match outcome {
-        Outcome::Proven(kept) => {
-            let (old, new, overlap, basis) = (kept.old, kept.new, kept.overlap.as_millis(), kept.basis);
-            ("kept", format!("{old} -> {new}   overlap {overlap} ms, {basis}"))
-        }
-        Outcome::Refused(reason) => ("refused", format!("{reason}; nothing was done")),
-        Outcome::RolledBack { step, cause, unbroken } => {
-            let (master, basis) = (unbroken.master, unbroken.basis);
-            ("undone", format!("{step}: {cause}; {master} is still in charge and never let go, {basis}"))
-        }
-        Outcome::Unproven { doubt, failed: None } => ("unproven", doubt.clone()),
-        Outcome::Unproven { doubt, failed: Some(failed) } => ("unproven", format!("{doubt}; {failed}")),
-        Outcome::Dropped { at } => ("dropped", format!("nobody held the lock at #{}", at.0)),
-        Outcome::Unknown(reason) => ("unknown", format!("contact was lost and the handover may go on: {reason}")),
+    let (verb, what) = match outcome {
+        Outcome::Proven(kept) => ("Kept", kept.to_string()),
+        Outcome::Refused(reason) => ("Refused", format!("{reason}; nothing was touched")),
+        Outcome::RolledBack { step, cause, unbroken } => ("RolledBack", format!("at step {step}: {cause}; {unbroken}")),
+        Outcome::Unproven { doubt, failed: None } => ("Unproven", doubt.clone()),
+        Outcome::Unproven { doubt, failed: Some(failed) } => ("Unproven", format!("{doubt}; {failed}")),
+        Outcome::Dropped { at } => ("Dropped", format!("the lock was free at #{} of the handover", at.0)),
+        Outcome::Unknown(reason) => ("Unknown", format!("contact was lost and the handover may go on: {reason}")),
     };
-    let mut text = step(word, *after, &format!("{service}   {what}"));
-    if !lingering_pids.is_empty() {
-        let pids: Vec<String> = lingering_pids.iter().map(ToString::to_string).collect();
-        text.push_str("\n                       still there of the old generation: ");
-        text.push_str(&pids.join(", "));
-    }
-    text
+    timed(verb, *after, &format!("{service}   {what}{}", words::left(lingering_pids)))
 }

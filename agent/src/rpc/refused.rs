@@ -57,7 +57,7 @@ impl From<Refused> for Status {
     }
 }
 
-/// The beginning of a text from the network, for a log: no longer than a name, and without a line break.
+/// The beginning of a text from the network, for a log: 80 characters at most, and no line break.
 pub(super) fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+    text.chars().flat_map(char::escape_debug).take(80).collect()
 }

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use baton_proto::v1::{self, reload_event, watch_event};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
@@ -74,5 +75,51 @@ impl<T: Telling> Stream for Told<T> {
             Poll::Pending if this.is_stopping(context) => this.end(Status::unavailable("the agent is shutting down")),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// Reload's stream: the last message is the ending.
+#[derive(Debug)]
+pub struct Reloading;
+
+impl Telling for Reloading {
+    type Event = reload_event::Event;
+    type Message = v1::ReloadEvent;
+
+    fn is_last(event: &Self::Event) -> bool {
+        match event {
+            reload_event::Event::Ending(_) => true,
+            reload_event::Event::Progress(_) | reload_event::Event::Testimony(_) => false,
+        }
+    }
+
+    fn message(event: Self::Event) -> Self::Message {
+        v1::ReloadEvent { event: Some(event) }
+    }
+}
+
+/// Watch's stream: it has no last message.
+#[derive(Debug)]
+pub struct Watching;
+
+impl Telling for Watching {
+    type Event = v1::WatchEvent;
+    type Message = v1::WatchEvent;
+
+    fn is_last(event: &Self::Event) -> bool {
+        match &event.event {
+            Some(
+                watch_event::Event::Status(_)
+                | watch_event::Event::Drop(_)
+                | watch_event::Event::Held(_)
+                | watch_event::Event::Progress(_)
+                | watch_event::Event::Ending(_),
+            )
+            | None => false,
+        }
+    }
+
+    fn message(event: Self::Event) -> Self::Message {
+        event
     }
 }

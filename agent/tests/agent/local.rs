@@ -32,24 +32,23 @@ async fn reload_ends(testimony: &Testimony, result: v1::Result, code: i32, line:
     agent.driver.script(told(testimony, result));
     let (exit, stdout, stderr) = ask(&agent, &["reload", "web"]).await;
     assert_eq!(exit, code, "{stdout}{stderr}");
-    let said = stdout.lines().next().unwrap();
+    let said = stdout.strip_suffix("; 1 of the old generation still there (101)\n").unwrap();
     // The time in brackets is what it is.
-    let (word, rest) = (said.split('[').next().unwrap().trim(), said.split("]  ").nth(1).unwrap());
+    let (word, rest) = (said.split('[').next().unwrap().trim(), said.split("]   ").nth(1).unwrap());
     assert_eq!(format!("{word} {rest}"), line);
-    assert!(stdout.ends_with("still there of the old generation: 101\n"), "{stdout}");
-    assert_eq!(stderr, "       Open [   0.0s]  looking at the old master 100\n");
+    assert_eq!(stderr, "        Step [   0.0s]   open: looking at the old master 100\n");
 }
 
 #[tokio::test]
 async fn the_exit_code_of_a_reload_is_the_verdict_and_not_the_agents_word() {
     let (over, back) = (v1::Result::HandedOver, v1::Result::RolledBack);
     reload_ends(&testimony::handed_over(), over, 0, "Kept web   100 -> 200   overlap 2 ms, marked").await;
-    let undone = "Undone web   ready: 500 from 201; 100 is still in charge and never let go, marked";
+    let undone = "RolledBack web   at step ready: 500 from 201; 100 still serves, its lock unbroken, marked";
     reload_ends(&testimony::undone(), back, 3, undone).await;
     let unproven =
         "Unproven web   no overlap was seen: the old master was not seen holding after the new one was; ready: 500 from 201";
     reload_ends(&testimony::without_overlap(), over, 4, unproven).await;
-    reload_ends(&testimony::dropped(), over, 5, "Dropped web   nobody held the lock at #3").await;
+    reload_ends(&testimony::dropped(), over, 5, "Dropped web   the lock was free at #3 of the handover").await;
 }
 
 #[tokio::test]
@@ -58,7 +57,7 @@ async fn a_refused_reload_says_why_and_that_nothing_was_done() {
     agent.driver.refuse("nobody holds the lock");
     let (exit, stdout, _) = ask(&agent, &["reload", "web"]).await;
     assert_eq!(exit, 3);
-    assert!(stdout.ends_with("web   nobody holds the lock; nothing was done\n"), "{stdout}");
+    assert!(stdout.ends_with("web   nobody holds the lock; nothing was touched\n"), "{stdout}");
 }
 
 #[tokio::test]
@@ -68,7 +67,7 @@ async fn a_reload_whose_agent_is_lost_asks_again_for_the_same_attempt() {
     agent.driver.script(told(&testimony::handed_over(), v1::Result::HandedOver));
     let (exit, _, stderr) = ask(&agent, &["reload", "web"]).await;
     assert_eq!(exit, 0, "{stderr}");
-    assert!(stderr.contains("Lost contact with the agent: "), "{stderr}");
+    assert!(stderr.contains("contact with the agent was lost: "), "{stderr}");
     let attempts = agent.driver.attempts();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0], attempts[1]);
@@ -113,18 +112,20 @@ async fn a_testimony_is_told_line_by_line_and_weighed() {
     let agent = Running::start().await;
     let (exit, stdout, stderr) = ask(&agent, &["testimony", "web"]).await;
     let expected = "\
-rollout r-2, attempt 1, fence 3
-      #2    +0.000 s  old master 100 holds the lock (inode 2, mark 100, taken by 100); looked at from #1 on
-      #4    +0.002 s  new master 200 holds the lock (inode 2, mark 200, taken by 200); looked at from #3 on
-      #6    +0.004 s  old master 100 holds the lock (inode 2, mark 100, taken by 100); looked at from #5 on
-      #8    +0.006 s  new master 200 holds the lock (inode 2, mark 200, taken by 200); looked at from #7 on
-       Kept [   0.0s]  web   100 -> 200   overlap 2 ms, marked
+web, rollout r-2 attempt 1
+window #1 to #8 on inode 2
+    #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x64, taker 100)
+    #4     +0.002 s  new master 200 holds the lock (looked from #3; inode 2, mark 0xc8, taker 200)
+    #6     +0.004 s  old master 100 holds the lock (looked from #5; inode 2, mark 0x64, taker 100)
+    #8     +0.006 s  new master 200 holds the lock (looked from #7; inode 2, mark 0xc8, taker 200)
+agent    says: handed over, generation 0 is in charge
+verdict  kept (marked): 100 -> 200, overlap 2 ms
 ";
     assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, expected, ""));
 
     let (_, stdout, _) = ask(&agent, &["testimony", "web", "--all"]).await;
-    let rollouts: Vec<&str> = stdout.lines().filter(|line| line.starts_with("rollout")).collect();
-    assert_eq!(rollouts, ["rollout r-1, attempt 1, fence 3", "rollout r-2, attempt 1, fence 3"]);
+    let rollouts: Vec<&str> = stdout.lines().filter(|line| line.starts_with("web, rollout")).collect();
+    assert_eq!(rollouts, ["web, rollout r-1 attempt 1", "web, rollout r-2 attempt 1"]);
 
     agent.driver.set_records(vec![v1::Record { testimony: None, ..record("r-1") }]);
     let (exit, _, stderr) = ask(&agent, &["testimony", "web"]).await;
@@ -178,6 +179,14 @@ error: failed to read the configuration DIR/agent.toml
   line 3: agent.hots: is not a known key here
 ";
     run_fails(directory.path(), "[agent]\nfleet = 1\nhots = \"web-1\"\n", mistakes).await;
+
+    // Comments are as good as keys here: what is cut off might have been a service.
+    let long = format!("{}\n{}", crate::support::configuration(directory.path()), "# more\n".repeat(1 << 18));
+    let expected = "\
+error: the configuration DIR/agent.toml has more than 1048576 bytes
+hint: --config names another; the sample in deploy/agent.toml is a beginning
+";
+    run_fails(directory.path(), &long, expected).await;
 
     let expected = "\
 error: failed to open the agent's doors

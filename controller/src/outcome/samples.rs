@@ -5,9 +5,9 @@ use std::time::Duration;
 use baton_proto::custody::{
     Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Testimony, Unbroken,
 };
+use baton_proto::step::Step;
 
 use super::{Account, Ending, Outcome, Proof};
-use crate::step::Step;
 
 pub(crate) const OLD: Process = Process { pid: 100, start_ticks: 5_000 };
 pub(crate) const NEW: Process = Process { pid: 200, start_ticks: 9_000 };
@@ -20,7 +20,7 @@ pub(crate) fn proven() -> Outcome {
 
 pub(crate) fn rolled_back() -> Outcome {
     Outcome::RolledBack {
-        step: Some(Step::Ready),
+        step: Some(Step::Ready.into()),
         cause: "503 from 201".into(),
         unbroken: Unbroken { basis: Basis::Marked, master: OLD },
     }
@@ -76,7 +76,7 @@ pub(crate) fn undone() -> Account {
     ];
     let ending = Ending {
         claim: Claim::RolledBack,
-        step: Some(Step::Ready),
+        step: Some(Step::Ready.into()),
         cause: "503 from 201".into(),
         lingering: Vec::new(),
         generation: 3,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::Doubt;
+use baton_proto::step::Step;
 use tokio::time::Instant;
 
 use super::contacts::Contacts;
@@ -17,7 +18,6 @@ use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::samples::healthy;
 use crate::standing::{Custody, Standing};
-use crate::step::Step;
 
 fn name(number: usize) -> HostName {
     HostName::parse(&format!("web-{number}")).unwrap()
@@ -90,7 +90,7 @@ fn a_rollout_reads_like_a_story() {
     let story = [
         (0, Told::Planned { plan: &plan, rollout: Some("20261124-054100-3fa2") }),
         (0, Told::Started { host: &one }),
-        (1, Told::Step { host: &one, step: Step::Signal, detail: "SIGUSR2 to the old master 100" }),
+        (1, Told::Step { host: &one, step: Step::Signal.into(), detail: "SIGUSR2 to the old master 100" }),
         (2, Told::Retrying { host: &one, cause: "the connection to 10.0.0.11:7646 was lost" }),
         (30, Told::Waiting { awaited: &both }),
         (42, Told::Outcome { host: &one, outcome: &kept }),
@@ -236,11 +236,11 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
     insta::assert_snapshot!(page(&told), @r#"
 |         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt; rollout 20261124-054100-3fa2
 |        Order   web-1 and web-2
-|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+|      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
 |         Plan   web on 2 hosts, 1 at once; halts on the first failure or doubt
 |      Restart   web-1   generation 3, master 100
 |      Restart   web-2   generation 3, master 100
-|      Warning   by its configuration a handover may take 3m 33s (web-1 and web-2); a host is given up as unknown after 1m 0s
+|      Warning   by its configuration a handover may take 3 min 33 s (web-1 and web-2); a host is given up as unknown after 1 min
 "#);
     let json: serde_json::Value = serde_json::from_str(&objects(&told[..1])).unwrap();
     assert_eq!((&json["host_deadline_ms"], &json["cut_short"]), (&60_000.into(), &["web-1", "web-2"].as_slice().into()));
@@ -248,7 +248,7 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
 
 fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
     let free = Standing { custody: Custody::Free, master: None, held_for: None, trouble: "no pid file".into(), ..healthy() };
-    let busy = Standing { service: "api".into(), step: Some(Step::Drain), ..healthy() };
+    let busy = Standing { service: "api".into(), step: Some(Step::Drain.into()), ..healthy() };
     vec![
         (host("web-1", "a"), Ok(vec![busy, healthy()])),
         (host("web-2", "a"), Ok(vec![free])),
@@ -261,11 +261,11 @@ fn the_fleet_is_a_table() {
     let rows = rows();
     let told = [(0, Told::Fleet { rows: &rows })];
     insta::assert_snapshot!(page(&told), @r#"
-| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE  TROUBLE
-| web-1   api      held  3           100     2      1h 1m  handover under way: drain
-| web-1   web      held  3           100     2      1h 1m
-| web-2   web      free  3           -       2      -      no pid file
-| web-10  -        ?     -           -       -      -      cannot connect to web-10.internal:7646: timed out after 5 s
+| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE      TROUBLE
+| web-1   api      held  3           100     2      1 h 1 min  handover under way: drain
+| web-1   web      held  3           100     2      1 h 1 min
+| web-2   web      free  3           -       2      -          no pid file
+| web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
@@ -291,14 +291,14 @@ fn a_testimony_ends_with_our_own_verdict() {
     insta::assert_snapshot!(page(&told), @r#"
 | web on web-1, rollout 20261124-054100-3fa2 attempt 1
 | window #1 to #10 on inode 2
-|     #2       0.000 ms  old master 100 holds the lock (looked from #1; mark 0x2bc, taker 100)
-|     #3     100.000 ms  SIGUSR2 sent to 100
-|     #5     300.000 ms  new master 200 holds the lock (looked from #4; mark 0x578, taker 200)
-|     #7     500.000 ms  old master 100 holds the lock (looked from #6; mark 0x2bc, taker 100)
-|     #8     600.000 ms  SIGQUIT sent to 100
-|    #10     800.000 ms  new master 200 holds the lock (looked from #9; mark 0x578, taker 200)
+|     #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x2bc, taker 100)
+|     #3     +0.100 s  SIGUSR2 sent to 100
+|     #5     +0.300 s  new master 200 holds the lock (looked from #4; inode 2, mark 0x578, taker 200)
+|     #7     +0.500 s  old master 100 holds the lock (looked from #6; inode 2, mark 0x2bc, taker 100)
+|     #8     +0.600 s  SIGQUIT sent to 100
+|    #10     +0.800 s  new master 200 holds the lock (looked from #9; inode 2, mark 0x578, taker 200)
 | agent    says: handed over, generation 4 is in charge
-| verdict  kept (marked): 100 -> 200, overlap 200ms
+| verdict  kept (marked): 100 -> 200, overlap 200 ms
 "#);
     insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","old_pid":100,"new_pid":200,"overlap_ms":200.0}}"#);
 }
@@ -337,7 +337,7 @@ fn a_wait_says_in_which_step_since_when_and_until_when() {
     };
     let (mut contacts, begun) = (Contacts::default(), Instant::now());
     contacts.learn(&Told::Started { host: &one }, begun);
-    contacts.learn(&Told::Step { host: &one, step: Step::Ready, detail: "" }, begun + Duration::from_secs(7));
+    contacts.learn(&Told::Step { host: &one, step: Step::Ready.into(), detail: "" }, begun + Duration::from_secs(7));
     contacts.learn(&Told::Retrying { host: &one, cause: "connection refused" }, begun + Duration::from_secs(9));
     contacts.learn(&Told::Started { host: &two }, begun);
     let look = Look { at: Duration::from_millis(498_400), host_width: 5, painted: false };

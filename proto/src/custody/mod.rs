@@ -25,6 +25,7 @@
 
 mod judge;
 mod settle;
+pub mod words;
 
 use std::fmt;
 use std::time::Duration;

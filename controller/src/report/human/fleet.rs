@@ -1,6 +1,6 @@
 //! The table of `baton status`.
 
-use std::time::Duration;
+use baton_proto::span::Span;
 
 use crate::inventory::Host;
 use crate::standing::Standing;
@@ -39,7 +39,7 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
         standing.generation.to_string(),
         standing.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         standing.epoch.to_string(),
-        standing.held_for.map_or_else(|| "-".to_owned(), age),
+        standing.held_for.map_or_else(|| "-".to_owned(), |held| Span(held).to_string()),
         trouble,
     ]
 }
@@ -47,30 +47,4 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
 fn silent(host: &Host, cause: &str) -> [String; HEAD.len()] {
     let dash = || "-".to_owned();
     [host.name.to_string(), dash(), "?".to_owned(), dash(), dash(), dash(), dash(), cause.to_owned()]
-}
-
-/// An age in its two largest units.
-pub(super) fn age(age: Duration) -> String {
-    let seconds = age.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        (..) => format!("{days}d {hours}h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::age;
-
-    #[test]
-    fn an_age_has_two_units() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3_661, "1h 1m"), (90_000, "1d 1h")] {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
-        }
-    }
 }

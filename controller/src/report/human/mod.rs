@@ -8,6 +8,8 @@ mod waiting;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use baton_proto::span::Span;
+
 use super::Told;
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
@@ -215,7 +217,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
 fn warning(plan: &Plan, look: &Look) -> String {
     let hosts: Vec<HostName> = plan.cut_short().map(|(host, _)| host.clone()).collect();
     let Some(longest) = plan.cut_short().map(|(_, within)| within).max() else { return String::new() };
-    let (deadline, longest) = (fleet::age(plan.host_deadline()), fleet::age(longest));
+    let (deadline, longest) = (Span(plan.host_deadline()), Span(longest));
     let hosts = names(&hosts);
     let text =
         format!("by its configuration a handover may take {longest} ({hosts}); a host is given up as unknown after {deadline}");

@@ -1,6 +1,6 @@
 //! Outcomes as sentences.
 
-use std::time::Duration;
+use baton_proto::custody::words::left;
 
 use super::names;
 use crate::inventory::HostName;
@@ -11,20 +11,12 @@ use crate::text::plain;
 /// What is told of a host that has ended so.
 pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Proven(proof) => {
-            let kept = &proof.kept;
-            let overlap = milliseconds(kept.overlap);
-            let lingering = match proof.lingering.len() {
-                0 => String::new(),
-                left => format!("; {left} of the old generation still there"),
-            };
-            format!("{} -> {}   overlap {overlap}, {}{lingering}", kept.old, kept.new, kept.basis)
-        }
+        Outcome::Proven(proof) => format!("{}{}", proof.kept, left(&proof.lingering)),
         Outcome::Refused(refusal) => refusal.cause.clone(),
         Outcome::Unknown(cause) => cause.clone(),
         Outcome::RolledBack { step, cause, unbroken } => {
             let step = step.map(|step| format!("at {}: ", step.phrase())).unwrap_or_default();
-            format!("{step}{cause}; {} still serves, its lock unbroken, {}", unbroken.master, unbroken.basis)
+            format!("{step}{cause}; {unbroken}")
         }
         Outcome::Unproven(unproven) => plain(&unproven.to_string()),
         Outcome::Dropped(drop) => drop.to_string(),
@@ -63,10 +55,4 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
             format!("`baton status {host}` shows it; what is under way there its agent finishes alone"),
         ),
     }
-}
-
-/// Milliseconds, with a digit after the point where they are few.
-fn milliseconds(time: Duration) -> String {
-    let milliseconds = time.as_secs_f64() * 1_000.0;
-    if milliseconds < 10.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
 }
