@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, Observation};
+use baton_proto::custody::objects::{fine, milliseconds, observation, with};
 use baton_proto::v1;
 use serde_json::{Value, json};
 
@@ -25,20 +25,11 @@ pub(super) fn of(event: &Event<'_>) -> String {
             let v1::Record { rollout, attempt, fence, .. } = record;
             json!({ "event": "record", "rollout": rollout, "attempt": attempt, "fence": fence })
         }
-        Event::Observation { observation, .. } => self::observation(observation),
+        Event::Observation { observation: seen, .. } => with(json!({ "event": "observation" }), observation(seen)),
         Event::Concluded(conclusion) | Event::Judged { conclusion, .. } => concluded(conclusion),
         Event::NoRecord { service } => json!({ "event": "no_record", "service": service }),
     };
     value.to_string()
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds with microseconds after the point.
-fn fine(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
@@ -53,36 +44,6 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "lock_path": service.lock_path, "device": service.lock.as_ref().map(|lock| lock.device),
         "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark,
     })
-}
-
-fn observation(observation: &Observation) -> Value {
-    let fact = match &observation.fact {
-        Fact::Sighting(seen) => json!({
-            "fact": "sighting", "began": seen.began.0, "role": seen.role.to_string(), "pid": seen.process.pid,
-            "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
-        }),
-        Fact::Absence { began, role, process, reason } => {
-            json!({ "fact": "absence", "began": began.0, "role": role.to_string(), "pid": process.pid, "reason": reason })
-        }
-        Fact::Grant { file } => json!({ "fact": "grant", "inode": file.inode }),
-        Fact::Signal { process, signal } => json!({ "fact": "signal", "pid": process.pid, "signal": signal }),
-        Fact::Readiness { ready, detail, answered_by } => {
-            json!({ "fact": "readiness", "ready": ready, "detail": detail, "answered_by": answered_by })
-        }
-        Fact::Exit { role, process } => json!({ "fact": "exit", "role": role.to_string(), "pid": process.pid }),
-    };
-    let head = json!({
-        "event": "observation", "seq": observation.seq.0, "at_ms": fine(observation.at), "incarnation": observation.incarnation,
-    });
-    with(head, fact)
-}
-
-/// `value` with the fields of `more` behind its own.
-fn with(mut value: Value, more: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
-        fields.extend(more);
-    }
-    value
 }
 
 fn concluded(conclusion: &Conclusion<'_>) -> Value {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Basis, Claim, Doubt, Fact, Observation, Testimony, Verdict, judge, unbroken};
+use baton_proto::custody::objects::{fine, milliseconds, observation, with};
+use baton_proto::custody::{Basis, Claim, Doubt, Testimony, Verdict, judge, unbroken};
 use serde_json::{Map, Value, json};
 
 use super::{Told, human};
@@ -52,15 +53,6 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     format!("{value}\n")
 }
 
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds with microseconds after the point.
-fn fine(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
-}
-
 fn names(hosts: &[HostName]) -> Vec<&str> {
     hosts.iter().map(HostName::as_str).collect()
 }
@@ -72,13 +64,6 @@ fn awaited_fields(awaited: &Awaited) -> Value {
     json!({
         "in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks), "deadlines_ms": deadlines,
     })
-}
-
-fn with(mut value: Value, more: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
-        fields.extend(more);
-    }
-    value
 }
 
 fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
@@ -216,23 +201,4 @@ fn verdict(testimony: &Testimony, claim: Claim) -> Value {
         ),
         Claim::HandedOver | Claim::Broken => weighed(&judge(testimony)),
     }
-}
-
-fn observation(observation: &Observation) -> Value {
-    let fact = match &observation.fact {
-        Fact::Sighting(seen) => json!({
-            "fact": "sighting", "began": seen.began.0, "role": seen.role.to_string(), "pid": seen.process.pid,
-            "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
-        }),
-        Fact::Absence { began, role, process, reason } => {
-            json!({"fact": "absence", "began": began.0, "role": role.to_string(), "pid": process.pid, "reason": reason})
-        }
-        Fact::Grant { file } => json!({"fact": "grant", "inode": file.inode}),
-        Fact::Signal { process, signal } => json!({"fact": "signal", "pid": process.pid, "signal": signal}),
-        Fact::Readiness { ready, detail, answered_by } => {
-            json!({"fact": "readiness", "ready": ready, "detail": detail, "answered_by": answered_by})
-        }
-        Fact::Exit { role, process } => json!({"fact": "exit", "role": role.to_string(), "pid": process.pid}),
-    };
-    with(json!({"seq": observation.seq.0, "at_ms": fine(observation.at), "incarnation": observation.incarnation}), fact)
 }

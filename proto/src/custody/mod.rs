@@ -24,6 +24,7 @@
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
 mod judge;
+pub mod objects;
 mod settle;
 pub mod words;
 
