@@ -61,6 +61,12 @@ impl<'a> Hold<'a> {
         assert!(!log.contains(THE_END), "{log}");
     }
 
+    /// `kill -9`.
+    fn kill(&mut self) {
+        self.child.kill().expect("our own child");
+        self.child.wait().expect("our own child");
+    }
+
     /// Waits until hold has said this.
     #[track_caller]
     fn wait_to_hear(&self, words: &str) {
@@ -249,8 +255,7 @@ fn its_own_death_touches_nothing_and_the_next_one_adopts_the_server() {
     let site = Site::new(&sandbox);
     let mut hold = Hold::of_unicorn(&site);
     let master = hold.wait_until_held();
-    hold.child.kill().expect("our own child");
-    hold.child.wait().expect("our own child");
+    hold.kill();
     assert_eq!(site.ask("/").map(|answer| answer.master), Ok(master));
     let mut next = Hold::of_unicorn(&site);
     next.wait_to_hear(&format!("process {master} holds"));
@@ -268,8 +273,7 @@ fn a_living_server_whose_pid_file_is_gone_is_adopted_and_no_second_one_started()
     let site = Site::new(&sandbox);
     let mut hold = Hold::of_unicorn(&site);
     let master = hold.wait_until_held();
-    hold.child.kill().expect("our own child");
-    hold.child.wait().expect("our own child");
+    hold.kill();
     fs::remove_file(site.pidfile()).expect("it is there");
     let mut next = Hold::of_unicorn(&site);
     next.wait_to_hear(&format!("process {master} holds"));
@@ -287,8 +291,7 @@ fn in_mid_handover_without_a_pid_file_of_its_own_the_old_master_is_adopted() {
     let site = Site::new(&sandbox);
     let mut hold = Hold::of_unicorn(&site);
     let old = hold.wait_until_held();
-    hold.child.kill().expect("our own child");
-    hold.child.wait().expect("our own child");
+    hold.kill();
     // As if the new master had not written its own yet.
     fs::rename(site.pidfile(), site.directory().join("unicorn.pid.oldbin")).expect("it is there");
     let mut next = Hold::of_unicorn(&site);
@@ -309,8 +312,7 @@ fn without_a_pid_file_masters_are_the_topmost_holders() {
     };
     let mut hold = Hold { site: &site, child: site.run(&mut bare(&site), "hold.log") };
     let master = hold.wait_until_held();
-    hold.child.kill().expect("our own child");
-    hold.child.wait().expect("our own child");
+    hold.kill();
     let mut next = Hold { site: &site, child: site.run(&mut bare(&site), "hold.log") };
     next.wait_to_hear("adopted");
     signal(next.pid(), Signal::TERM);
