@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, FileIdentity, Observation, Seq, Testimony};
+use baton_proto::custody::{Fact, FileIdentity, Observation, Seq, Shape, Testimony};
 
 /// More lines than any handover has that is going well.
 pub const OBSERVATIONS_MAX: usize = 4_096;
@@ -42,6 +42,8 @@ impl Journal {
             service,
             boot,
             incarnation: incarnation.clone(),
+            shape: Shape::Beside,
+            successors: Vec::new(),
             file,
             opened,
             closed: opened,
@@ -98,7 +100,7 @@ mod tests {
 
     use super::{Journal, OBSERVATIONS_MAX};
 
-    const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+    const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
     fn journal() -> Journal {
         Journal::open("web".into(), "boot".into(), "run".into(), FILE, Seq(5))

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Sighting, Testimony};
+use crate::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};
 use crate::step::Step;
 use crate::v1;
 
@@ -52,13 +52,13 @@ impl From<v1::Process> for Process {
 
 impl From<FileIdentity> for v1::FileIdentity {
     fn from(file: FileIdentity) -> Self {
-        Self { device: file.device, inode: file.inode }
+        Self { device: file.device, inode: file.inode, born_ns: file.born }
     }
 }
 
 impl From<v1::FileIdentity> for FileIdentity {
     fn from(file: v1::FileIdentity) -> Self {
-        Self { device: file.device, inode: file.inode }
+        Self { device: file.device, inode: file.inode, born: file.born_ns }
     }
 }
 
@@ -67,6 +67,7 @@ impl From<Role> for v1::Role {
         match role {
             Role::OldMaster => Self::OldMaster,
             Role::NewMaster => Self::NewMaster,
+            Role::Master => Self::Master,
             Role::Worker => Self::Worker,
         }
     }
@@ -76,8 +77,71 @@ fn role(value: i32) -> Result<Role, Malformed> {
     match v1::Role::try_from(value) {
         Ok(v1::Role::OldMaster) => Ok(Role::OldMaster),
         Ok(v1::Role::NewMaster) => Ok(Role::NewMaster),
+        Ok(v1::Role::Master) => Ok(Role::Master),
         Ok(v1::Role::Worker) => Ok(Role::Worker),
         Ok(v1::Role::Unspecified) | Err(_) => Err(Malformed::Unknown { what: "role", value }),
+    }
+}
+
+impl From<Shape> for v1::Shape {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Beside => Self::Beside,
+            Shape::InPlace => Self::InPlace,
+            Shape::Exec => Self::Exec,
+        }
+    }
+}
+
+fn shape(value: i32) -> Result<Shape, Malformed> {
+    match v1::Shape::try_from(value) {
+        // An agent that does not say knows no other.
+        Ok(v1::Shape::Beside | v1::Shape::Unspecified) => Ok(Shape::Beside),
+        Ok(v1::Shape::InPlace) => Ok(Shape::InPlace),
+        Ok(v1::Shape::Exec) => Ok(Shape::Exec),
+        Err(_) => Err(Malformed::Unknown { what: "shape", value }),
+    }
+}
+
+impl From<&Witness> for v1::Witness {
+    fn from(witness: &Witness) -> Self {
+        Self { incarnation: witness.incarnation.clone(), boot_id: witness.boot.clone(), from_seq: witness.from.0 }
+    }
+}
+
+impl From<v1::Witness> for Witness {
+    fn from(wire: v1::Witness) -> Self {
+        Self { incarnation: wire.incarnation, boot: wire.boot_id, from: Seq(wire.from_seq) }
+    }
+}
+
+impl From<Image> for v1::Image {
+    fn from(image: Image) -> Self {
+        Self { start_stack: image.start_stack, random: image.random.to_vec() }
+    }
+}
+
+impl TryFrom<v1::Image> for Image {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Image) -> Result<Self, Malformed> {
+        let length = wire.random.len();
+        let random = wire.random.try_into().map_err(|_| Malformed::Length { what: "an image's random", length })?;
+        Ok(Self { start_stack: wire.start_stack, random })
+    }
+}
+
+impl From<Lock> for v1::Lock {
+    fn from(lock: Lock) -> Self {
+        Self { file: Some(lock.file.into()), mark: lock.mark, taker: lock.taker }
+    }
+}
+
+impl TryFrom<v1::Lock> for Lock {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Lock) -> Result<Self, Malformed> {
+        Ok(Self { file: wire.file.ok_or(Malformed::Missing("lock's file"))?.into(), mark: wire.mark, taker: wire.taker })
     }
 }
 
@@ -92,6 +156,8 @@ impl From<&Testimony> for v1::Testimony {
             closed_seq: testimony.closed.0,
             observations: testimony.observations.iter().map(Into::into).collect(),
             truncated: testimony.truncated,
+            shape: v1::Shape::from(testimony.shape).into(),
+            successors: testimony.successors.iter().map(Into::into).collect(),
         }
     }
 }
@@ -109,6 +175,8 @@ impl TryFrom<v1::Testimony> for Testimony {
             closed: Seq(wire.closed_seq),
             observations: wire.observations.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             truncated: wire.truncated,
+            shape: shape(wire.shape)?,
+            successors: wire.successors.into_iter().map(Into::into).collect(),
         })
     }
 }
@@ -136,6 +204,11 @@ impl From<&Observation> for v1::Observation {
             Fact::Exit { role, process } => {
                 Wire::Exit(v1::Exit { role: v1::Role::from(*role).into(), process: Some((*process).into()) })
             }
+            Fact::Workers { began, master, workers } => Wire::Workers(v1::Workers {
+                began_seq: began.0,
+                master: Some((*master).into()),
+                workers: workers.iter().copied().map(Into::into).collect(),
+            }),
         };
         Self {
             seq: observation.seq.0,
@@ -172,6 +245,11 @@ impl TryFrom<v1::Observation> for Observation {
             Wire::Exit(exit) => {
                 Fact::Exit { role: role(exit.role)?, process: exit.process.ok_or(Malformed::Missing("exit's process"))?.into() }
             }
+            Wire::Workers(workers) => Fact::Workers {
+                began: Seq(workers.began_seq),
+                master: workers.master.ok_or(Malformed::Missing("listing's master"))?.into(),
+                workers: workers.workers.into_iter().map(Into::into).collect(),
+            },
         };
         Ok(Self { seq: Seq(wire.seq), at: Duration::from_nanos(wire.at_ns), incarnation: wire.incarnation, fact })
     }
@@ -183,8 +261,10 @@ impl From<&Sighting> for v1::Sighting {
             began_seq: sighting.began.0,
             role: v1::Role::from(sighting.role).into(),
             process: Some(sighting.process.into()),
-            image: Some(v1::Image { start_stack: sighting.image.start_stack, random: sighting.image.random.to_vec() }),
-            lock: Some(v1::Lock { file: Some(sighting.lock.file.into()), mark: sighting.lock.mark, taker: sighting.lock.taker }),
+            parent: sighting.parent,
+            image: Some(sighting.image.into()),
+            image_after: Some(sighting.image_after.into()),
+            lock: Some(sighting.lock.into()),
         }
     }
 }
@@ -193,18 +273,16 @@ impl TryFrom<v1::Sighting> for Sighting {
     type Error = Malformed;
 
     fn try_from(wire: v1::Sighting) -> Result<Self, Malformed> {
-        let image = wire.image.ok_or(Malformed::Missing("sighting's image"))?;
-        let lock = wire.lock.ok_or(Malformed::Missing("sighting's lock"))?;
-        let length = image.random.len();
+        let image = wire.image.ok_or(Malformed::Missing("sighting's image"))?.try_into()?;
         Ok(Self {
             began: Seq(wire.began_seq),
             role: role(wire.role)?,
             process: wire.process.ok_or(Malformed::Missing("sighting's process"))?.into(),
-            image: Image {
-                start_stack: image.start_stack,
-                random: image.random.try_into().map_err(|_| Malformed::Length { what: "an image's random", length })?,
-            },
-            lock: Lock { file: lock.file.ok_or(Malformed::Missing("lock's file"))?.into(), mark: lock.mark, taker: lock.taker },
+            parent: wire.parent,
+            image,
+            // An agent that does not say kept only looks at whose ends both were the same.
+            image_after: wire.image_after.map_or(Ok(image), TryInto::try_into)?,
+            lock: wire.lock.ok_or(Malformed::Missing("sighting's lock"))?.try_into()?,
         })
     }
 }

@@ -248,18 +248,24 @@ fn the_runbook_has_every_exit_code_that_help_shows() {
 /// Every doubt that there is; a new one does not compile until it is added.
 fn doubts() -> Vec<Doubt> {
     let process = PROCESS;
-    let file = FileIdentity { device: 1, inode: 1 };
+    let file = FileIdentity { device: 1, inode: 1, born: 3 };
     let role = Role::NewMaster;
     let next = |doubt: &Doubt| match doubt {
         Doubt::Truncated => Some(Doubt::NumberingBroken(Seq(1))),
-        Doubt::NumberingBroken(_) => Some(Doubt::AgentRestarted),
-        Doubt::AgentRestarted => Some(Doubt::FileReplaced { expected: file, seen: file }),
+        Doubt::NumberingBroken(_) => Some(Doubt::OtherWitness(Seq(1))),
+        Doubt::OtherWitness(_) => Some(Doubt::WitnessesUnclear),
+        Doubt::WitnessesUnclear => Some(Doubt::Rebooted),
+        Doubt::Rebooted => Some(Doubt::AgentRestarted(Box::new(Doubt::NoOverlap))),
+        Doubt::AgentRestarted(_) => Some(Doubt::FileReplaced { expected: file, seen: file }),
         Doubt::FileReplaced { .. } => Some(Doubt::NeverSeen { role, reason: Some("why".into()) }),
         Doubt::NeverSeen { .. } => Some(Doubt::TwoMasters { role, one: process, other: process }),
         Doubt::TwoMasters { .. } => Some(Doubt::NoHandover(process)),
         Doubt::NoHandover(_) => Some(Doubt::Exec { role }),
         Doubt::Exec { .. } => Some(Doubt::Relocked { role }),
-        Doubt::Relocked { .. } => Some(Doubt::NoOverlap),
+        Doubt::Relocked { .. } => Some(Doubt::Interrupted { role, at: Seq(1) }),
+        Doubt::Interrupted { .. } => Some(Doubt::ExecUnmarked),
+        Doubt::ExecUnmarked => Some(Doubt::NoNewWorker(None)),
+        Doubt::NoNewWorker(_) => Some(Doubt::NoOverlap),
         Doubt::NoOverlap => Some(Doubt::EndOpen { role, end: "close", reason: None }),
         Doubt::EndOpen { .. } => None,
     };
@@ -274,7 +280,7 @@ fn other_reasons() -> Vec<Unproven> {
         Unproven::OtherBoot => Some(Unproven::Anonymous),
         Unproven::Anonymous => Some(Unproven::OtherMaster { before: PROCESS, testified: PROCESS }),
         Unproven::OtherMaster { .. } => Some(Unproven::Broken { step: None, cause: "why".into() }),
-        Unproven::Broken { .. } => Some(Unproven::Undone { doubt: Doubt::AgentRestarted, step: None, cause: "why".into() }),
+        Unproven::Broken { .. } => Some(Unproven::Undone { doubt: Doubt::NoOverlap, step: None, cause: "why".into() }),
         Unproven::Undone { .. } => Some(Unproven::Malformed("why".into())),
         Unproven::Malformed(_) => None,
     };

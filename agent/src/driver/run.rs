@@ -114,7 +114,7 @@ impl Run {
         match role {
             Role::OldMaster => Some(&mut self.old),
             Role::NewMaster => self.new.as_mut(),
-            Role::Worker => None,
+            Role::Master | Role::Worker => None,
         }
     }
 

@@ -182,7 +182,7 @@ impl Handover {
         let cause = match verdict {
             Verdict::Kept(kept) => {
                 self.state = State::Committing;
-                let told = format!("{} and {} both hold the lock ({})", kept.new, kept.old, kept.basis);
+                let told = format!("{} and {} both hold the lock ({})", kept.after(), kept.before(), kept.basis);
                 let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
                 return vec![Action::Tell(Step::Overlap, told), Action::Persist(Intent::Retire), deadline];
             }

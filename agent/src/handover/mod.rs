@@ -150,7 +150,7 @@ impl Handover {
             Event::Exited(Role::NewMaster) => self.new_exited(now),
             Event::Emptied(Role::OldMaster) => self.old_emptied(),
             Event::Emptied(Role::NewMaster) => self.new_emptied(now),
-            Event::Exited(Role::Worker) | Event::Emptied(Role::Worker) => Vec::new(),
+            Event::Exited(Role::Master | Role::Worker) | Event::Emptied(Role::Master | Role::Worker) => Vec::new(),
             Event::Probed(answer) => self.probed(now, answer),
             Event::Weighed(verdict) => self.weighed(now, &verdict),
             Event::Expired => self.expired(now),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Verdict};
+use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Succession, Verdict};
 use proptest::prelude::*;
 
 use super::{Action, Answer, Ending, Event, Found, Handover, Intent, Timing, Whom};
@@ -18,7 +18,7 @@ fn handover() -> Handover {
 }
 
 fn kept() -> Verdict {
-    Verdict::Kept(Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::ZERO })
+    Verdict::Kept(Kept { basis: Basis::Marked, by: Succession::Beside { old: OLD, new: NEW, overlap: Duration::ZERO } })
 }
 
 fn ready() -> Event {

@@ -5,11 +5,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use baton_proto::custody::FileIdentity;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, Statx, StatxFlags, flock, makedev, statx};
 use rustix::io::Errno;
 
 /// Opens a lock file for waiting; reading rights suffice. It is not created: that is for the server to do.
@@ -20,11 +20,11 @@ pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
     // O_NONBLOCK: a fifo in the lock's place must not hang us. It changes nothing for a regular file.
     let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    Ok((file, FileIdentity { device: metadata.dev(), inode: metadata.ino() }))
+    let identity = identified(&statx(&file, "", AtFlags::EMPTY_PATH, IDENTIFYING)?);
+    Ok((file, identity))
 }
 
 /// Which file the path names now.
@@ -32,8 +32,21 @@ pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
 /// # Errors
 /// When it names none.
 pub fn identity(path: &Path) -> io::Result<FileIdentity> {
-    let metadata = std::fs::symlink_metadata(path)?;
-    Ok(FileIdentity { device: metadata.dev(), inode: metadata.ino() })
+    Ok(identified(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, IDENTIFYING)?))
+}
+
+/// What of a file tells it apart.
+pub(super) const IDENTIFYING: StatxFlags = StatxFlags::INO.union(StatxFlags::BTIME);
+
+/// Which file this is.
+pub(super) fn identified(found: &Statx) -> FileIdentity {
+    let born = if found.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        0
+    } else {
+        let seconds = u64::try_from(found.stx_btime.tv_sec).unwrap_or_default();
+        seconds.saturating_mul(1_000_000_000).saturating_add(found.stx_btime.tv_nsec.into())
+    };
+    FileIdentity { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino, born }
 }
 
 /// Blocks until nobody holds the lock, then holds it exclusively. May never return.

@@ -9,12 +9,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, makedev, open, openat, statx};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, open, openat, statx};
 use rustix::io::{Errno, pread};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
-use crate::os::signal;
+use crate::os::{lock, signal};
 use crate::procfs;
 
 /// More than any file of /proc that we read; a longer one is refused.
@@ -27,7 +27,9 @@ const DESCENDANTS_MAX: usize = 4_096;
 pub struct Seen {
     /// The process.
     pub process: Process,
-    /// What it runs, before and after the lock was read.
+    /// Its parent.
+    pub parent: u32,
+    /// What it runs; the same before and after the lock was read.
     pub image: Image,
     /// The lock that it holds.
     pub lock: Lock,
@@ -36,7 +38,8 @@ pub struct Seen {
 impl Seen {
     /// The same as a sighting, which began under this number.
     pub fn sighting(self, began: Seq, role: Role) -> Sighting {
-        Sighting { began, role, process: self.process, image: self.image, lock: self.lock }
+        let Self { process, parent, image, lock } = self;
+        Sighting { began, role, process, parent, image, image_after: image, lock }
     }
 }
 
@@ -150,8 +153,7 @@ impl Directory {
 
 /// Which file a descriptor is of. A file on a server that hangs must not hang us: what the kernel knows will do.
 fn identity(descriptors: &OwnedFd, name: &str) -> Option<FileIdentity> {
-    let found = statx(descriptors, name, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
-    Some(FileIdentity { device: makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
+    Some(lock::identified(&statx(descriptors, name, AtFlags::STATX_DONT_SYNC, lock::IDENTIFYING).ok()?))
 }
 
 /// The numeric names in a directory of /proc, in their order.
@@ -197,7 +199,7 @@ pub fn look(pid: u32, file: FileIdentity) -> Result<Seen, Unseen> {
         return Err(Unseen::Changed(pid));
     }
     let lock = lock.ok_or(Unseen::Unlocked(pid))?;
-    Ok(Seen { process: Process { pid, start_ticks: before.start_ticks }, image, lock })
+    Ok(Seen { process: Process { pid, start_ticks: before.start_ticks }, parent: after.parent, image, lock })
 }
 
 /// Looks as [`look`] does, for a process that is known already.

@@ -1,18 +1,21 @@
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Sighting, Testimony};
+use baton_proto::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Shape, Sighting, Testimony};
 use baton_proto::v1;
 
 use super::{EXIT_CODES, Exit, Outcome, conclude};
 
-const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
 fn seen(began: u64, role: Role, pid: u32) -> Observation {
+    let image = Image { start_stack: u64::from(pid), random: [0; 16] };
     let sighting = Sighting {
         began: Seq(began),
         role,
         process: Process { pid, start_ticks: 1 },
-        image: Image { start_stack: u64::from(pid), random: [0; 16] },
+        parent: 1,
+        image,
+        image_after: image,
         lock: Lock { file: FILE, mark: u64::from(pid), taker: pid },
     };
     line(began + 1, Fact::Sighting(sighting))
@@ -28,6 +31,8 @@ fn testimony(observations: Vec<Observation>) -> Testimony {
         service: "web".into(),
         boot: "boot-1".into(),
         incarnation: "run-1".into(),
+        shape: Shape::Beside,
+        successors: Vec::new(),
         file: FILE,
         opened: Seq(1),
         closed,

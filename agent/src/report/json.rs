@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::objects::{fine, milliseconds, observation, with};
+use baton_proto::custody::objects::{kept, milliseconds, observation, with};
 use baton_proto::v1;
 use serde_json::{Value, json};
 
@@ -53,10 +53,7 @@ fn concluded(conclusion: &Conclusion<'_>) -> Value {
         "outcome": outcome.word().replace(' ', "_"), "exit_code": outcome.exit() as u8,
     });
     let more = match outcome {
-        Outcome::Proven(kept) => json!({
-            "verdict": "kept", "basis": kept.basis.to_string(), "overlap_ms": fine(kept.overlap),
-            "old_pid": kept.old.pid, "new_pid": kept.new.pid,
-        }),
+        Outcome::Proven(proof) => kept(proof),
         Outcome::RolledBack { step, cause, unbroken } => json!({
             "verdict": "unbroken", "basis": unbroken.basis.to_string(), "old_pid": unbroken.master.pid,
             "step": step, "cause": cause,

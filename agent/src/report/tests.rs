@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Doubt, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Unbroken,
+    Basis, Doubt, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Succession, Unbroken,
 };
 use baton_proto::document::read;
 use baton_proto::v1;
@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 
 const OLD: Process = Process { pid: 100, start_ticks: 5 };
 const NEW: Process = Process { pid: 200, start_ticks: 9 };
-const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
 fn shown(output: Output, event: &Event<'_>) -> (String, String) {
     let (mut results, mut progress) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ fn steps_are_progress_and_not_the_result() {
 
 #[test]
 fn every_outcome_has_its_line() {
-    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_millis(212) };
+    let kept = Kept { basis: Basis::Marked, by: Succession::Beside { old: OLD, new: NEW, overlap: Duration::from_millis(212) } };
     check(&concluded(&Outcome::Proven(kept), &[]), "        Kept [   4.2s]   web   100 -> 200   overlap 212 ms, marked");
     check(
         &concluded(&Outcome::Proven(kept), &[101, 102]),
@@ -130,11 +130,12 @@ fn json_has_the_words_of_the_controllers() {
     object(&Event::NoRecord { service: "web" }, r#"{"event":"no_record","service":"web"}"#);
     let lock = Lock { file: FILE, mark: 700, taker: 100 };
     let image = Image { start_stack: 1, random: [0; 16] };
-    let fact = Fact::Sighting(Sighting { began: Seq(11), role: Role::OldMaster, process: OLD, image, lock });
+    let (began, role) = (Seq(11), Role::OldMaster);
+    let fact = Fact::Sighting(Sighting { began, role, process: OLD, parent: 1, image, image_after: image, lock });
     let observation = Observation { seq: Seq(12), at: Duration::from_micros(9_000_250), incarnation: "run-1".into(), fact };
     object(
         &Event::Observation { observation: &observation, after: Duration::ZERO },
-        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
+        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"parent":1,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
     );
 }
 
@@ -144,10 +145,11 @@ fn an_outcome_as_json_has_its_verdict_and_its_exit_code() {
         let head = r#"{"event":"outcome","at_ms":4230,"service":"web","rollout":"r-1","attempt":1"#;
         object(&concluded(outcome, &[]), &format!(r#"{head},{expected},"lingering_pids":[]}}"#));
     };
-    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_micros(212_500) };
+    let kept =
+        Kept { basis: Basis::Marked, by: Succession::Beside { old: OLD, new: NEW, overlap: Duration::from_micros(212_500) } };
     ends(
         &Outcome::Proven(kept),
-        r#""outcome":"proven","exit_code":0,"verdict":"kept","basis":"marked","overlap_ms":212.5,"old_pid":100,"new_pid":200"#,
+        r#""outcome":"proven","exit_code":0,"verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.5"#,
     );
     let unbroken = Unbroken { basis: Basis::Contract, master: OLD };
     ends(

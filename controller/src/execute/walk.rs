@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
 
     fn post(&self, host: &HostName, outcome: &Outcome) -> Option<Post> {
         let master = match outcome {
-            Outcome::Proven(proof) => proof.kept.new,
+            Outcome::Proven(proof) => proof.kept.after(),
             Outcome::RolledBack { unbroken, .. } => unbroken.master,
             Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => return None,
         };

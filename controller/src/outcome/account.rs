@@ -43,7 +43,7 @@ pub fn settle(before: &Standing, account: Account) -> Outcome {
     match custody::settle(ending.claim, &testimony) {
         Settled::Proven(kept) => {
             let proof = Proof { kept, generation: ending.generation, lingering: ending.lingering };
-            unless_objected(kept.old, Outcome::Proven(proof))
+            unless_objected(kept.before(), Outcome::Proven(proof))
         }
         Settled::RolledBack(unbroken) => {
             unless_objected(unbroken.master, Outcome::RolledBack { step: ending.step, cause: ending.cause, unbroken })

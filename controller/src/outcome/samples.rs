@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Testimony, Unbroken,
+    Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Shape, Sighting, Succession, Testimony,
+    Unbroken,
 };
 use baton_proto::step::Step;
 
@@ -11,10 +12,10 @@ use super::{Account, Ending, Outcome, Proof};
 
 pub(crate) const OLD: Process = Process { pid: 100, start_ticks: 5_000 };
 pub(crate) const NEW: Process = Process { pid: 200, start_ticks: 9_000 };
-const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
 pub(crate) fn proven() -> Outcome {
-    let kept = Kept { basis: Basis::Marked, old: OLD, new: NEW, overlap: Duration::from_millis(212) };
+    let kept = Kept { basis: Basis::Marked, by: Succession::Beside { old: OLD, new: NEW, overlap: Duration::from_millis(212) } };
     Outcome::Proven(Proof { kept, generation: 4, lingering: Vec::new() })
 }
 
@@ -31,11 +32,14 @@ fn observation(seq: u64, fact: Fact) -> Observation {
 }
 
 fn sighting(began: u64, role: Role, process: Process) -> Fact {
+    let image = Image { start_stack: u64::from(process.pid) << 12, random: [u8::try_from(process.pid).unwrap_or_default(); 16] };
     Fact::Sighting(Sighting {
         began: Seq(began),
         role,
         process,
-        image: Image { start_stack: u64::from(process.pid) << 12, random: [u8::try_from(process.pid).unwrap_or_default(); 16] },
+        parent: 1,
+        image,
+        image_after: image,
         lock: Lock { file: FILE, mark: u64::from(process.pid) * 7, taker: process.pid },
     })
 }
@@ -45,6 +49,8 @@ fn window(closed: u64, observations: Vec<Observation>) -> Testimony {
         service: "web".into(),
         boot: "boot-1".into(),
         incarnation: "run-1".into(),
+        shape: Shape::Beside,
+        successors: Vec::new(),
         file: FILE,
         opened: Seq(1),
         closed: Seq(closed),

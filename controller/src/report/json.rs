@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::objects::{fine, milliseconds, observation, with};
+use baton_proto::custody::objects::{kept, milliseconds, observation, with};
 use baton_proto::custody::{Basis, Claim, Doubt, Testimony, Verdict, judge, unbroken};
 use serde_json::{Map, Value, json};
 
@@ -91,11 +91,9 @@ fn outcome_fields(outcome: &Outcome) -> Value {
     let text = human::outcome_text(outcome);
     let word = outcome.word().replace(' ', "_");
     let more = match outcome {
-        Outcome::Proven(proof) => json!({
-            "verdict": "kept", "basis": basis(proof.kept.basis), "overlap_ms": fine(proof.kept.overlap),
-            "old_pid": proof.kept.old.pid, "new_pid": proof.kept.new.pid, "generation": proof.generation,
-            "lingering_pids": proof.lingering,
-        }),
+        Outcome::Proven(proof) => {
+            with(kept(&proof.kept), json!({"generation": proof.generation, "lingering_pids": proof.lingering}))
+        }
         Outcome::RolledBack { step, cause, unbroken } => json!({
             "verdict": "unbroken", "basis": basis(unbroken.basis), "old_pid": unbroken.master.pid,
             "step": step.map(|step| step.to_string()), "cause": cause,
@@ -187,10 +185,7 @@ fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
 fn verdict(testimony: &Testimony, claim: Claim) -> Value {
     let doubt = |doubt: &Doubt| json!({"verdict": "unproven", "doubt": doubt.to_string()});
     let weighed = |verdict: &Verdict| match verdict {
-        Verdict::Kept(kept) => json!({
-            "verdict": "kept", "basis": basis(kept.basis), "old_pid": kept.old.pid, "new_pid": kept.new.pid,
-            "overlap_ms": fine(kept.overlap),
-        }),
+        Verdict::Kept(proof) => kept(proof),
         Verdict::Dropped { at } => json!({"verdict": "dropped", "at": at.0}),
         Verdict::Unproven(why) => doubt(why),
     };

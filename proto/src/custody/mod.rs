@@ -17,9 +17,18 @@
 //! window opens ─────────── new first, then old ───────────── closes
 //! ```
 //!
+//! Where the master stays, its own custody is the whole proof: in place with its image, or by exec with the mark and taker
+//! that its lock had before (without a mark an exec may drop the lock and take it again); and a new worker that holds at the
+//! close shows that something was handed over. A worker is new that was not in the listing before the signal, or that runs
+//! the new image.
+//!
 //! The order matters: new, **then** old, proves that both held at once; old, then new, proves nothing. A sighting takes
 //! time, and a lock line may be a moment stale, so it has a number before and one after, and custody runs from the end of
 //! the first sighting to the beginning of the last.
+//!
+//! When the agent dies within a window and another run of it goes on, what the first saw last may be lost, a grant too. But a
+//! master that both saw, as one process with one image and one lock, held in between, whoever looked. Each shape has
+//! such a master at every number of its window, so what is asked of a restart is only that the lines are honest about it.
 //!
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
@@ -31,7 +40,7 @@ pub mod words;
 use std::fmt;
 use std::time::Duration;
 
-pub use judge::{Basis, Doubt, Kept, Unbroken, Verdict, judge, unbroken};
+pub use judge::{Basis, Doubt, Kept, Succession, Unbroken, Verdict, judge, unbroken};
 pub use settle::{Claim, Settled, settle};
 
 /// The place of an observation among all those of one service and one incarnation; counts from 1, without holes.
@@ -69,6 +78,8 @@ pub struct FileIdentity {
     pub device: u64,
     /// `st_ino`.
     pub inode: u64,
+    /// When it was made, in nanoseconds since 1970: an inode's number is used again. 0 where the file system does not keep it.
+    pub born: u64,
 }
 
 /// A shared lock, as one holder's fdinfo shows it.
@@ -89,6 +100,8 @@ pub enum Role {
     OldMaster,
     /// The master that the dialect names as its successor.
     NewMaster,
+    /// The one master of a handover in place, before and after.
+    Master,
     /// A process below a master; never a link of the proof.
     Worker,
 }
@@ -98,6 +111,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::OldMaster => "old master",
             Self::NewMaster => "new master",
+            Self::Master => "master",
             Self::Worker => "worker",
         })
     }
@@ -112,8 +126,12 @@ pub struct Sighting {
     pub role: Role,
     /// The process.
     pub process: Process,
-    /// What it ran, before and after the lock was read.
+    /// Its parent's pid.
+    pub parent: u32,
+    /// What it ran before the lock was read.
     pub image: Image,
+    /// What it ran after the lock was read.
+    pub image_after: Image,
     /// The lock that it held.
     pub lock: Lock,
 }
@@ -162,6 +180,26 @@ pub enum Fact {
         /// The process.
         process: Process,
     },
+    /// The processes below the master were listed.
+    Workers {
+        /// The number taken before the listing.
+        began: Seq,
+        /// The master.
+        master: Process,
+        /// The processes below it.
+        workers: Vec<Process>,
+    },
+}
+
+impl Fact {
+    /// The number taken before it, if it is a look.
+    pub fn began(&self) -> Option<Seq> {
+        match self {
+            Self::Sighting(sighting) => Some(sighting.began),
+            Self::Absence { began, .. } | Self::Workers { began, .. } => Some(*began),
+            Self::Grant { .. } | Self::Signal { .. } | Self::Readiness { .. } | Self::Exit { .. } => None,
+        }
+    }
 }
 
 /// One numbered thing that an agent saw or did.
@@ -180,13 +218,30 @@ pub struct Observation {
 impl Observation {
     /// The numbers that this observation accounts for: a look has two, everything else has one.
     pub fn numbers(&self) -> impl Iterator<Item = Seq> + use<> {
-        let began = match &self.fact {
-            Fact::Sighting(sighting) => Some(sighting.began),
-            Fact::Absence { began, .. } => Some(*began),
-            Fact::Grant { .. } | Fact::Signal { .. } | Fact::Readiness { .. } | Fact::Exit { .. } => None,
-        };
-        began.into_iter().chain([self.seq])
+        self.fact.began().into_iter().chain([self.seq])
     }
+}
+
+/// What a handover looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// A new master beside the old one, which then leaves.
+    Beside,
+    /// The master stays, with its program image, and makes new workers.
+    InPlace,
+    /// The master calls exec, and makes new workers.
+    Exec,
+}
+
+/// A run of the agent that went on with a window after its predecessor had died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// The incarnation.
+    pub incarnation: String,
+    /// The boot that it was of.
+    pub boot: String,
+    /// Its first number. What its predecessor saw and did not write down is lost.
+    pub from: Seq,
 }
 
 /// Everything that was seen in one window.
@@ -198,6 +253,10 @@ pub struct Testimony {
     pub boot: String,
     /// The run of the agent that opened the window.
     pub incarnation: String,
+    /// What kind of handover was asked for, and so what has to be shown.
+    pub shape: Shape,
+    /// The runs of the agent that went on with the window, in their order, stated apart from the lines.
+    pub successors: Vec<Witness>,
     /// The lock file on which the window was opened.
     pub file: FileIdentity,
     /// The first number of the window, stated apart from the lines.
@@ -220,8 +279,15 @@ impl Testimony {
             | Fact::Grant { .. }
             | Fact::Signal { .. }
             | Fact::Readiness { .. }
-            | Fact::Exit { .. } => None,
+            | Fact::Exit { .. }
+            | Fact::Workers { .. } => None,
         })
+    }
+
+    /// The run of the agent that this number falls to.
+    pub(crate) fn witness(&self, number: Seq) -> &str {
+        let successor = self.successors.iter().rev().find(|successor| successor.from <= number);
+        successor.map_or(&self.incarnation, |successor| &successor.incarnation)
     }
 
     /// When the observation with this number was made.

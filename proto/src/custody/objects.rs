@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Fact, Observation};
+use super::{Fact, Kept, Observation, Succession};
 
 /// An observation: its number, when it was made in milliseconds since boot, who made it, and the fact.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn observation(observation: &Observation) -> Value {
     let fact = match &observation.fact {
         Fact::Sighting(seen) => json!({
             "fact": "sighting", "began": seen.began.0, "role": seen.role.to_string(), "pid": seen.process.pid,
-            "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
+            "parent": seen.parent, "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
         }),
         Fact::Absence { began, role, process, reason } => {
             json!({"fact": "absence", "began": began.0, "role": role.to_string(), "pid": process.pid, "reason": reason})
@@ -25,8 +25,24 @@ pub fn observation(observation: &Observation) -> Value {
             json!({"fact": "readiness", "ready": ready, "detail": detail, "answered_by": answered_by})
         }
         Fact::Exit { role, process } => json!({"fact": "exit", "role": role.to_string(), "pid": process.pid}),
+        Fact::Workers { began, master, workers } => json!({
+            "fact": "workers", "began": began.0, "pid": master.pid, "workers": workers.iter().map(|worker| worker.pid).collect::<Vec<_>>(),
+        }),
     };
     with(json!({"seq": observation.seq.0, "at_ms": fine(observation.at), "incarnation": observation.incarnation}), fact)
+}
+
+/// A proven handover: what it rests on, and who took over from whom.
+#[must_use]
+pub fn kept(kept: &Kept) -> Value {
+    let by = match kept.by {
+        Succession::Beside { old, new, overlap } => {
+            json!({"shape": "beside", "old_pid": old.pid, "new_pid": new.pid, "overlap_ms": fine(overlap)})
+        }
+        Succession::InPlace { master, worker } => json!({"shape": "in_place", "pid": master.pid, "new_worker_pid": worker.pid}),
+        Succession::Exec { master, worker } => json!({"shape": "exec", "pid": master.pid, "new_worker_pid": worker.pid}),
+    };
+    with(json!({"verdict": "kept", "basis": kept.basis.to_string()}), by)
 }
 
 /// `value` with the fields of `more` behind its own.

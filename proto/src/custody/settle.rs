@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_claim_is_believed_as_far_as_it_is_proven() {
         let Settled::Proven(kept) = settle(Claim::HandedOver, &clean()) else { panic!("not proven") };
-        assert_eq!((kept.old, kept.new), (process(Role::OldMaster), process(Role::NewMaster)));
+        assert_eq!((kept.before(), kept.after()), (process(Role::OldMaster), process(Role::NewMaster)));
         let unbroken = Unbroken { basis: Basis::Marked, master: process(Role::OldMaster) };
         assert_eq!(settle(Claim::RolledBack, &undone()), Settled::RolledBack(unbroken));
     }

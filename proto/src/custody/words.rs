@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::judge::{Kept, Unbroken, Verdict, judge, unbroken};
+use super::judge::{Kept, Succession, Unbroken, Verdict, judge, unbroken};
 use super::{Claim, Fact, FileIdentity, Lock, Observation, Seq, Testimony};
 use crate::span::Span;
 
@@ -92,6 +92,9 @@ impl fmt::Display for Fact {
                 write!(f, "{}: {detail}", if *ready { "ready" } else { "not ready" })
             }
             Self::Exit { role, process } => write!(f, "{role} {process} exited"),
+            Self::Workers { master, workers, .. } => {
+                write!(f, "{} processes were listed below the master {master}", workers.len())
+            }
         }
     }
 }
@@ -111,7 +114,12 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept(kept) => {
-                write!(f, "kept ({}): {} -> {}, overlap {}", kept.basis, kept.old, kept.new, Milliseconds(kept.overlap))
+                write!(f, "kept ({}): ", kept.basis)?;
+                match kept.by {
+                    Succession::Beside { old, new, overlap } => write!(f, "{old} -> {new}, overlap {}", Milliseconds(overlap)),
+                    Succession::InPlace { master, worker } => write!(f, "{master} in place, new worker {worker}"),
+                    Succession::Exec { master, worker } => write!(f, "{master} in place by exec, new worker {worker}"),
+                }
             }
             Self::Dropped { at } => write!(f, "dropped: the lock was free at #{}", at.0),
             Self::Unproven(doubt) => write!(f, "unproven: {doubt}"),
@@ -121,7 +129,12 @@ impl fmt::Display for Verdict {
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}   overlap {}, {}", self.old, self.new, Milliseconds(self.overlap), self.basis)
+        match self.by {
+            Succession::Beside { old, new, overlap } => write!(f, "{old} -> {new}   overlap {}", Milliseconds(overlap))?,
+            Succession::InPlace { master, worker } => write!(f, "{master} in place   new worker {worker}")?,
+            Succession::Exec { master, worker } => write!(f, "{master} in place by exec   new worker {worker}")?,
+        }
+        write!(f, ", {}", self.basis)
     }
 }
 
@@ -146,7 +159,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::samples::{FILE, clean, process};
-    use super::super::{Basis, Claim, Doubt, Fact, Kept, Role, Seq, Unbroken, Verdict};
+    use super::super::{Basis, Claim, Doubt, Fact, Kept, Role, Seq, Succession, Unbroken, Verdict};
     use super::{Word, conclusion, heading, line, verdict};
 
     #[test]
@@ -195,7 +208,10 @@ mod tests {
     #[test]
     fn every_verdict_has_its_words() {
         let (old, new) = (process(Role::OldMaster), process(Role::NewMaster));
-        let kept = |milliseconds| Kept { basis: Basis::Marked, old, new, overlap: Duration::from_millis(milliseconds) };
+        let kept = |milliseconds| Kept {
+            basis: Basis::Marked,
+            by: Succession::Beside { old, new, overlap: Duration::from_millis(milliseconds) },
+        };
         assert_eq!(Verdict::Kept(kept(3_015)).to_string(), "kept (marked): 100 -> 200, overlap 3015 ms");
         assert_eq!(kept(212).to_string(), "100 -> 200   overlap 212 ms, marked");
         assert_eq!(Verdict::Dropped { at: Seq(57) }.to_string(), "dropped: the lock was free at #57");

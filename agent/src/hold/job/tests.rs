@@ -5,7 +5,7 @@ use baton_proto::custody::{FileIdentity, Process};
 use super::{Action, Ended, Event, Force, Job, Look, NotStarted, Note, Policy};
 use crate::hold::exit::Exit;
 
-const FILE: FileIdentity = FileIdentity { device: 1, inode: 2 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 const MASTER: Process = Process { pid: 100, start_ticks: 1 };
 const NEXT: Process = Process { pid: 200, start_ticks: 2 };
 const HELPER: Process = Process { pid: 300, start_ticks: 3 };

@@ -14,7 +14,7 @@ fn check(change: impl FnOnce(&mut Account), expected: &str) {
 #[test]
 fn a_clean_handover_is_proven_and_names_both_masters() {
     let Outcome::Proven(proof) = settle(&healthy(), handed_over()) else { panic!("not proven") };
-    assert_eq!((proof.kept.old.pid, proof.kept.new.pid, proof.generation), (100, 200, 4));
+    assert_eq!((proof.kept.before().pid, proof.kept.after().pid, proof.generation), (100, 200, 4));
 }
 
 #[test]
