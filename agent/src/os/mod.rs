@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod family;
 pub mod inotify;
 pub mod lock;
 pub mod memory;
