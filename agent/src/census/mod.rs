@@ -116,6 +116,13 @@ pub struct Facts {
     pub allows_foreign: bool,
 }
 
+impl PidFile {
+    /// That of a dialect that has none.
+    pub fn none() -> Self {
+        Self { path: String::new(), named: Named::Nobody }
+    }
+}
+
 impl Facts {
     /// The master that was seen holding, as a holder.
     fn chief(&self) -> Option<&Holder> {

@@ -92,11 +92,14 @@ fn is_master(facts: &Facts, taker: &Holder) -> bool {
     is_named || facts.holders.iter().any(|holder| is_worker(&holder))
 }
 
-/// A helper may have outlived its master, too: its program tells, where the master's is known.
+/// Whoever took the lock does not hold it any more. A shell that had flock(1) lock its descriptor looks like that, and so does a
+/// helper that outlived its master: the program tells, where the master's is known.
 fn without_taker(facts: &Facts, holder: &Holder) -> Role {
-    match &facts.last {
-        Some(last) if last.shares(holder) && holder.runs_another_program(last) => Role::Leak,
-        Some(_) | None => Role::Orphan,
+    match facts.chief().or(facts.last.as_ref()) {
+        Some(master) if !holder.runs_another_program(master) => Role::Orphan,
+        Some(master) if holder.shares(master) => Role::Leak,
+        Some(_) => Role::Foreign,
+        None => Role::Orphan,
     }
 }
 

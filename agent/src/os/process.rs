@@ -11,17 +11,20 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
 pub(super) use living::Living;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
-use crate::os::signal;
+use crate::os::{clock, signal};
 use crate::procfs;
 
 /// How often a process that calls exec while it is looked at is looked at.
 const LOOKS_MAX: usize = 4;
+/// The kernel's clock tick, as /proc has it (`proc(5)`): `USER_HZ` is 100 on every machine that this runs on.
+const TICK_MILLISECONDS: u64 = 10;
 /// More descendants than a server has; a walk ends here.
 const DESCENDANTS_MAX: usize = 4_096;
 
@@ -160,6 +163,27 @@ pub fn find(pid: u32) -> Result<(Process, u32), Unseen> {
     Ok((living.process(), living.leader().parent))
 }
 
+/// A living process and the name of the command that it runs.
+///
+/// # Errors
+/// When it is gone, dead, or cannot be read.
+pub fn describe(pid: u32) -> Result<(Process, String), Unseen> {
+    let living = Living::open(pid)?;
+    Ok((living.process(), living.command().to_owned()))
+}
+
+/// When a process started, since boot.
+pub fn started(process: Process) -> Duration {
+    Duration::from_millis(process.start_ticks.saturating_mul(TICK_MILLISECONDS))
+}
+
+/// When a file was last written, since boot, if it was since then; only as true as the clock of the wall was meanwhile.
+pub fn written(path: &Path) -> Option<Duration> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    let at = Duration::new(u64::try_from(metadata.mtime()).ok()?, u32::try_from(metadata.mtime_nsec()).ok()?);
+    clock::since_boot().checked_sub(clock::since_1970().checked_sub(at)?)
+}
+
 /// All processes below `pid` that can be found now, without `except` and what is below it.
 pub fn descendants(pid: u32, except: Option<u32>) -> Vec<Process> {
     let mut found = Vec::new();
@@ -185,8 +209,8 @@ pub fn children_of(pid: u32) -> Vec<Process> {
 
 /// What a process runs now, if it can be read.
 pub fn image(pid: u32) -> Option<Image> {
-    let directory = Directory::open(pid).ok()?;
-    directory.image(directory.stat().ok()?).ok()
+    let living = Living::open(pid).ok()?;
+    living.image(living.opened()).ok()
 }
 
 /// The children of all threads of a process; none when it is gone.
