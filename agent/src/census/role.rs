@@ -1,7 +1,5 @@
 //! As what each holder holds.
 
-use std::fmt;
-
 use super::{Facts, Holder, Place};
 
 /// As what a process holds the lock.
@@ -25,22 +23,6 @@ pub enum Role {
     Orphan,
     /// Somebody else, with a lock of its own.
     Foreign,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Master => "master",
-            Self::Worker => "worker",
-            Self::Helper => "helper",
-            Self::Wrapper => "wrapper",
-            Self::Leak => "leak",
-            Self::OtherMaster => "other master",
-            Self::OtherWorker => "worker of another master",
-            Self::Orphan => "orphan",
-            Self::Foreign => "foreign",
-        })
-    }
 }
 
 /// As what each holder holds, in their order.
