@@ -232,11 +232,23 @@ fn a_census_lists_every_holder_with_its_role_its_mark_and_its_taker() {
 fn workers_that_outlive_their_master_are_orphans_and_a_stranger_after_them_is_found() {
     let mut site = Site::start();
     site.await_peace();
-    // Workers end with their master, unless they cannot notice.
-    let (master, workers) = (site.master(), children(site.master()));
-    for worker in &workers {
-        signal(*worker, Signal::STOP);
-    }
+    let before = site.master();
+    site.host().server.kill();
+    // The patient's workers end with their master; these stay.
+    let script = format!(
+        "lock = File.open('{lock}', File::RDONLY | File::CREAT); lock.flock(File::LOCK_SH); 2.times {{ fork {{ sleep }} }}; \
+         File.write('{pidfile}', $$); sleep",
+        lock = site.lock().display(),
+        pidfile = site.host().server.pidfile().display(),
+    );
+    let master = site.stranger(Command::new("ruby").args(["-e", &script]));
+    wait::until("the other server to be in charge", SOON, || {
+        let status = site.status(&[]);
+        if status["master_pid"] == master && status["holders"] == 3 { Ok(()) } else { Err(status.to_string()) }
+    });
+    assert_ne!(before, master);
+    let mut workers = children(master);
+    workers.sort_unstable();
     signal(master, Signal::KILL);
     let orphans = site.finding("orphans");
     let mut pids = orphans.pids.clone();
@@ -249,6 +261,7 @@ fn workers_that_outlive_their_master_are_orphans_and_a_stranger_after_them_is_fo
     assert_eq!(stale.pids, [master]);
     site.refuses(&["not serving"]);
     let flock = site.flock();
+    assert_eq!(workers.len(), 2);
     for worker in &workers {
         signal(*worker, Signal::KILL);
     }

@@ -153,8 +153,8 @@ fn pid_file(facts: &Facts, roles: &[Role]) -> Option<Finding> {
     }
     let others: Vec<&Holder> = of(facts, roles, Role::OtherMaster).collect();
     match &facts.pid_file.named {
-        Named::Nobody | Named::Unburied(_) => None,
-        Named::Gone(pid) => Some(finding(Kind::StalePidFile, [*pid], words::stale(facts, *pid))),
+        Named::Nobody => None,
+        Named::Gone(pid) | Named::Unburied(pid) => Some(finding(Kind::StalePidFile, [*pid], words::stale(facts, *pid))),
         Named::Living { process, command, younger } => {
             let was_master = facts.last.as_ref().is_some_and(|last| last.process.pid == process.pid && last.process != *process);
             let (kind, sentence) = if was_master {

@@ -147,6 +147,18 @@ fn workers_without_a_master_are_orphans() {
 }
 
 #[test]
+fn one_orphan_is_told_of_as_one() {
+    let Facts { mut holders, .. } = bereaved();
+    holders.pop();
+    let pid_file = PidFile { named: Named::Nobody, ..healthy().pid_file };
+    let told = sentence(&Facts { holders, pid_file, ..bereaved() });
+    assert!(
+        told.contains("ruby (11) holds the lock and it has no master any more") && told.contains("end it when it can"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_helper_that_outlived_its_master_is_a_leak() {
     let facts = Facts { holders: vec![holder(13, 1, "sleep", 10, Place::Elsewhere)], ..bereaved() };
     check(&facts, &[(Kind::StalePidFile, &[10]), (Kind::LeakedDescriptor, &[13])]);

@@ -42,7 +42,7 @@ pub(super) fn no_waiter(facts: &Facts) -> String {
 
 pub(super) fn stale(facts: &Facts, pid: u32) -> String {
     format!(
-        "the pid file {} is stale: it names process {pid}, which is gone; if nobody serves, start the service",
+        "the pid file {} is stale: it names process {pid}, which is dead; if nobody serves, start the service",
         facts.pid_file.path
     )
 }
@@ -99,23 +99,26 @@ pub(super) fn unseen(takers: &[u32]) -> String {
 
 pub(super) fn holders(facts: &Facts, kind: Kind, holders: &[&Holder]) -> String {
     let who = names(holders);
-    let (holds, they) = if holders.len() == 1 { ("holds", "it") } else { ("hold", "they") };
+    let is_one = holders.len() == 1;
+    let (holds, are, they, them) = if is_one { ("holds", "is", "it", "it") } else { ("hold", "are", "they", "them") };
     let blinds = "a drop of the service would not be seen";
     match kind {
         Kind::Orphans if facts.master.is_none() => format!(
-            "orphans: {who} {holds} the lock and {they} have no master any more: a signal restarts nobody; end them when they can be spared, and start the service"
+            "orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; end {them} when {they} can be spared, and start the service",
+            have = if is_one { "has" } else { "have" },
         ),
         Kind::Orphans => {
-            format!("orphans: {who} {holds} the lock of a master that is gone: as long as they live {blinds}; end them")
+            format!(
+                "orphans: {who} {holds} the lock of a master that is gone: as long as {they} {live} {blinds}; end {them}",
+                live = if is_one { "lives" } else { "live" },
+            )
         }
         Kind::Wrapper => format!(
             "a wrapper: {who}, above the master, {holds} the lock that the server took or inherited: it holds on when the server is dead, so {blinds}; start the server with exec, or close the descriptor there"
         ),
         Kind::LeakedDescriptor => format!(
-            "a leaked descriptor: {who} {holds} the server's own lock and {is_not} of the server: as long as {they} last{s} {blinds}; end {them}",
-            is_not = if holders.len() == 1 { "is not" } else { "are not" },
-            s = if holders.len() == 1 { "s" } else { "" },
-            them = if holders.len() == 1 { "it" } else { "them" },
+            "a leaked descriptor: {who} {holds} the server's own lock and {are} not of the server: as long as {they} {live} {blinds}; end {them}",
+            live = if is_one { "lives" } else { "live" },
         ),
         Kind::Helper => format!(
             "a helper: {who}, below the master, {holds} the lock that it inherited and runs another program: should it outlive the server, {blinds}; close the descriptor in it"
@@ -133,7 +136,7 @@ pub(super) fn holders(facts: &Facts, kind: Kind, holders: &[&Holder]) -> String 
         | Kind::SharedLockFile
         | Kind::PidFileNamesNoHolder
         | Kind::StalePidFile => format!(
-            "a foreign holder blinds the waiter: {who} {holds} the lock and {they} do not belong to the service: {blinds}; end it, and have it use a file of its own"
+            "a foreign holder blinds the waiter: {who} {holds} the lock and {are} not of the service: {blinds}; end {them}, and have {them} use another file"
         ),
     }
 }

@@ -85,8 +85,14 @@ pub fn holders(known: Known<'_>, file: FileIdentity, descriptors: &mut Descripto
             meet(pid, Place::Elsewhere, false);
         }
     }
-    for pid in known.others {
-        meet(*pid, Place::Elsewhere, false);
+    // A stranger's children have what it has.
+    let mut others: VecDeque<u32> = known.others.iter().copied().collect();
+    let mut met = 0;
+    while let Some(pid) = others.pop_front() {
+        met += 1;
+        if met <= RELATIVES_MAX {
+            others.extend(meet(pid, Place::Elsewhere, true));
+        }
     }
     descriptors.keep(&found);
     found
