@@ -19,6 +19,7 @@ use crate::os::{clock, process};
 use crate::probe::{Eagerness, Sides, probe};
 use crate::service::STREAM_EVENTS_MAX;
 use crate::store::{Flush, UnderWay};
+use crate::waiter::Grant;
 
 /// How long the waiter's thread may take from its number to its word.
 const GRANT_WITHIN: Duration = Duration::from_millis(100);
@@ -194,6 +195,11 @@ impl Driver {
 
     /// Begins to write the handover as it is now, for an agent that has to go on with it.
     pub(super) fn write_under_way(&mut self, intent: Intent, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
+        self.store_under_way(intent);
+        self.store.write(&self.stored, flush)
+    }
+
+    fn store_under_way(&mut self, intent: Intent) {
         self.stored.under_way = self.run.as_ref().map(|run| UnderWay {
             record: Some(v1::Record {
                 rollout: run.attempt.rollout.clone(),
@@ -208,7 +214,15 @@ impl Driver {
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
         });
-        self.store.write(&self.stored, flush)
+    }
+
+    /// Notes a grant in the handover under way, so that with the next write it outlives the agent.
+    pub(super) fn note_grant(&mut self, grant: Grant) {
+        let Some(run) = &mut self.run else { return };
+        run.note_grant(grant);
+        if let Some(under_way) = &self.stored.under_way {
+            self.store_under_way(if under_way.retiring { Intent::Retire } else { Intent::Signal });
+        }
     }
 
     /// Signals a generation as it is now; every process of it is then waited for.

@@ -255,9 +255,7 @@ impl Driver {
     }
 
     fn granted(&mut self, grant: Grant, by_the_present_waiter: bool) {
-        if let Some(run) = &mut self.run {
-            run.note_grant(grant);
-        }
+        self.note_grant(grant);
         if !by_the_present_waiter {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
