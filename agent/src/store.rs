@@ -67,6 +67,18 @@ pub struct Stored {
     /// Since when that master has been seen holding, by CLOCK_BOOTTIME.
     #[prost(uint64, tag = "9")]
     pub held_since_ns: u64,
+    /// What befell the service.
+    #[prost(message, optional, tag = "10")]
+    pub history: Option<v1::History>,
+    /// The last moment at which the service is known to have been watched.
+    #[prost(message, optional, tag = "11")]
+    pub watched_until: Option<v1::Moment>,
+    /// What `master` ran when it was last seen holding.
+    #[prost(message, optional, tag = "12")]
+    pub image: Option<v1::Image>,
+    /// The lock that it held then.
+    #[prost(message, optional, tag = "13")]
+    pub lock: Option<v1::Lock>,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,

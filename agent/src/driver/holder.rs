@@ -10,7 +10,6 @@ use super::generation::Generation;
 use super::{Driver, Inbox, publish};
 use crate::os::process::{self, Seen, Unseen};
 use crate::os::{clock, lock};
-use crate::store::Flush;
 
 /// The master that was seen holding.
 #[derive(Debug)]
@@ -50,6 +49,7 @@ impl Driver {
         }
         self.trouble = String::new();
         self.looks = None;
+        self.note_holder(&seen);
         let since = self.enter(seen.process);
         self.held = Some(Held { seen, since, generation });
         self.say(publish::held(seen.process));
@@ -65,7 +65,7 @@ impl Driver {
         }
         if !is_known || self.stored.held_since_ns == 0 {
             self.stored.held_since_ns = nanoseconds(clock::since_boot());
-            drop(self.store.write(&self.stored, Flush::Later));
+            drop(self.remember());
         }
         tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
         Duration::from_nanos(self.stored.held_since_ns)

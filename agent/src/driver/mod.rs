@@ -8,6 +8,7 @@
 mod act;
 mod generation;
 mod holder;
+mod past;
 mod publish;
 mod run;
 
@@ -26,10 +27,11 @@ use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::clock;
 use crate::probe::Probed;
-use crate::service::{Attempt, Command, Refusal, Service};
-use crate::store::{Flush, Store, StoreError, Stored};
+use crate::service::{self, Attempt, Command, Refusal, Service};
+use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
 use holder::Held;
+use past::Past;
 use publish::Audience;
 use run::Run;
 
@@ -49,6 +51,7 @@ enum Input {
     Exited(Process),
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
+    Buried,
     Woken,
     Stopped,
 }
@@ -88,6 +91,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         numbers,
         waiters,
         store,
+        past: Past::of(&stored),
         stored,
         held: None,
         trouble: String::new(),
@@ -144,6 +148,7 @@ struct Driver {
     waiters: Waiters,
     store: Store,
     stored: Stored,
+    past: Past,
     held: Option<Held>,
     /// Why nobody is held, as a sentence; empty when somebody is.
     trouble: String,
@@ -163,6 +168,7 @@ impl Driver {
         } else {
             self.look_for_holder();
         }
+        self.note_return();
         loop {
             let wake =
                 [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
@@ -173,6 +179,7 @@ impl Driver {
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::Buried => self.note_burial(),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
             }
@@ -183,7 +190,16 @@ impl Driver {
         // Whoever asked and is gone meanwhile needs no answer.
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
-            Command::Records(reply) => drop(reply.send(self.stored.records.clone())),
+            Command::Past(reply) => {
+                self.note_burial();
+                let (records, history) = (self.stored.records.clone(), self.past.history().into());
+                drop(reply.send(service::Past { records, history }));
+            }
+            Command::Farewell(reply) => {
+                // If the disk does not keep up, it is known less well until when the service was watched.
+                let _ = self.remember().await;
+                drop(reply.send(self.status()));
+            }
             Command::Watch(reply) => {
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
                 drop(reply.send(self.watchers.admit([first])));
@@ -247,19 +263,16 @@ impl Driver {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
         }
-        self.stored.held_since_ns = 0;
-        let last = self.held.take().map(|held| held.master());
-        self.stored.epoch += 1;
+        let drop = self.note_drop(grant);
         tracing::warn!(
             seq = grant.seq.0,
-            epoch = self.stored.epoch,
-            last_master = last.map(|master| master.pid),
+            epoch = drop.epoch,
+            last_master = drop.last.map(|master| master.pid),
             "the lock was free: the service is dead, or was for a moment"
         );
-        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
+        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(&drop)) };
         self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
-        drop(self.store.write(&self.stored, Flush::Later));
         self.look_often();
     }
 

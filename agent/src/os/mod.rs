@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod ending;
 pub mod inotify;
 pub mod lock;
 pub mod memory;

@@ -32,6 +32,7 @@
 //!
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
+mod history;
 mod judge;
 pub mod objects;
 mod settle;
@@ -40,6 +41,7 @@ pub mod words;
 use std::fmt;
 use std::time::Duration;
 
+pub use history::{Drop, Ended, Found, Handover, Happening, History, Moment, Unwatched, What};
 pub use judge::{Basis, Doubt, Kept, Succession, Unbroken, Verdict, judge, unbroken};
 pub use settle::{Claim, Settled, settle};
 
