@@ -24,11 +24,11 @@ pub fn note(history: &mut History, happening: Happening) {
     history.forgotten = history.forgotten.saturating_add(excess as u64);
 }
 
-/// A master was found holding. Whether that was still to be told.
-pub fn found(history: &mut History, found: Found) -> bool {
-    let Some(open) = history.happenings.last_mut().map(Happening::found_mut).filter(|open| open.is_none()) else { return false };
-    *open = Some(found);
-    true
+/// A master was found holding: that completes the newest happening, unless it is complete.
+pub fn found(history: &mut History, found: Found) {
+    if let Some(newest) = history.happenings.last_mut() {
+        newest.found_mut().get_or_insert(found);
+    }
 }
 
 /// The kernel tells how a master ended. Whether it is the last one before the newest drop, and that was still to be told.
@@ -101,12 +101,15 @@ mod tests {
     fn the_newest_is_completed_once_and_no_other() {
         let mut history = History::default();
         let next = |seconds| Found { master: MASTER, at: moment(seconds) };
-        assert!(!found(&mut history, next(1)) && !ended(&mut history, MASTER, Ended::Killed(9)));
+        found(&mut history, next(1));
+        assert!(!ended(&mut history, MASTER, Ended::Killed(9)));
+        assert_eq!(history, History::default());
         note(&mut history, drop(1));
         note(&mut history, drop(2));
         assert!(!ended(&mut history, Process { pid: 101, start_ticks: 5 }, Ended::Exited(0)));
         assert!(ended(&mut history, MASTER, Ended::Killed(9)) && !ended(&mut history, MASTER, Ended::Exited(0)));
-        assert!(found(&mut history, next(3)) && !found(&mut history, next(4)));
+        found(&mut history, next(3));
+        found(&mut history, next(4));
         let told = |place: usize| match &history.happenings[place].what {
             What::Drop(drop) => (drop.ended, drop.found.clone()),
             What::Unwatched(_) => panic!("it is a drop"),
@@ -122,6 +125,8 @@ mod tests {
         note(&mut history, unwatched());
         assert_eq!(history.epoch, 7);
         assert!(!ended(&mut history, MASTER, Ended::Exited(0)));
-        assert!(found(&mut history, Found { master: MASTER, at: moment(51) }));
+        let next = Found { master: MASTER, at: moment(51) };
+        found(&mut history, next.clone());
+        assert_eq!(history.happenings[1].found(), Some(&next));
     }
 }

@@ -73,11 +73,11 @@ pub struct Stored {
     /// The last moment at which the service is known to have been watched.
     #[prost(message, optional, tag = "11")]
     pub watched_until: Option<v1::Moment>,
-    /// What `master` ran when it was last seen holding.
-    #[prost(message, optional, tag = "12")]
+    /// What that master ran.
+    #[prost(message, optional, tag = "20")]
     pub image: Option<v1::Image>,
-    /// The lock that it held then.
-    #[prost(message, optional, tag = "13")]
+    /// The lock that it held.
+    #[prost(message, optional, tag = "21")]
     pub lock: Option<v1::Lock>,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]

@@ -73,10 +73,9 @@ impl Left {
 
     /// Whether this is the same master with the same lock, which by the contract it has had all the while.
     fn joins(&self, boot: &str, seen: &Seen) -> bool {
-        self.boot == boot
-            && self.master == seen.process
-            && self.image.is_none_or(|image| image == seen.image)
-            && self.lock.is_none_or(|lock| lock == seen.lock)
+        // An exec may let go of a lock that bears no mark, and take it again.
+        let is_bound = seen.lock.mark != 0 || self.image.is_none_or(|image| image == seen.image);
+        self.boot == boot && self.master == seen.process && self.lock.is_none_or(|lock| lock == seen.lock) && is_bound
     }
 
     fn unwatched(self) -> What {
@@ -126,7 +125,8 @@ impl Driver {
         drop
     }
 
-    /// A master was found holding. Whether it is the one that an earlier run of the agent had left is told only here.
+    /// A master was found holding, which is about to be written down. Whether it is the one that an earlier run of the agent had left
+    /// is told only here.
     pub(super) fn note_holder(&mut self, seen: &Seen) {
         self.note_burial();
         if let Some(left) = self.past.left.take()
@@ -135,16 +135,12 @@ impl Driver {
             self.note_unwatched(left);
         }
         let found = Found { master: seen.process, at: self.moment(clock::since_boot()) };
-        let is_news = history::found(&mut self.past.history, found);
+        history::found(&mut self.past.history, found);
         if self.past.last.as_ref().is_none_or(|last| last.process() != seen.process) {
             // One that is gone already will be missed soon enough.
             self.past.last = Handle::open(seen.process).ok();
         }
-        let (image, lock) = (Some(seen.image.into()), Some(seen.lock.into()));
-        if is_news || self.stored.image != image || self.stored.lock != lock {
-            (self.stored.image, self.stored.lock) = (image, lock);
-            drop(self.remember());
-        }
+        self.retain();
     }
 
     /// After the first look of this run of the agent: if the master that was left is dead, nothing that comes will join it.
@@ -186,10 +182,15 @@ impl Driver {
         drop(self.remember());
     }
 
-    /// Begins to write what is known now, and that the service is watched until now.
-    pub(super) fn remember(&mut self) -> oneshot::Receiver<Result<(), String>> {
+    /// Puts what is known now, and that the service is watched until now, where the next write takes it.
+    fn retain(&mut self) {
         self.stored.history = Some(self.past.history().into());
         self.stored.watched_until = Some((&self.moment(clock::since_boot())).into());
+    }
+
+    /// Begins to write what is known now.
+    pub(super) fn remember(&mut self) -> oneshot::Receiver<Result<(), String>> {
+        self.retain();
         self.store.write(&self.stored, Flush::Later)
     }
 
