@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{FileIdentity, Process, Seq};
-use crate::span::Span;
+use crate::span::{AtMost, Span};
 
 /// What befell one service, and what of it is no longer known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -180,7 +180,7 @@ impl Happening {
 
     fn told_of_absence(&self, unwatched: &Unwatched) -> String {
         let how_long = match &unwatched.from {
-            Some(from) => format!("for at most {}", Span(from.until(&self.at))),
+            Some(from) => format!("for at most {}", AtMost(from.until(&self.at))),
             None => "for a time that is not known".to_owned(),
         };
         let was_booted = unwatched.from.as_ref().is_some_and(|from| from.boot != self.at.boot);
@@ -194,7 +194,7 @@ impl Happening {
     fn told_of_next(&self, found: &Found) -> String {
         let Found { master, at } = found;
         match &self.what {
-            What::Drop(_) => format!("; found held by {master} within {}", Span(self.at.until(at))),
+            What::Drop(_) => format!("; found held by {master} within {}", AtMost(self.at.until(at))),
             What::Unwatched(Unwatched { last, .. }) if last == master && self.at.boot == at.boot => {
                 format!("; then {master} again, with another program image or lock")
             }
