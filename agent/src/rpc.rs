@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::doors::Peer;
-use crate::service::{Attempt, Refusal, Service};
+use crate::service::{Attempt, Past, Refusal, Service};
 use refused::{Refused, shown};
 use told::{Reloading, Told, Watching};
 
@@ -157,10 +157,10 @@ impl Rpc {
         Ok(Told::new(events, Some(self.stopping.clone())))
     }
 
-    async fn records_of(&self, peer: Option<Peer>, request: &v1::TestimonyRequest) -> Result<Vec<v1::Record>, Refused> {
+    async fn past_of(&self, peer: Option<Peer>, request: &v1::TestimonyRequest) -> Result<Past, Refused> {
         allowed(peer, Act::Look)?;
         let service = self.service(&request.service)?;
-        let mut records = answered(service, service.records()).await?;
+        let Past { mut records, history } = answered(service, service.past()).await?;
         if !request.rollout.is_empty() {
             name::check("rollout", &request.rollout)?;
             records.retain(|record| record.rollout == request.rollout);
@@ -168,8 +168,8 @@ impl Rpc {
                 return Err(Refused::NoAttempt { service: request.service.clone(), rollout: request.rollout.clone() });
             }
         }
-        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE);
-        Ok(records)
+        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE - history.encoded_len());
+        Ok(Past { records, history })
     }
 }
 
@@ -267,8 +267,8 @@ impl Agent for Rpc {
         let peer = peer_of(&request);
         let who = who(peer.as_ref());
         let request = request.into_inner();
-        let records = audited(&who, "testimony", &request.service, self.records_of(peer, &request).await)?;
-        Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records }))
+        let Past { records, history } = audited(&who, "testimony", &request.service, self.past_of(peer, &request).await)?;
+        Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records, history: Some(history) }))
     }
 }
 

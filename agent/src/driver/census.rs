@@ -190,7 +190,7 @@ impl Driver {
                 let census = self.census.holders();
                 drop(reply.send(v1::ServiceStatus { census, ..self.status() }));
             }
-            Command::Status(_) | Command::Watch(_) | Command::Records(_) => {}
+            Command::Status(_) | Command::Watch(_) | Command::Past(_) | Command::Farewell(_) => {}
         }
     }
 

@@ -50,6 +50,7 @@ impl Driver {
         }
         self.trouble = String::new();
         self.looks = None;
+        self.note_holder(&seen);
         let since = self.enter(&seen);
         self.held = Some(Held { seen, since, generation });
         self.say(publish::held(seen.process));

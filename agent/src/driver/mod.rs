@@ -9,6 +9,7 @@ mod act;
 mod census;
 mod generation;
 mod holder;
+mod past;
 mod publish;
 mod run;
 mod walker;
@@ -28,11 +29,12 @@ use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::clock;
 use crate::probe::Probed;
-use crate::service::{Attempt, Command, Refusal, Service};
-use crate::store::{Flush, Store, StoreError, Stored};
+use crate::service::{self, Attempt, Command, Refusal, Service};
+use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::Held;
+use past::Past;
 use publish::Audience;
 use run::Run;
 pub use walker::Walker;
@@ -54,6 +56,7 @@ enum Input {
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
     Walked(FileIdentity, Vec<u32>),
+    Buried,
     Woken,
     Stopped,
 }
@@ -94,6 +97,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         numbers,
         waiters,
         store,
+        past: Past::of(&stored),
         stored,
         held: None,
         trouble: String::new(),
@@ -151,6 +155,7 @@ struct Driver {
     waiters: Waiters,
     store: Store,
     stored: Stored,
+    past: Past,
     held: Option<Held>,
     /// Why nobody is held, as a sentence; empty when somebody is.
     trouble: String,
@@ -172,6 +177,7 @@ impl Driver {
             self.look_for_holder();
         }
         self.count();
+        self.note_return();
         loop {
             let wake =
                 [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
@@ -183,6 +189,7 @@ impl Driver {
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
+                Input::Buried => self.note_burial(),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
             }
@@ -197,7 +204,16 @@ impl Driver {
                 drop(reply.send(self.status()));
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
-            Command::Records(reply) => drop(reply.send(self.stored.records.clone())),
+            Command::Past(reply) => {
+                self.note_burial();
+                let (records, history) = (self.stored.records.clone(), self.past.history().into());
+                drop(reply.send(service::Past { records, history }));
+            }
+            Command::Farewell(reply) => {
+                // If the disk does not keep up, it is known less well until when the service was watched.
+                let _ = self.remember().await;
+                drop(reply.send(self.status()));
+            }
             Command::Watch(reply) => {
                 self.count();
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
@@ -260,19 +276,16 @@ impl Driver {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
         }
-        self.stored.held_since_ns = 0;
-        let last = self.held.take().map(|held| held.master());
-        self.stored.epoch += 1;
+        let drop = self.note_drop(grant);
         tracing::warn!(
             seq = grant.seq.0,
-            epoch = self.stored.epoch,
-            last_master = last.map(|master| master.pid),
+            epoch = drop.epoch,
+            last_master = drop.last.map(|master| master.pid),
             "the lock was free: the service is dead, or was for a moment"
         );
-        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
+        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(&drop)) };
         self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
-        drop(self.store.write(&self.stored, Flush::Later));
         self.look_often();
     }
 

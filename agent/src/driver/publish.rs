@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Process, Seq};
+use baton_proto::custody::{self, Process};
 use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
@@ -127,8 +127,8 @@ pub(super) fn wire_result(outcome: Outcome) -> v1::Result {
     }
 }
 
-pub(super) fn drop_seen(seq: Seq, last_master: Option<Process>) -> v1::watch_event::Event {
-    v1::watch_event::Event::Drop(v1::Drop { seq: seq.0, last_master: last_master.map(Into::into) })
+pub(super) fn drop_seen(drop: &custody::Drop) -> v1::watch_event::Event {
+    v1::watch_event::Event::Drop(drop.into())
 }
 
 pub(super) fn held(master: Process) -> v1::watch_event::Event {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Doubt, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Succession, Unbroken,
+    Basis, Chronicle, Doubt, Drop, Ended, FileIdentity, Handover, Happening, History, Kept, Moment, Process, Seq, Succession,
+    Unbroken, What,
 };
 use baton_proto::document::read;
 use baton_proto::v1;
@@ -155,15 +156,6 @@ fn json_has_the_words_of_the_controllers() {
     let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
     object(&lost, r#"{"event":"retrying","at_ms":63000,"cause":"broken pipe"}"#);
     object(&Event::NoRecord { service: "web" }, r#"{"event":"no_record","service":"web"}"#);
-    let lock = Lock { file: FILE, mark: 700, taker: 100 };
-    let image = Image { start_stack: 1, random: [0; 16] };
-    let (began, role) = (Seq(11), Role::OldMaster);
-    let fact = Fact::Sighting(Sighting { began, role, process: OLD, parent: 1, image, image_after: image, lock });
-    let observation = Observation { seq: Seq(12), at: Duration::from_micros(9_000_250), incarnation: "run-1".into(), fact };
-    object(
-        &Event::Observation { observation: &observation, after: Duration::ZERO },
-        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"parent":1,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
-    );
 }
 
 #[test]
@@ -192,11 +184,28 @@ fn an_outcome_as_json_has_its_verdict_and_its_exit_code() {
 }
 
 #[test]
-fn a_fact_is_a_line_that_cannot_drive_the_terminal() {
-    let fact = Fact::Readiness { ready: false, detail: "503\u{1b}[31m".into(), answered_by: Some(201) };
-    let observation = Observation { seq: Seq(12), at: Duration::from_secs(9), incarnation: "run-1".into(), fact };
-    let event = Event::Observation { observation: &observation, after: Duration::from_millis(1_250) };
-    check(&event, "   #12     +1.250 s  not ready: 503\u{fffd}[31m");
+fn what_befell_a_service_is_a_line_each_that_cannot_drive_the_terminal() {
+    let at = Moment { at: Duration::from_secs(9), boot: "boot-1".into(), wall: Duration::from_secs(1_795_509_067) };
+    let drop = Drop {
+        seq: Seq(7),
+        epoch: 1,
+        file: FILE,
+        last: Some(OLD),
+        held_since: Some(Duration::from_secs(2)),
+        ended: Some(Ended::Killed(9)),
+        handover: Some(Handover { rollout: "r\u{1b}[31m".into(), attempt: 1 }),
+        found: None,
+    };
+    let history = History { happenings: vec![Happening { at, what: What::Drop(drop) }], forgotten: 0, epoch: 1 };
+    let event = Event::History(Chronicle { host: "web-1", service: "web", history: &history });
+    check(
+        &event,
+        "web on web-1, epoch 1\nepoch 1    2026-11-24 08:31:07.000 UTC   the lock was free in the handover of rollout r\u{fffd}[31m \
+         attempt 1; last master 100 (seen for 7 s), killed by SIGKILL; nobody was found holding since",
+    );
+    let nothing = Event::History(Chronicle { host: "web-1", service: "web", history: &History::default() });
+    check(&nothing, "web on web-1, epoch 0: no drop was seen");
+    object(&nothing, r#"{"event":"history","host":"web-1","service":"web","epoch":0,"forgotten":0,"happenings":[]}"#);
 }
 
 #[test]

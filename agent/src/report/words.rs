@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::words::{self, Word};
-use baton_proto::custody::{Seq, Testimony};
+use baton_proto::custody::words;
 use baton_proto::span::Span;
-use baton_proto::step::Step;
 use baton_proto::{finding, v1};
 
 use super::{Conclusion, Event, custody_word};
-use crate::outcome::{Outcome, claim};
+use crate::outcome::Outcome;
 
 /// An event in words: one line, or a few.
 pub(super) fn of(event: &Event<'_>) -> String {
@@ -23,9 +21,8 @@ fn lines(event: &Event<'_>) -> String {
         Event::Step { progress, after } => timed("Step", *after, &format!("{}: {}", progress.step().verb(), progress.detail)),
         Event::Waiting { step: name, after } => timed("Waiting", *after, &format!("for the step {name} to end")),
         Event::Lost { reason, after } => timed("Retrying", *after, &format!("contact with the agent was lost: {reason}")),
-        Event::Record(record) => heading(record),
-        Event::Observation { observation, after } => words::line(observation, *after),
-        Event::Judged { testimony, ending, .. } => judged(testimony, ending),
+        Event::Testimony(protocol) => protocol.text(),
+        Event::History(chronicle) => chronicle.text(),
         Event::Concluded(conclusion) => concluded(conclusion),
         Event::NoRecord { service } => format!("no handover of {service} is on record"),
     }
@@ -83,26 +80,6 @@ fn since(held_since_ns: u64, now: Duration) -> String {
         return String::new();
     }
     format!(" for {}", Span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
-}
-
-/// Which handover it is; the lines of its testimony follow.
-fn heading(record: &v1::Record) -> String {
-    let testimony = record.testimony.clone().unwrap_or_default();
-    let window = (Seq(testimony.opened_seq), Seq(testimony.closed_seq));
-    let file = testimony.file.unwrap_or_default().into();
-    words::heading(&testimony.service, &record.rollout, record.attempt, window, file)
-}
-
-fn judged(testimony: &Testimony, ending: &v1::Ending) -> String {
-    let failed = Step::try_from(ending.step()).ok().map(|step| format!("step {step}"));
-    let word = Word {
-        claim: claim(ending.result()),
-        failed: failed.as_deref(),
-        cause: &ending.cause,
-        generation: ending.generation,
-        lingering: &ending.lingering_pids,
-    };
-    words::conclusion(&word, testimony)
 }
 
 fn concluded(conclusion: &Conclusion<'_>) -> String {

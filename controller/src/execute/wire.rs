@@ -9,7 +9,7 @@ use baton_proto::wire::Malformed;
 use baton_proto::{finding, step, v1};
 
 use crate::outcome::{Account, Ending};
-use crate::record::Record;
+use crate::record::{Past, Record};
 use crate::rollout::Seen;
 use crate::standing::{Custody, Finding, Standing};
 use crate::step::Step;
@@ -109,6 +109,12 @@ pub(crate) fn record(record: v1::Record) -> Result<Record, Malformed> {
     let account =
         account(record.testimony.ok_or(Malformed::Missing("testimony"))?, record.ending.ok_or(Malformed::Missing("ending"))?)?;
     Ok(Record { rollout: plain(&record.rollout), attempt: record.attempt, account })
+}
+
+/// All that an agent keeps of a service.
+pub(crate) fn past(reply: v1::TestimonyReply) -> Result<Past, Malformed> {
+    let records = reply.records.into_iter().map(record).collect::<Result<_, _>>()?;
+    Ok(Past { records, history: reply.history.map(TryInto::try_into).transpose()? })
 }
 
 #[cfg(test)]
