@@ -16,6 +16,9 @@ use std::time::Duration;
 
 use std::os::unix::process::CommandExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::fault::Fault;
 use crate::http::{self, Answer, Broken, Reply};
 use crate::{address, binaries, sandbox, wait};
@@ -36,6 +39,8 @@ pub enum Kind {
     UnicornHeld,
     /// Our own.
     Patient,
+    /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
+    PatientWrapped,
 }
 
 impl Kind {
@@ -79,6 +84,14 @@ impl Release {
     }
 }
 
+/// Signals a process of a server.
+///
+/// # Panics
+/// When it is gone.
+pub fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
+}
+
 /// A running server. It ends with the sandbox that its directory is in.
 #[derive(Debug)]
 pub struct Server {
@@ -101,10 +114,21 @@ impl Server {
     /// # Panics
     /// When it does not.
     pub fn start(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release) -> Self {
+        Self::start_with(kind, directory, address, release, &[])
+    }
+
+    /// As [`Self::start`]; a patient does this wrong from its birth.
+    ///
+    /// # Panics
+    /// When it does not come to serve.
+    pub fn start_with(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release, faults: &[Fault]) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
         let address = address::with_free_port(address).expect("an address of our own has free ports");
         let server = Self { kind, directory: directory.to_owned(), address, launcher: Mutex::new(None) };
         server.deploy(release);
+        if !faults.is_empty() {
+            server.set_faults(faults);
+        }
         server.boot();
         server
     }
@@ -157,6 +181,7 @@ impl Server {
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
             Kind::Patient => patient::command(self.address, &self.directory),
+            Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
 
@@ -229,7 +254,9 @@ impl Server {
             Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
-            Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),
+            Kind::Patient | Kind::PatientWrapped => {
+                self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
+            }
         }
     }
 
@@ -238,7 +265,7 @@ impl Server {
     /// # Panics
     /// When the server is not the patient.
     pub fn set_faults(&self, faults: &[Fault]) {
-        assert_eq!(self.kind, Kind::Patient, "only the patient has faults");
+        assert!(matches!(self.kind, Kind::Patient | Kind::PatientWrapped), "only the patient has faults");
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         self.put("faults", &lines.join("\n"));
     }
@@ -267,6 +294,14 @@ impl Server {
     pub fn ask(&self, path: &str) -> Result<Answer, Broken> {
         let reply = self.get(path)?;
         Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))
+    }
+
+    /// Signals the master that its pid file names.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn signal(&self, signal: Signal) {
+        self::signal(self.master().expect("there is a master"), signal);
     }
 
     /// Kills every process of it, `kill -9`.
