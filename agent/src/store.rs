@@ -67,6 +67,12 @@ pub struct Stored {
     /// Since when that master has been seen holding, by CLOCK_BOOTTIME.
     #[prost(uint64, tag = "9")]
     pub held_since_ns: u64,
+    /// What that master ran.
+    #[prost(message, optional, tag = "20")]
+    pub image: Option<v1::Image>,
+    /// The lock that it held.
+    #[prost(message, optional, tag = "21")]
+    pub lock: Option<v1::Lock>,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,

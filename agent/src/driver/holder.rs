@@ -40,7 +40,7 @@ impl Driver {
                 return;
             }
         };
-        if self.held.as_ref().is_some_and(|held| held.seen == seen && held.generation.master_lives()) {
+        if self.held.as_ref().is_some_and(|held| held.seen.is_like(&seen) && held.generation.master_lives()) {
             return;
         }
         let generation = Generation::of(seen.process, self.own.clone());
@@ -50,25 +50,31 @@ impl Driver {
         }
         self.trouble = String::new();
         self.looks = None;
-        let since = self.enter(seen.process);
+        let since = self.enter(&seen);
         self.held = Some(Held { seen, since, generation });
         self.say(publish::held(seen.process));
     }
 
-    /// A master was found. If it is another than the last one, a generation has begun. Since when it has been seen holding.
-    fn enter(&mut self, master: Process) -> Duration {
-        let is_known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
-        if !is_known {
-            self.stored.generation += 1;
-            self.stored.master = Some(master.into());
-            self.stored.boot_id.clone_from(&self.witness.boot);
+    /// A master was found. If it is another than the last one, or runs another image, a generation has begun. Since when it
+    /// has been seen holding: an earlier run of the agent may have seen the same lock.
+    fn enter(&mut self, seen: &Seen) -> Duration {
+        let (process, image, lock) = (Some(seen.process.into()), Some(seen.image.into()), Some(seen.lock.into()));
+        let stored = &mut self.stored;
+        let is_same_process = stored.boot_id == self.witness.boot && stored.master == process;
+        let is_same_image = stored.image == image;
+        let is_same_lock = stored.lock == lock && (is_same_image || seen.lock.mark != 0);
+        if !is_same_process || !is_same_image {
+            stored.generation += 1;
         }
-        if !is_known || self.stored.held_since_ns == 0 {
-            self.stored.held_since_ns = nanoseconds(clock::since_boot());
-            drop(self.store.write(&self.stored, Flush::Later));
+        if !is_same_process || !is_same_lock || stored.held_since_ns == 0 {
+            stored.held_since_ns = nanoseconds(clock::since_boot());
         }
-        tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
-        Duration::from_nanos(self.stored.held_since_ns)
+        (stored.master, stored.image, stored.lock) = (process, image, lock);
+        stored.boot_id.clone_from(&self.witness.boot);
+        let (since, generation) = (Duration::from_nanos(stored.held_since_ns), stored.generation);
+        drop(self.store.write(&self.stored, Flush::Later));
+        tracing::info!(pid = seen.process.pid, generation, "the master holds the lock");
+        since
     }
 
     fn find_holder(&mut self) -> Result<Seen, String> {
@@ -96,8 +102,8 @@ impl Driver {
             (Ok(_), None) => return Some(format!("nobody waits for the lock {path}: a drop would not be seen")),
             (Err(error), _) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
         }
-        let old = process::pid_in(&self.pidfile_old)?;
-        let file = self.pidfile_old.display();
+        let pidfile_old = self.pidfile_old.as_ref()?;
+        let (old, file) = (process::pid_in(pidfile_old)?, pidfile_old.display());
         match process::find(old) {
             Ok(_) => Some(format!("an older generation is still there: {file} names the living process {old}")),
             Err(Unseen::Corpse(_)) => Some(format!(

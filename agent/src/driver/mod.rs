@@ -72,11 +72,9 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (store, stored) = Store::open(&witness.state, &config.name)?;
     let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
     let (waiters, wakes) = Waiters::new(Arc::clone(&numbers));
-    let mut pidfile_old = config.pidfile.clone().into_os_string();
-    pidfile_old.push(config.dialect.row().old_suffix);
-    let pidfile_old = PathBuf::from(pidfile_old);
-    let Told { changes, twin } =
-        files.add(config.name.clone(), vec![config.pidfile.clone(), pidfile_old.clone()], config.lock.clone());
+    let pidfile_old = config.dialect.row().old_pid_file(&config.pidfile);
+    let paths = [Some(config.pidfile.clone()), pidfile_old.clone()].into_iter().flatten().collect();
+    let Told { changes, twin } = files.add(config.name.clone(), paths, config.lock.clone());
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
@@ -137,7 +135,7 @@ struct Looks {
 struct Driver {
     config: config::Service,
     witness: Witness,
-    pidfile_old: PathBuf,
+    pidfile_old: Option<PathBuf>,
     /// Another service on the same lock file.
     twin: watch::Receiver<Option<String>>,
     numbers: Arc<Numbers>,
@@ -240,9 +238,7 @@ impl Driver {
     }
 
     fn granted(&mut self, grant: Grant, by_the_present_waiter: bool) {
-        if let Some(run) = &mut self.run {
-            run.note_grant(grant);
-        }
+        self.note_grant(grant);
         if !by_the_present_waiter {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;

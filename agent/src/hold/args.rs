@@ -46,9 +46,7 @@ impl Args {
     /// The files that name masters: the one in charge, and its predecessor while a handover is under way.
     pub(super) fn pid_files(&self) -> Vec<PathBuf> {
         let Some(present) = &self.pidfile else { return Vec::new() };
-        let mut predecessor = present.clone().into_os_string();
-        predecessor.push(self.dialect.row().old_suffix);
-        vec![present.clone(), predecessor.into()]
+        [Some(present.clone()), self.dialect.row().old_pid_file(present)].into_iter().flatten().collect()
     }
 }
 

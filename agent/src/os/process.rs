@@ -36,6 +36,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether the other look found the same process with the same image and lock, whoever is its parent now.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.process, self.image, self.lock) == (other.process, other.image, other.lock)
+    }
+
     /// The same as a sighting, which began under this number.
     pub fn sighting(self, began: Seq, role: Role) -> Sighting {
         let Self { process, parent, image, lock } = self;
@@ -260,6 +265,17 @@ pub fn descendants(pid: u32, except: Option<u32>) -> Vec<Process> {
         }
     }
     found
+}
+
+/// The living children of a process.
+pub fn children_of(pid: u32) -> Vec<Process> {
+    children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
+}
+
+/// What a process runs now, if it can be read.
+pub fn image(pid: u32) -> Option<Image> {
+    let directory = Directory::open(pid).ok()?;
+    directory.image(directory.stat().ok()?).ok()
 }
 
 /// The children of all threads of a process; none when it is gone.

@@ -124,11 +124,11 @@ fn a_rollout_reads_like_a_story() {
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
 {"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[],"deadlines_ms":{}}
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
 {"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[],"deadlines_ms":{}}
 {"event":"regained","at_ms":7000,"host":"web-1"}
-{"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
 "#);
 }
@@ -147,7 +147,7 @@ fn every_outcome_has_its_line() {
 |      Unknown [   4.2s]   web-1   its guard was lost: connection reset
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","overlap_ms":212.0,"old_pid":100,"new_pid":200,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"rolled_back","verdict":"unbroken","basis":"marked","old_pid":100,"step":"ready","cause":"503 from 201"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"cannot connect to 10.0.0.13:7646: connection refused"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unproven","verdict":"unproven","cause":"no overlap was seen: the old master was not seen holding after the new one was"}
@@ -300,7 +300,7 @@ fn a_testimony_ends_with_our_own_verdict() {
 | agent    says: handed over, generation 4 is in charge
 | verdict  kept (marked): 100 -> 200, overlap 200 ms
 "#);
-    insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","old_pid":100,"new_pid":200,"overlap_ms":200.0}}"#);
+    insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":200.0}}"#);
 }
 
 #[test]

@@ -88,7 +88,8 @@ fn a_clean_handover_in_place_is_kept() {
 
 #[test]
 fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
-    let flaws: Vec<(Shape, fn(&mut Testimony), Doubt)> = vec![
+    type Spoil = fn(&mut Testimony);
+    let flaws: Vec<(Shape, Spoil, Doubt)> = vec![
         // With another image at the end, it was not in place; with the same one, it was no exec.
         (Shape::InPlace, |t| t.observations = stationary(Shape::Exec).observations, Doubt::Exec { role: Role::Master }),
         (Shape::Exec, |t| t.observations = stationary(Shape::InPlace).observations, Doubt::NoHandover(process(Role::Master))),
