@@ -210,12 +210,13 @@ key         = "{key}"
 authority   = "{authority}"
 
 [service.web]
-dialect = "unicorn"
+dialect = "{dialect}"
 pidfile = "{pidfile}"
 ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
 "#,
         fleet = pki.fleet(),
+        dialect = server.kind().dialect(),
         directory = directory.display(),
         certificate = pki.certificate(host).display(),
         key = pki.key(host).display(),
