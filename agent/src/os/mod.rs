@@ -1,5 +1,6 @@
 //! The operating system, in safe calls: the only place that knows nix and rustix.
 
+pub mod carried;
 pub mod child;
 pub mod clock;
 pub mod inotify;
