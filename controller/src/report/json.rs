@@ -42,7 +42,9 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
-        Told::Testimony { host, service, record } => record.tell(host.as_str(), service, Protocol::object),
+        Told::Testimony { host, service, record } => {
+            record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
+        }
         Told::History(chronicle) => chronicle.object(),
         Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
