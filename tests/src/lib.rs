@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod load;
 pub mod notify;
 pub mod pki;
+pub mod restless;
 pub mod sandbox;
 pub mod server;
 pub mod standing;
