@@ -117,7 +117,7 @@ fn exec_is_seen_where_addresses_are_not_random() {
     subject.say();
     let second = wait::until("the second image", SOON, || {
         let seen = subject.look().map_err(|unseen| unseen.to_string())?;
-        if seen.lock.mark != first.lock.mark { Ok(seen) } else { Err(format!("{seen:?}")) }
+        if seen.lock.mark == first.lock.mark { Err(format!("{seen:?}")) } else { Ok(seen) }
     });
     assert_eq!(second.lock.mark, mark(second.image.random));
     assert_eq!(second.process, first.process, "exec keeps pid and start");
