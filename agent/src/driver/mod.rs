@@ -189,9 +189,8 @@ impl Driver {
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Past(reply) => {
-                self.note_burial();
-                let (records, history) = (self.stored.records.clone(), self.past.history().into());
-                drop(reply.send(service::Past { records, history }));
+                let history = self.history().await;
+                drop(reply.send(service::Past { records: self.stored.records.clone(), history }));
             }
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.
