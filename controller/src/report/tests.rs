@@ -329,7 +329,7 @@ fn what_befell_a_service_is_told_line_by_line() {
         epoch: 2,
         file: FileIdentity { device: 1, inode: 2, born: 3 },
         last: Some(OLD),
-        held_since: Some(Duration::from_secs(3_600)),
+        held_since: Some(Duration::from_hours(1)),
         ended: Some(Ended::Killed(9)),
         handover: None,
         found: Some(Found { master: NEW, at: moment(3) }),

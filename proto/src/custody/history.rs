@@ -314,8 +314,8 @@ mod tests {
         Moment { at, boot: "boot-1".into(), wall: Duration::from_secs(1_795_509_067) + Duration::from_millis(milliseconds) }
     }
 
-    fn found(milliseconds: u64) -> Option<Found> {
-        Some(Found { master: NEW, at: moment(milliseconds) })
+    fn found(milliseconds: u64) -> Found {
+        Found { master: NEW, at: moment(milliseconds) }
     }
 
     fn drop() -> Drop {
@@ -327,7 +327,7 @@ mod tests {
             held_since: Some(Duration::from_hours(240 - 76)),
             ended: Some(Ended::Killed(9)),
             handover: None,
-            found: found(412),
+            found: Some(found(412)),
         }
     }
 
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_time_that_nobody_watched_says_that_nothing_is_known() {
         let from = Some(Moment { at: Duration::from_hours(239), ..moment(0) });
-        let unwatched = Unwatched { from, last: OLD, found: found(0) };
+        let unwatched = Unwatched { from, last: OLD, found: Some(found(0)) };
         let told = |unwatched: &Unwatched, expected| check(What::Unwatched(unwatched.clone()), expected);
         told(
             &unwatched,
@@ -373,7 +373,7 @@ mod tests {
             "the agent did not watch for a time that is not known; before, the master was 4117; whether the lock was free is not \
              known; then 4117 again, with another program image or lock",
         );
-        let wall = moment(0).wall - Duration::from_mins(5);
+        let wall = moment(0).wall.saturating_sub(Duration::from_mins(5));
         let from = Some(Moment { at: Duration::from_hours(900), boot: "boot-0".into(), wall });
         told(
             &Unwatched { from, found: None, ..unwatched },
