@@ -47,6 +47,9 @@ pub struct Run {
 pub struct Status {
     /// Only this service.
     pub service: Option<String>,
+    /// Looks at every process of this host, and lists whoever holds a lock.
+    #[arg(long, visible_alias = "holders")]
+    pub census: bool,
     /// How to ask.
     #[command(flatten)]
     pub ask: Ask,

@@ -1,6 +1,7 @@
 //! The witness on each host: it watches the locks of its services, hands them over when asked, and testifies.
 
 pub mod args;
+pub mod census;
 pub mod config;
 pub mod dialect;
 pub mod doors;

@@ -103,7 +103,12 @@ impl From<Status> for LocalError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// How one service is now, or all of them.
-    Status(Option<String>),
+    Status {
+        /// Only this one.
+        service: Option<String>,
+        /// Whether every process is looked at, and every holder listed.
+        census: bool,
+    },
     /// To hand a service over.
     Reload(String),
     /// What was seen in the last handover of a service, and what else befell it.
@@ -125,7 +130,7 @@ pub fn ask(ask: &Ask, question: &Question) -> Result<Exit, LocalError> {
     runtime.block_on(async {
         let mut client = Client::connect(&ask.socket).await?;
         match question {
-            Question::Status(service) => client.status(service.as_deref(), &mut report).await,
+            Question::Status { service, census } => client.status(service.as_deref(), *census, &mut report).await,
             Question::Reload(service) => client.reload(service, &mut report).await,
             Question::Testimony { service, all } => client.testimony(service, *all, &mut report).await,
         }
@@ -150,13 +155,18 @@ impl Client {
         Ok(Self(AgentClient::new(channel)))
     }
 
-    async fn ask_status(&mut self, service: &str) -> Result<v1::StatusReply, LocalError> {
-        let request = v1::StatusRequest { service: service.to_owned() };
+    async fn ask_status(&mut self, service: &str, census: bool) -> Result<v1::StatusReply, LocalError> {
+        let request = v1::StatusRequest { service: service.to_owned(), census };
         Ok(within(ANSWER_WITHIN, self.0.status(request)).await?)
     }
 
-    async fn status(&mut self, service: Option<&str>, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
-        let reply = self.ask_status(service.unwrap_or_default()).await?;
+    async fn status(
+        &mut self,
+        service: Option<&str>,
+        census: bool,
+        report: &mut Report<impl Write, impl Write>,
+    ) -> Result<Exit, LocalError> {
+        let reply = self.ask_status(service.unwrap_or_default(), census).await?;
         let now = Duration::from_nanos(reply.agent.unwrap_or_default().now_ns);
         for service in &reply.services {
             report.show(&Event::Status { service, now });
@@ -165,7 +175,7 @@ impl Client {
     }
 
     async fn reload(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
-        let reply = self.ask_status(service).await?;
+        let reply = self.ask_status(service, false).await?;
         let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
         let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
         let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence };

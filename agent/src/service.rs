@@ -13,6 +13,8 @@ pub const STREAM_EVENTS_MAX: usize = 256;
 pub enum Command {
     /// The state now.
     Status(oneshot::Sender<v1::ServiceStatus>),
+    /// The state, with every holder of the lock on this host, once all processes were looked at.
+    Census(oneshot::Sender<v1::ServiceStatus>),
     /// A handover, or to join the one with the same key, or its stored result.
     Reload(Attempt, oneshot::Sender<Result<mpsc::Receiver<v1::reload_event::Event>, Refusal>>),
     /// The state now, then what happens.
@@ -81,6 +83,14 @@ impl Service {
     /// When the agent is shutting down.
     pub async fn status(&self) -> Result<v1::ServiceStatus, Refusal> {
         self.ask(Command::Status).await
+    }
+
+    /// The state, with every holder of the lock on this host, once all processes were looked at.
+    ///
+    /// # Errors
+    /// When the agent is shutting down.
+    pub async fn census(&self) -> Result<v1::ServiceStatus, Refusal> {
+        self.ask(Command::Census).await
     }
 
     /// Begins a handover and yields its events; the last is the ending.

@@ -68,7 +68,7 @@ fn interrupt_after(fleet: &mut Fleet, told: usize, how: Interruption) -> Option<
         // The interruption came before the intent was on disk, and the request that was made again began anew.
         Some("open") if code == 0 => {}
         Some("open" | "signal") if how == Interruption::Killed => {
-            assert_eq!(new, old, "after {last:?}: what nobody can vouch for was not undone")
+            assert_eq!(new, old, "after {last:?}: what nobody can vouch for was not undone");
         }
         Some(_) | None => {}
     }

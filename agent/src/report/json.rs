@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use baton_proto::custody::objects::{kept, milliseconds, with};
-use baton_proto::v1;
+use baton_proto::{finding, v1};
 use serde_json::{Value, json};
 
 use super::{Conclusion, Event, custody_word};
@@ -39,7 +39,9 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "step": (service.step() != v1::Step::Unspecified).then(|| service.step().verb()),
         "fence": service.fence, "trouble": service.trouble,
         "lock_path": service.lock_path, "device": service.lock.as_ref().map(|lock| lock.device),
-        "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark,
+        "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark, "holders": service.holders,
+        "findings": service.findings.iter().map(finding::object).collect::<Vec<_>>(),
+        "census": service.census.iter().map(finding::holder).collect::<Vec<_>>(),
     })
 }
 

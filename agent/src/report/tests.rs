@@ -69,6 +69,33 @@ fn a_status_is_a_line_and_its_trouble_another() {
 }
 
 #[test]
+fn every_finding_and_every_holder_has_a_line() {
+    let finding = |sentence: &str| v1::Finding { sentence: sentence.into(), ..v1::Finding::default() };
+    let holder = |pid, role: v1::HolderRole, mark| v1::Holder {
+        process: Some(v1::Process { pid, start_ticks: 1 }),
+        role: role.into(),
+        command: "ruby".into(),
+        mark,
+        taker: 100,
+        ..v1::Holder::default()
+    };
+    let foul = v1::ServiceStatus {
+        trouble: "flock (9) holds".into(),
+        findings: vec![finding("flock (9) holds"), finding("sleep (8) holds\u{1b}")],
+        holders: 2,
+        census: vec![holder(100, v1::HolderRole::Master, 31), holder(101, v1::HolderRole::OtherWorker, 0)],
+        ..status()
+    };
+    status_line(
+        &foul,
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked, 2 holders\n    \
+         flock (9) holds\n    sleep (8) holds\u{fffd}\n    \
+         100      master                   ruby             mark 0x1f, taker 100\n    \
+         101      other worker             ruby             no mark, taker 100",
+    );
+}
+
+#[test]
 fn steps_are_progress_and_not_the_result() {
     let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
     let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
@@ -122,7 +149,7 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7,"holders":0,"findings":[],"census":[]}"#,
     );
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_proto::custody::words;
 use baton_proto::span::Span;
-use baton_proto::v1;
+use baton_proto::{finding, v1};
 
 use super::{Conclusion, Event, custody_word};
 use crate::outcome::Outcome;
@@ -44,15 +44,35 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
     if service.master.is_some() {
         parts.push(if service.mark == 0 { "not marked" } else { "marked" }.to_owned());
     }
+    match service.holders {
+        0 => {}
+        1 => parts.push("1 holder".to_owned()),
+        holders => parts.push(format!("{holders} holders")),
+    }
     if service.step() != v1::Step::Unspecified {
         parts.push(format!("in a handover at the step {}", service.step().verb()));
     }
     let mut text = format!("{:<16} {:<8} {:<9} {}", service.service, custody, service.dialect, parts.join(", "));
-    if !service.trouble.is_empty() {
+    let is_told = |finding: &&v1::Finding| finding.sentence == service.trouble;
+    let findings = service.findings.iter().filter(|finding| !is_told(finding)).map(|finding| &finding.sentence);
+    let troubles = Some(&service.trouble).into_iter().filter(|trouble| !trouble.is_empty());
+    for line in troubles.chain(findings) {
         text.push_str("\n    ");
-        text.push_str(&service.trouble);
+        text.push_str(line);
+    }
+    for holder in &service.census {
+        text.push_str("\n    ");
+        text.push_str(&census_line(holder));
     }
     text
+}
+
+/// One holder: its pid, as what it holds, what it runs, and which lock it has.
+fn census_line(holder: &v1::Holder) -> String {
+    let pid = holder.process.unwrap_or_default().pid;
+    let role = finding::role(holder.role);
+    let mark = if holder.mark == 0 { "no mark".to_owned() } else { format!("mark {:#x}", holder.mark) };
+    format!("{pid:<8} {role:<24} {:<16} {mark}, taker {}", holder.command, holder.taker)
 }
 
 fn since(held_since_ns: u64, now: Duration) -> String {

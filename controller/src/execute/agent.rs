@@ -140,7 +140,7 @@ impl Agent {
 
     /// How a service stands, or all of them when its name is empty.
     pub(super) async fn status(&mut self, service: &str) -> Result<Vec<Standing>, CallError> {
-        let request = v1::StatusRequest { service: service.to_owned() };
+        let request = v1::StatusRequest { service: service.to_owned(), census: false };
         let reply = timeout(ANSWER_DEADLINE, self.client.status(request)).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
         Ok(wire::standings(reply.into_inner())?)

@@ -11,7 +11,7 @@ use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Stop, Summary};
-use crate::standing::Standing;
+use crate::standing::{Finding, Standing};
 use crate::text::day;
 
 /// Renders one thing as a line.
@@ -158,8 +158,13 @@ fn standing_fields(standing: &Standing) -> Value {
         "lock": standing.custody.word(), "generation": standing.generation,
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
         "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
-        "fence": standing.fence, "trouble": standing.trouble,
+        "fence": standing.fence, "trouble": standing.trouble, "holders": standing.holders,
+        "findings": standing.findings.iter().map(finding).collect::<Vec<_>>(),
     })
+}
+
+fn finding(found: &Finding) -> Value {
+    json!({"kind": found.kind, "sentence": found.sentence, "pids": found.pids, "refuses": found.refuses})
 }
 
 fn testimony(protocol: &Protocol<'_>) -> Value {

@@ -19,7 +19,7 @@ use crate::plan::{Limits, Looked, Plan};
 use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::samples::healthy;
-use crate::standing::{Custody, Standing};
+use crate::standing::{Custody, Finding, Standing};
 
 fn name(number: usize) -> HostName {
     HostName::parse(&format!("web-{number}")).unwrap()
@@ -270,11 +270,34 @@ fn the_fleet_is_a_table() {
 | web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":""}
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":""}
-{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file"}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[]}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[]}
+{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[]}
 {"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
+}
+
+#[test]
+fn each_finding_that_is_not_the_trouble_has_its_line_below_its_service() {
+    let finding =
+        |kind: &str, sentence: &str, refuses| Finding { kind: kind.into(), sentence: sentence.into(), pids: vec![9], refuses };
+    let findings =
+        vec![finding("foreign_holder", "flock (9) holds the lock", true), finding("helper", "sleep (9) holds it", false)];
+    let foul = Standing { trouble: "flock (9) holds the lock".into(), findings, ..healthy() };
+    let rows = vec![(host("web-1", "a"), Ok(vec![healthy(), foul])), (host("web-2", "a"), Ok(vec![healthy()]))];
+    let told = [(0, Told::Fleet { rows: &rows })];
+    insta::assert_snapshot!(page(&told), @r#"
+| HOST   SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE      TROUBLE
+| web-1  web      held  3           100     2      1 h 1 min
+| web-1  web      held  3           100     2      1 h 1 min  flock (9) holds the lock
+|     sleep (9) holds it
+| web-2  web      held  3           100     2      1 h 1 min
+"#);
+    assert!(
+        objects(&told).contains(
+            r#""findings":[{"kind":"foreign_holder","sentence":"flock (9) holds the lock","pids":[9],"refuses":true},"#
+        )
+    );
 }
 
 #[test]

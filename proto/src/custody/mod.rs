@@ -19,8 +19,8 @@
 //!
 //! Where the master stays, its own custody is the whole proof: in place with its image, or by exec with the mark and taker
 //! that its lock had before (without a mark an exec may drop the lock and take it again); and a new worker that holds at the
-//! close shows that something was handed over. A worker is new that was not in the listing before the signal, or that runs
-//! the new image.
+//! close shows that something was handed over: one that was not in the listing before the signal and, by exec, does not run
+//! the image of before.
 //!
 //! The order matters: new, **then** old, proves that both held at once; old, then new, proves nothing. A sighting takes
 //! time, and a lock line may be a moment stale, so it has a number before and one after, and custody runs from the end of

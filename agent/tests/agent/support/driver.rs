@@ -82,6 +82,7 @@ impl Driver {
         while let Some(command) = inbox.recv().await {
             match command {
                 Command::Status(reply) | Command::Farewell(reply) => drop(reply.send(status(&service))),
+                Command::Census(reply) => drop(reply.send(census(&service))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
                 Command::Past(reply) => {
@@ -117,6 +118,14 @@ impl Driver {
 
 fn status(service: &str) -> v1::ServiceStatus {
     v1::ServiceStatus { service: service.to_owned(), ..v1::ServiceStatus::default() }
+}
+
+/// The state with the list of holders that was asked for.
+fn census(service: &str) -> v1::ServiceStatus {
+    let process = Some(v1::Process { pid: 100, start_ticks: 7 });
+    let holder =
+        v1::Holder { process, role: v1::HolderRole::Master.into(), command: "ruby".into(), taker: 100, ..v1::Holder::default() };
+    v1::ServiceStatus { holders: 1, census: vec![holder], ..status(service) }
 }
 
 pub(crate) fn record(rollout: &str) -> v1::Record {
