@@ -42,7 +42,9 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
-        Told::Testimony { host, service, record } => record.tell(host.as_str(), service, testimony),
+        Told::Testimony { host, service, record } => {
+            record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
+        }
         Told::History(chronicle) => chronicle.object(),
         Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
@@ -165,8 +167,4 @@ fn standing_fields(standing: &Standing) -> Value {
 
 fn finding(found: &Finding) -> Value {
     json!({"kind": found.kind, "sentence": found.sentence, "pids": found.pids, "refuses": found.refuses})
-}
-
-fn testimony(protocol: &Protocol<'_>) -> Value {
-    protocol.object()
 }
