@@ -230,7 +230,7 @@ impl Server {
     }
 
     fn prepare(&self, command: &mut Command) -> io::Result<()> {
-        let log = File::options().create(true).append(true).open(self.directory.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         command.current_dir(&self.directory).env("PWD", &self.directory).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(())
@@ -262,12 +262,17 @@ impl Server {
         self.directory.join("unicorn.pid.lock")
     }
 
+    /// The file that its log is in.
+    pub fn log_path(&self) -> PathBuf {
+        self.directory.join("server.log")
+    }
+
     /// Its log so far.
     ///
     /// # Panics
     /// When it cannot be read.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
+        fs::read_to_string(self.log_path()).expect("a server that was started has a log")
     }
 
     /// The master that its pid file names.

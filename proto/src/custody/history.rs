@@ -118,15 +118,24 @@ impl Moment {
     pub fn until(&self, later: &Self) -> Duration {
         if self.boot == later.boot { later.at.saturating_sub(self.at) } else { later.wall.saturating_sub(self.wall) }
     }
+
+    /// The wall clock's time in UTC as programs like it (RFC 3339), to the millisecond.
+    #[must_use]
+    pub fn rfc3339(&self) -> String {
+        self.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let seconds = i64::try_from(self.wall.as_secs()).unwrap_or(i64::MAX);
+        let nanoseconds = i32::try_from(self.wall.subsec_nanos()).unwrap_or_default();
+        Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::MAX)
+    }
 }
 
 impl fmt::Display for Moment {
     /// The wall clock's time in UTC, to the millisecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.wall.as_secs()).unwrap_or(i64::MAX);
-        let nanoseconds = i32::try_from(self.wall.subsec_nanos()).unwrap_or_default();
-        let time = Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::MAX);
-        write!(f, "{}", time.strftime("%Y-%m-%d %H:%M:%S%.3f UTC"))
+        write!(f, "{}", self.timestamp().strftime("%Y-%m-%d %H:%M:%S%.3f UTC"))
     }
 }
 
