@@ -47,17 +47,25 @@ pub enum Fault {
     LiveOn(Duration),
     /// At USR2 the old master starts a new one, and is killed with its workers.
     DieAtHandover,
-    /// At USR2 the old master and its workers are killed, and nothing is started.
+    /// At USR2 or HUP the master and its workers are killed, and nothing is started.
     CrashAtHandover,
     /// At USR2 the old master starts two new ones, and at each further USR2 yet another.
     TwoSuccessors,
-    /// At USR2 the old master forks one more worker, which outlives it.
+    /// At USR2 or HUP the old master forks one more worker, which outlives it.
     LateWorker,
+    /// At USR2 the master calls exec, and its lock goes through that.
+    Exec,
+    /// At USR2 the master kills its workers and calls exec, which closes its lock; it takes it anew when it boots.
+    ExecDrops,
+    /// A new generation forks no workers.
+    NoWorkers,
+    /// At HUP nothing happens, but for a late worker if there is to be one.
+    IgnoreHup,
     /// At QUIT nothing happens.
     IgnoreQuit,
     /// At TERM nothing happens.
     IgnoreTerm,
-    /// At QUIT the generation goes on for so long before it begins to leave.
+    /// At QUIT, or when it was replaced, the generation goes on for so long before it begins to leave.
     SlowDrain(Duration),
     /// At QUIT the master forks a process that keeps the lock and never leaves.
     Orphan,
@@ -66,16 +74,16 @@ pub enum Fault {
 }
 
 use Fault::{
-    CloseListener, CrashAtHandover, Deaf, DieAfter, DieAtBoot, DieAtHandover, Gap, HelperExecuted, HelperForked, IgnoreQuit,
-    IgnoreTerm, LateWorker, LiveOn, LockLate, Memory, MoveLock, NeverReady, NoLock, NoMark, Orphan, Relock, RenameLock, SlowBoot,
-    SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
+    CloseListener, CrashAtHandover, Deaf, DieAfter, DieAtBoot, DieAtHandover, Exec, ExecDrops, Gap, HelperExecuted, HelperForked,
+    IgnoreHup, IgnoreQuit, IgnoreTerm, LateWorker, LiveOn, LockLate, Memory, MoveLock, NeverReady, NoLock, NoMark, NoWorkers,
+    Orphan, Relock, RenameLock, SlowBoot, SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
 };
 
 /// Words, and what makes the fault of each out of its time.
 type Timed<'a> = (&'a str, fn(Duration) -> Fault);
 
 /// The faults that are a word alone.
-const PLAIN: [(&str, Fault); 17] = [
+const PLAIN: [(&str, Fault); 21] = [
     ("die-at-boot", DieAtBoot),
     ("no-lock", NoLock),
     ("no-mark", NoMark),
@@ -89,6 +97,10 @@ const PLAIN: [(&str, Fault); 17] = [
     ("crash-at-handover", CrashAtHandover),
     ("two-successors", TwoSuccessors),
     ("late-worker", LateWorker),
+    ("exec", Exec),
+    ("exec-drops", ExecDrops),
+    ("no-workers", NoWorkers),
+    ("ignore-hup", IgnoreHup),
     ("ignore-quit", IgnoreQuit),
     ("ignore-term", IgnoreTerm),
     ("orphan", Orphan),
@@ -115,8 +127,8 @@ impl Fault {
             SlowBoot(time) | LockLate(time) | MoveLock(time) | Relock(time) | CloseListener(time) | DieAfter(time)
             | Gap(time) | LiveOn(time) | SlowDrain(time) => Some(time),
             DieAtBoot | Memory(_) | NoLock | NoMark | UnlinkLock | RenameLock | NeverReady | Deaf | HelperForked
-            | HelperExecuted | DieAtHandover | CrashAtHandover | TwoSuccessors | LateWorker | IgnoreQuit | IgnoreTerm
-            | Orphan | UnlockAtQuit => None,
+            | HelperExecuted | DieAtHandover | CrashAtHandover | Exec | ExecDrops | NoWorkers | IgnoreHup | TwoSuccessors
+            | LateWorker | IgnoreQuit | IgnoreTerm | Orphan | UnlockAtQuit => None,
         }
     }
 

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::{Master, Turn, boot};
 use crate::process::{Side, split};
-use crate::{Failed, lock, relay, say};
+use crate::{Args, Failed, lock, relay, say};
 
 /// Longer than any test, in seconds.
 const FOR_EVER: &str = "86400";
@@ -43,7 +43,7 @@ impl Master {
     /// The fault: the path names a new file from now on, and that is the one that this master holds. Its workers keep the old one.
     pub(super) fn move_lock(&mut self, faults: &Faults) -> Result<(), Failed> {
         lock::unlink(&boot::lock_path(&self.args.pidfile)).map_err(Failed::at("unlink the lock file"))?;
-        self.lock = Some(boot::take_lock(&self.args, faults)?);
+        self.lock = Some(boot::take_lock(&Args { carried: false, ..self.args.clone() }, faults)?);
         Ok(())
     }
 
