@@ -67,6 +67,12 @@ pub struct Stored {
     /// Since when that master has been seen holding, by CLOCK_BOOTTIME.
     #[prost(uint64, tag = "9")]
     pub held_since_ns: u64,
+    /// What befell the service.
+    #[prost(message, optional, tag = "10")]
+    pub history: Option<v1::History>,
+    /// The last moment at which the service is known to have been watched.
+    #[prost(message, optional, tag = "11")]
+    pub watched_until: Option<v1::Moment>,
     /// What that master ran.
     #[prost(message, optional, tag = "20")]
     pub image: Option<v1::Image>,
