@@ -120,7 +120,8 @@ fn a_helper_that_keeps_the_lock_while_exec_drops_it_does_not_prove_that_the_mast
 #[test]
 fn a_shell_that_starts_another_master_and_keeps_the_lock_does_not_prove_that_the_master_held() {
     for dialect in ["nginx", "haproxy"] {
-        let fleet = Fleet::of(1).server(Kind::PatientWrapped).dialect(dialect).timing(IMPATIENT).start();
+        let fleet = Fleet::of(1).server(Kind::PatientWrapped).dialect(dialect).timing(IMPATIENT);
+        let fleet = fleet.more("foreign-holders = \"allow\"\n").start();
         let crash = Trial::of(&[Fault::CrashAtHandover, Fault::SlowBoot(GAP)], Ending::Unproven);
         on(&fleet, &[crash.because("it cannot be undone: process").serves(Serves::Unasked)]);
         fleet.await_held();
