@@ -27,8 +27,10 @@ pub enum Fault {
     RenameLock,
     /// So long after it has begun to serve, the master unlinks the lock file, makes it anew, and moves its lock to the new one.
     MoveLock(Duration),
-    /// At TTIN the master unlocks its own descriptor and locks it again so long after.
+    /// At TTIN or HUP the master unlocks its own descriptor and locks it again so long after.
     Relock(Duration),
+    /// At HUP the generation closes its lock, as a garbage collector may, and so long after the master takes it anew, as a later hook may.
+    Reopen(Duration),
     /// `/up` is answered with 503.
     NeverReady,
     /// The new generation never takes a connection: the old one answers all of them.
@@ -76,7 +78,7 @@ pub enum Fault {
 use Fault::{
     CloseListener, CrashAtHandover, Deaf, DieAfter, DieAtBoot, DieAtHandover, Exec, ExecDrops, Gap, HelperExecuted, HelperForked,
     IgnoreHup, IgnoreQuit, IgnoreTerm, LateWorker, LiveOn, LockLate, Memory, MoveLock, NeverReady, NoLock, NoMark, NoWorkers,
-    Orphan, Relock, RenameLock, SlowBoot, SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
+    Orphan, Relock, RenameLock, Reopen, SlowBoot, SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
 };
 
 /// Words, and what makes the fault of each out of its time.
@@ -119,13 +121,13 @@ const MILLISECONDS: [Timed<'_>; 7] = [
 ];
 
 /// The faults that are a word and a time in microseconds.
-const MICROSECONDS: [Timed<'_>; 2] = [("gap-us", Gap), ("relock-us", Relock)];
+const MICROSECONDS: [Timed<'_>; 3] = [("gap-us", Gap), ("relock-us", Relock), ("reopen-us", Reopen)];
 
 impl Fault {
     fn time(self) -> Option<Duration> {
         match self {
-            SlowBoot(time) | LockLate(time) | MoveLock(time) | Relock(time) | CloseListener(time) | DieAfter(time)
-            | Gap(time) | LiveOn(time) | SlowDrain(time) => Some(time),
+            SlowBoot(time) | LockLate(time) | MoveLock(time) | Relock(time) | Reopen(time) | CloseListener(time)
+            | DieAfter(time) | Gap(time) | LiveOn(time) | SlowDrain(time) => Some(time),
             DieAtBoot | Memory(_) | NoLock | NoMark | UnlinkLock | RenameLock | NeverReady | Deaf | HelperForked
             | HelperExecuted | DieAtHandover | CrashAtHandover | Exec | ExecDrops | NoWorkers | IgnoreHup | TwoSuccessors
             | LateWorker | IgnoreQuit | IgnoreTerm | Orphan | UnlockAtQuit => None,

@@ -59,6 +59,24 @@ fn a_reload_in_place_that_changes_nothing_is_rolled_back_and_one_that_goes_wrong
 }
 
 #[test]
+fn a_master_that_lets_go_of_its_lock_and_takes_it_again_is_not_kept() {
+    born_with(
+        &[],
+        "nginx",
+        &[
+            // It is the same open file, so only the waiter can tell.
+            Trial::of(&[Fault::Relock(GAP)], Ending::Dropped).because("dropped its lock: the lock was free at #"),
+            Trial::of(&[Fault::Reopen(GAP)], Ending::Dropped).because("dropped its lock: the lock was free at #"),
+            // It is another open file, with another mark: what the waiter misses is seen by that.
+            Trial::of(&[Fault::Reopen(Duration::ZERO)], Ending::NeverKept),
+        ],
+    );
+    let blind = Trial::of(&[Fault::Reopen(GAP)], Ending::Unproven);
+    let fleet = born_with(&[Fault::HelperForked], "nginx", &[blind.because("took it again (mark or taker changed)")]);
+    assert_eq!(fleet.standings()[0].epoch, 0, "the waiter saw a drop: the helper did not keep the lock");
+}
+
+#[test]
 fn a_lock_without_a_mark_is_kept_by_contract_in_place_and_not_at_all_through_exec() {
     born_with(&[Fault::NoMark], "nginx", &[Trial::of(&[Fault::NoMark], Ending::Kept("contract")).because("contract")]);
     born_with(

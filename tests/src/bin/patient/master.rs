@@ -182,7 +182,10 @@ impl Master {
         match notice {
             Notice::HandOver => self.hand_over(),
             Notice::Reload => self.reload(),
-            Notice::Relock => self.relock(),
+            Notice::Relock => {
+                let gap = boot::faults(&self.args.faults)?.time(Fault::Relock).unwrap_or_default();
+                self.relock(gap).map(|()| Turn::Serve)
+            }
             Notice::Finish => self.finish(),
             Notice::Stop if boot::faults(&self.args.faults)?.has(Fault::IgnoreTerm) => Ok(Turn::Serve),
             Notice::Stop => self.begin_leaving(Signal::SIGTERM),
@@ -219,6 +222,14 @@ impl Master {
     fn signal_workers(&self, signal: Signal) {
         signal_all(&self.workers, signal);
         signal_all(&self.retired, signal);
+    }
+
+    fn kill_workers(&mut self) -> Result<(), Failed> {
+        self.signal_workers(Signal::SIGKILL);
+        for worker in std::mem::take(&mut self.workers) {
+            waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
+        }
+        Ok(())
     }
 
     fn reap(&mut self) -> Result<Turn, Failed> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use baton_tests::fault::{Fault, Faults};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid};
 
 use super::{Master, Turn, boot};
@@ -117,10 +116,7 @@ impl Master {
                 return Ok(Turn::Serve);
             }
         };
-        self.signal_workers(Signal::SIGKILL);
-        for worker in std::mem::take(&mut self.workers) {
-            waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
-        }
+        self.kill_workers()?;
         let at = relay::let_go(self.lock.take(), &successor).map_err(Failed::at("let go of the lock"))?;
         say(&format!("let go at {} ns", at.as_nanos()));
         std::thread::sleep(faults.time(Fault::LiveOn).unwrap_or_default());

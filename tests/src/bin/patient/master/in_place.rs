@@ -6,15 +6,13 @@ use std::process::Stdio;
 
 use baton_tests::clock;
 use baton_tests::fault::{Fault, Faults};
-use nix::sys::signal::Signal;
-use nix::sys::wait::waitpid;
 
 use super::agenda::Deed;
 use super::{Master, Turn, boot};
 use crate::{Failed, say};
 
 impl Master {
-    /// Reads the release and the faults anew and replaces the workers; the lock is not touched.
+    /// Reads the release and the faults anew and replaces the workers; the lock is not touched, unless that is the fault.
     pub(super) fn reload(&mut self) -> Result<Turn, Failed> {
         let faults = boot::faults(&self.args.faults)?;
         if faults.has(Fault::CrashAtHandover) {
@@ -28,6 +26,12 @@ impl Master {
         if faults.has(Fault::IgnoreHup) {
             say("HUP ignored");
             return Ok(Turn::Serve);
+        }
+        if let Some(gap) = faults.time(Fault::Relock) {
+            self.relock(gap)?;
+        }
+        if let Some(gap) = faults.time(Fault::Reopen) {
+            self.reopen(gap, &faults)?;
         }
         let now = clock::now();
         self.release = boot::release(&self.args)?;
@@ -48,10 +52,7 @@ impl Master {
             return Ok(Turn::Work);
         }
         if faults.has(Fault::ExecDrops) {
-            self.signal_workers(Signal::SIGKILL);
-            for worker in std::mem::take(&mut self.workers) {
-                waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
-            }
+            self.kill_workers()?;
         }
         let exec = || -> io::Result<()> {
             let mut command = self.again()?;
