@@ -51,7 +51,7 @@ pub struct Builder {
     exceptions: BTreeMap<String, Timing>,
     release: Release,
     faults: Vec<Fault>,
-    dialect: &'static str,
+    dialect: Option<&'static str>,
     more: String,
     log: &'static str,
 }
@@ -85,10 +85,10 @@ impl Builder {
         self
     }
 
-    /// The dialect by which the servers are handed over, which is Unicorn's otherwise.
+    /// The dialect by which the servers are handed over, which is that of their kind otherwise.
     #[must_use]
     pub fn dialect(mut self, dialect: &'static str) -> Self {
-        self.dialect = dialect;
+        self.dialect = Some(dialect);
         self
     }
 
@@ -157,7 +157,8 @@ impl Builder {
         let address = address::next();
         let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
-        let Self { dialect, more, log, .. } = self;
+        let Self { more, log, .. } = self;
+        let dialect = self.dialect.unwrap_or(self.kind.dialect());
         let directory = directory.join("agent");
         let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, more, timing, log };
         let agent = Agent::start(&setup);
@@ -198,7 +199,7 @@ impl Fleet {
             exceptions: BTreeMap::new(),
             release: Release::sound("v1"),
             faults: Vec::new(),
-            dialect: "unicorn",
+            dialect: None,
             more: String::new(),
             log: "info,baton_agent=debug",
         }

@@ -151,7 +151,7 @@ fn one_orphan_is_told_of_as_one() {
     let Facts { mut holders, .. } = bereaved();
     holders.pop();
     let pid_file = PidFile { named: Named::Nobody, ..healthy().pid_file };
-    let told = sentence(&Facts { holders, pid_file, ..bereaved() });
+    let told = sentence(&Facts { pid_file, holders, ..bereaved() });
     assert!(
         told.contains("ruby (11) holds the lock and it has no master any more") && told.contains("end it when it can"),
         "{told}"

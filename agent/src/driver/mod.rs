@@ -205,9 +205,8 @@ impl Driver {
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
             Command::Past(reply) => {
-                self.note_burial();
-                let (records, history) = (self.stored.records.clone(), self.past.history().into());
-                drop(reply.send(service::Past { records, history }));
+                let history = self.history().await;
+                drop(reply.send(service::Past { records: self.stored.records.clone(), history }));
             }
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.

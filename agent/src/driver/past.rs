@@ -3,14 +3,16 @@
 //! How a master ended is known to the kernel only once its parent has waited for it, which is after the drop: its pidfd is kept, and tells
 //! when that is so.
 //!
-//! **Invariant:** a happening is on its way to the disk before anybody is told of it.
+//! **Invariant:** a happening is on its way to the disk before anybody is told of it, and what a testimony says of it is there.
 
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use baton_proto::custody::{Drop, Found, Handover, Happening, History, Image, Lock, Moment, Process, Unwatched, What};
+use baton_proto::v1;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::{Driver, Input};
 use crate::history;
@@ -31,7 +33,15 @@ pub(super) struct Past {
     unburied: Option<Unburied>,
     /// What the run of the agent before this one had left, until it is known what became of it.
     left: Option<Left>,
+    /// Tells when the last happening is written.
+    writing: Option<Written>,
 }
+
+/// Whether a write was made.
+type Written = oneshot::Receiver<Result<(), String>>;
+
+/// How long the disk may take before the past is told all the same.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A master that ended and was not yet waited for by its parent.
 #[derive(Debug)]
@@ -91,11 +101,7 @@ impl Past {
         });
         // An agent that kept no history counted all the same.
         let history = History { epoch: stored.epoch, ..history };
-        Self { history, last: None, unburied: None, left: Left::of(stored) }
-    }
-
-    pub(super) fn history(&self) -> &History {
-        &self.history
+        Self { history, last: None, unburied: None, left: Left::of(stored), writing: None }
     }
 }
 
@@ -173,23 +179,34 @@ impl Driver {
         self.past.unburied = None;
         tracing::info!(pid = process.pid, %ended, "the last master before the drop has ended");
         if history::ended(&mut self.past.history, process, ended) {
-            drop(self.remember());
+            self.past.writing = Some(self.remember());
         }
     }
 
     fn note(&mut self, happening: Happening) {
         history::note(&mut self.past.history, happening);
-        drop(self.remember());
+        self.past.writing = Some(self.remember());
+    }
+
+    /// What befell the service, once that is written.
+    pub(super) async fn history(&mut self) -> v1::History {
+        self.note_burial();
+        if let Some(writing) = self.past.writing.take()
+            && !matches!(timeout(WRITE_WITHIN, writing).await, Ok(Ok(Ok(()))))
+        {
+            tracing::error!("what befell the service is not written yet");
+        }
+        (&self.past.history).into()
     }
 
     /// Puts what is known now, and that the service is watched until now, where the next write takes it.
     fn retain(&mut self) {
-        self.stored.history = Some(self.past.history().into());
+        self.stored.history = Some((&self.past.history).into());
         self.stored.watched_until = Some((&self.moment(clock::since_boot())).into());
     }
 
     /// Begins to write what is known now.
-    pub(super) fn remember(&mut self) -> oneshot::Receiver<Result<(), String>> {
+    pub(super) fn remember(&mut self) -> Written {
         self.retain();
         self.store.write(&self.stored, Flush::Later)
     }

@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(ended(3 << 8), Ended::Exited(3));
         assert_eq!(ended(9), Ended::Killed(9));
         // With a core dump.
-        assert_eq!(ended(11 | 0x80), Ended::Killed(11));
+        assert_eq!(ended(0x8b), Ended::Killed(11));
     }
 
     /// Whether this kernel tells at all: from 6.15 on it must.

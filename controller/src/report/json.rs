@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::Basis;
 use baton_proto::custody::objects::{kept, milliseconds, with};
+use baton_proto::custody::{Basis, Protocol};
 use serde_json::{Map, Value, json};
 
 use super::{Told, human};
@@ -42,7 +42,9 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
-        Told::Testimony { host, service, record } => record.tell(host.as_str(), service, |protocol| protocol.object()),
+        Told::Testimony { host, service, record } => {
+            record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
+        }
         Told::History(chronicle) => chronicle.object(),
         Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),

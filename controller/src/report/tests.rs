@@ -352,7 +352,7 @@ fn what_befell_a_service_is_told_line_by_line() {
         epoch: 2,
         file: FileIdentity { device: 1, inode: 2, born: 3 },
         last: Some(OLD),
-        held_since: Some(Duration::from_secs(3_600)),
+        held_since: Some(Duration::from_hours(1)),
         ended: Some(Ended::Killed(9)),
         handover: None,
         found: Some(Found { master: NEW, at: moment(3) }),
@@ -366,8 +366,7 @@ fn what_befell_a_service_is_told_line_by_line() {
 | epoch 2    2026-11-24 08:30:00.000 UTC   the lock was free; last master 100 (seen for 1 d), killed by SIGKILL; found held by 200 within 3 s
 | unwatched  2026-11-24 08:31:10.000 UTC   the agent did not watch for at most 1 min; before, the master was 200; whether the lock was free is not known; nobody was found holding since
 "#);
-    insta::assert_snapshot!(objects(&told), @r#"
-"#);
+    insta::assert_snapshot!(objects(&told), @r#"{"event":"history","host":"web-1","service":"web","epoch":2,"forgotten":0,"happenings":[{"kind":"drop","at":"2026-11-24T08:30:00.000Z","at_ms":90000000.0,"boot":"boot-1","epoch":2,"seq":7,"device":1,"inode":2,"last_master_pid":100,"held_for_ms":86400000,"ended":"killed","exit_code":null,"signal":"SIGKILL","handover":null,"found":{"pid":200,"within_ms":3000.0,"at":"2026-11-24T08:30:03.000Z","at_ms":90003000.0,"boot":"boot-1"},"text":"the lock was free; last master 100 (seen for 1 d), killed by SIGKILL; found held by 200 within 3 s"},{"kind":"unwatched","at":"2026-11-24T08:31:10.000Z","at_ms":90070000.0,"boot":"boot-1","from":{"at":"2026-11-24T08:30:10.000Z","at_ms":90010000.0,"boot":"boot-1"},"at_most_ms":60000.0,"last_master_pid":200,"found":null,"text":"the agent did not watch for at most 1 min; before, the master was 200; whether the lock was free is not known; nobody was found holding since"}]}"#);
 }
 
 #[test]

@@ -118,15 +118,24 @@ impl Moment {
     pub fn until(&self, later: &Self) -> Duration {
         if self.boot == later.boot { later.at.saturating_sub(self.at) } else { later.wall.saturating_sub(self.wall) }
     }
+
+    /// The wall clock's time in UTC as programs like it (RFC 3339), to the millisecond.
+    #[must_use]
+    pub fn rfc3339(&self) -> String {
+        self.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let seconds = i64::try_from(self.wall.as_secs()).unwrap_or(i64::MAX);
+        let nanoseconds = i32::try_from(self.wall.subsec_nanos()).unwrap_or_default();
+        Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::MAX)
+    }
 }
 
 impl fmt::Display for Moment {
     /// The wall clock's time in UTC, to the millisecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.wall.as_secs()).unwrap_or(i64::MAX);
-        let nanoseconds = i32::try_from(self.wall.subsec_nanos()).unwrap_or_default();
-        let time = Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::MAX);
-        write!(f, "{}", time.strftime("%Y-%m-%d %H:%M:%S%.3f UTC"))
+        write!(f, "{}", self.timestamp().strftime("%Y-%m-%d %H:%M:%S%.3f UTC"))
     }
 }
 
@@ -305,8 +314,8 @@ mod tests {
         Moment { at, boot: "boot-1".into(), wall: Duration::from_secs(1_795_509_067) + Duration::from_millis(milliseconds) }
     }
 
-    fn found(milliseconds: u64) -> Option<Found> {
-        Some(Found { master: NEW, at: moment(milliseconds) })
+    fn found(milliseconds: u64) -> Found {
+        Found { master: NEW, at: moment(milliseconds) }
     }
 
     fn drop() -> Drop {
@@ -318,7 +327,7 @@ mod tests {
             held_since: Some(Duration::from_hours(240 - 76)),
             ended: Some(Ended::Killed(9)),
             handover: None,
-            found: found(412),
+            found: Some(found(412)),
         }
     }
 
@@ -351,7 +360,7 @@ mod tests {
     #[test]
     fn a_time_that_nobody_watched_says_that_nothing_is_known() {
         let from = Some(Moment { at: Duration::from_hours(239), ..moment(0) });
-        let unwatched = Unwatched { from, last: OLD, found: found(0) };
+        let unwatched = Unwatched { from, last: OLD, found: Some(found(0)) };
         let told = |unwatched: &Unwatched, expected| check(What::Unwatched(unwatched.clone()), expected);
         told(
             &unwatched,
@@ -364,7 +373,7 @@ mod tests {
             "the agent did not watch for a time that is not known; before, the master was 4117; whether the lock was free is not \
              known; then 4117 again, with another program image or lock",
         );
-        let wall = moment(0).wall - Duration::from_mins(5);
+        let wall = moment(0).wall.saturating_sub(Duration::from_mins(5));
         let from = Some(Moment { at: Duration::from_hours(900), boot: "boot-0".into(), wall });
         told(
             &Unwatched { from, found: None, ..unwatched },

@@ -85,7 +85,7 @@ fn fields_of_found(found: &Found, since: &Moment) -> Value {
 }
 
 fn moment(moment: &Moment) -> Value {
-    json!({"at": moment.to_string(), "at_ms": fine(moment.at), "boot": moment.boot})
+    json!({"at": moment.rfc3339(), "at_ms": fine(moment.at), "boot": moment.boot})
 }
 
 /// `value` with the fields of `more` behind its own.

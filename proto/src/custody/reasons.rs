@@ -99,7 +99,8 @@ fn passed(proof: &Kept, testimony: &Testimony) -> String {
         ),
         Succession::Exec { master, worker } => format!(
             "The master {master} was seen holding at both ends of the window. It called exec in between, and its lock is the one \
-             that it had before: same mark, same taker. Its worker {worker} runs the new image, so something was handed over."
+             that it had before: same mark, same taker. Its worker {worker} came after the signal and does not run the image of \
+             before, so something was handed over."
         ),
     }
 }
@@ -189,7 +190,7 @@ basis    marked: every lock bore one unchanged random mark, so it was one open
         let in_place = text(Claim::HandedOver, &stationary(Shape::InPlace));
         assert!(in_place.starts_with("why      The master 250 was seen holding at both ends"), "{in_place}");
         let exec = text(Claim::HandedOver, &stationary(Shape::Exec));
-        assert!(exec.contains("called exec in between") && exec.contains("\nbasis    marked"), "{exec}");
+        assert!(exec.contains("same taker.") && exec.contains("\nbasis    marked"), "{exec}");
     }
 
     #[test]

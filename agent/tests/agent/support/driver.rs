@@ -81,7 +81,7 @@ impl Driver {
     async fn answer(self, service: String, mut inbox: mpsc::Receiver<Command>) {
         while let Some(command) = inbox.recv().await {
             match command {
-                Command::Status(reply) => drop(reply.send(status(&service))),
+                Command::Status(reply) | Command::Farewell(reply) => drop(reply.send(status(&service))),
                 Command::Census(reply) => drop(reply.send(census(&service))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
@@ -89,7 +89,6 @@ impl Driver {
                     let state = self.state.lock().unwrap();
                     drop(reply.send(Past { records: state.records.clone(), history: state.history.clone() }));
                 }
-                Command::Farewell(reply) => drop(reply.send(status(&service))),
             }
         }
     }
