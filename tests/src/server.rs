@@ -265,8 +265,9 @@ impl Server {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
             Kind::Puma | Kind::PumaPlain { .. } | Kind::Haproxy | Kind::Uwsgi | Kind::UwsgiUnsafe => {
-                assert_eq!(release.flaw, None, "these serve sound releases only");
-                self.put(haproxy::ANSWER, &haproxy::answer(&release.name));
+                assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
+                self.put("flaw", release.flaw.map_or("", unicorn::word));
+                self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));
             }
             Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),
         }

@@ -6,11 +6,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use baton_tests::controller::Run;
+use baton_tests::deployed;
 use baton_tests::fleet::{Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
-use baton_tests::server::{Kind, Release};
+use baton_tests::server::{Flaw, Kind, Release};
 use baton_tests::testified::{Testified, local};
 use baton_tests::wait;
 
@@ -168,4 +170,65 @@ fn puma_whose_hook_takes_the_lock_anew_is_unproven_where_another_holder_blinds_t
 #[test]
 fn puma_whose_hook_marks_anew_is_unproven_where_another_holder_blinds_the_waiter() {
     is_unproven(true, "the master let go of its lock and took it again");
+}
+
+/// What is judged of a release that cannot boot, and the agent's answer; nobody serves it.
+#[track_caller]
+fn hand_over_to_a_release_that_cannot_boot(fleet: &Fleet) -> (Testified, Run) {
+    let host = &fleet.hosts[0];
+    host.server.deploy(&Release::flawed("v2", Flaw::RaisesAtBoot));
+    let answer = local(fleet, host, &["reload", SERVICE]);
+    let testified = Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}"));
+    assert!(!testified.is_kept_marked(), "{}", testified.judged);
+    (testified, answer)
+}
+
+/// Its old workers are gone by then, and so is the master: nothing can be undone, and it is said as it is.
+#[track_caller]
+fn is_an_outage(kind: Kind) {
+    let (_, fleet) = stage(kind, TIMING);
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!((testified.verdict.as_str(), answer.code), ("dropped", Some(5)), "{answer}");
+    assert!(fleet.hosts[0].server.ask("/").is_err());
+}
+
+#[test]
+fn a_release_that_cannot_boot_is_an_outage_at_puma_and_told_as_a_drop() {
+    is_an_outage(Kind::Puma);
+}
+
+#[test]
+fn a_release_that_cannot_boot_is_an_outage_at_uwsgi_and_told_as_a_drop() {
+    is_an_outage(Kind::Uwsgi);
+}
+
+#[test]
+fn a_configuration_that_haproxy_refuses_leaves_the_old_worker_in_charge() {
+    let (mut ledger, fleet) = stage(Kind::Haproxy, TIMING);
+    let host = &fleet.hosts[0];
+    let before = host.server.ask("/").expect("it serves");
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!(host.server.ask("/").ok(), Some(before), "{answer}");
+    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unproven", Some(4)), "{answer}");
+    // It is no worse for it.
+    let testified = hand_over(&fleet, "v3");
+    assert!(testified.is_kept_marked(), "{}", testified.judged);
+}
+
+/// The commands of the runbook are those by which these servers are started here.
+#[test]
+fn the_runbook_starts_them_as_the_tests_do() {
+    let runbook = fs::read_to_string(deployed::file("RUNBOOK.md")).expect("it is there");
+    for (dialect, server, more) in [
+        ("haproxy", "haproxy", "-W"),
+        ("uwsgi", "uwsgi", "--safe-fd 1025"),
+        ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
+        ("puma", "puma", "-C /srv/web/current/config/puma.rb"),
+    ] {
+        let hold = format!("    baton-agent hold --dialect {dialect} --lock ");
+        let line = runbook.lines().find(|line| line.starts_with(&hold)).unwrap_or_else(|| panic!("no line begins with {hold:?}"));
+        let (_, command) = line.split_once(" -- ").expect("it starts a command");
+        assert!(command.starts_with(server) && command.contains(more), "{line}");
+    }
 }
