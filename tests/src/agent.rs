@@ -33,6 +33,10 @@ pub struct Setup<'a> {
     pub pki: &'a Pki,
     /// The service `web`.
     pub server: &'a Server,
+    /// How it is handed over.
+    pub dialect: &'a str,
+    /// What else stands in the configuration.
+    pub more: &'a str,
     /// Its deadlines.
     pub timing: Timing,
     /// How much it logs: a test wants to know everything, a bench wants to know what it costs as it is run.
@@ -195,7 +199,7 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -214,9 +218,8 @@ dialect = "{dialect}"
 pidfile = "{pidfile}"
 ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
-"#,
+{more}"#,
         fleet = pki.fleet(),
-        dialect = server.kind().dialect(),
         directory = directory.display(),
         certificate = pki.certificate(host).display(),
         key = pki.key(host).display(),
@@ -226,6 +229,10 @@ drain   = {{ within = "{drain}ms" }}
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),
+        more = more
+            .replace("{pidfile}", &server.pidfile().display().to_string())
+            .replace("{lock}", &server.lock().display().to_string())
+            .replace("{http}", &server.address().to_string()),
     );
     fs::write(config_path(directory), text).expect("a file in the sandbox can be written");
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 
 use std::os::unix::process::CommandExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::fault::Fault;
 use crate::http::{self, Answer, Broken, Reply};
 use crate::{address, binaries, sandbox, wait};
@@ -54,13 +57,20 @@ pub enum Kind {
     UwsgiUnsafe,
     /// Our own.
     Patient,
+    /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
+    PatientWrapped,
 }
 
 impl Kind {
     /// How the agent calls it.
     pub fn dialect(self) -> &'static str {
         match self {
-            Self::Unicorn | Self::UnicornLazy | Self::UnicornDaemon | Self::UnicornHeld | Self::Patient => "unicorn",
+            Self::Unicorn
+            | Self::UnicornLazy
+            | Self::UnicornDaemon
+            | Self::UnicornHeld
+            | Self::Patient
+            | Self::PatientWrapped => "unicorn",
             Self::Puma | Self::PumaPlain { .. } => "puma",
             Self::Haproxy => "haproxy",
             Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
@@ -107,6 +117,14 @@ impl Release {
     }
 }
 
+/// Signals a process of a server.
+///
+/// # Panics
+/// When it is gone.
+pub fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
+}
+
 /// A running server. It ends with the sandbox that its directory is in.
 #[derive(Debug)]
 pub struct Server {
@@ -129,10 +147,21 @@ impl Server {
     /// # Panics
     /// When it does not.
     pub fn start(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release) -> Self {
+        Self::start_with(kind, directory, address, release, &[])
+    }
+
+    /// As [`Self::start`]; a patient does this wrong from its birth.
+    ///
+    /// # Panics
+    /// When it does not come to serve.
+    pub fn start_with(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release, faults: &[Fault]) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
         let address = address::with_free_port(address).expect("an address of our own has free ports");
         let server = Self { kind, directory: directory.to_owned(), address, launcher: Mutex::new(None) };
         server.deploy(release);
+        if !faults.is_empty() {
+            server.set_faults(faults);
+        }
         server.boot();
         server
     }
@@ -192,6 +221,7 @@ impl Server {
             Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory, true)),
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
             Kind::Patient => patient::command(self.address, &self.directory),
+            Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
 
@@ -205,7 +235,7 @@ impl Server {
     }
 
     fn prepare(&self, command: &mut Command) -> io::Result<()> {
-        let log = File::options().create(true).append(true).open(self.directory.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         command.current_dir(&self.directory).env("PWD", &self.directory).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(())
@@ -237,12 +267,17 @@ impl Server {
         self.directory.join("unicorn.pid.lock")
     }
 
+    /// The file that its log is in.
+    pub fn log_path(&self) -> PathBuf {
+        self.directory.join("server.log")
+    }
+
     /// Its log so far.
     ///
     /// # Panics
     /// When it cannot be read.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
+        fs::read_to_string(self.log_path()).expect("a server that was started has a log")
     }
 
     /// The master that its pid file names.
@@ -269,7 +304,9 @@ impl Server {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
                 self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));
             }
-            Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),
+            Kind::Patient | Kind::PatientWrapped => {
+                self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
+            }
         }
     }
 
@@ -278,7 +315,7 @@ impl Server {
     /// # Panics
     /// When the server is not the patient.
     pub fn set_faults(&self, faults: &[Fault]) {
-        assert_eq!(self.kind, Kind::Patient, "only the patient has faults");
+        assert!(matches!(self.kind, Kind::Patient | Kind::PatientWrapped), "only the patient has faults");
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         self.put("faults", &lines.join("\n"));
     }
@@ -307,6 +344,14 @@ impl Server {
     pub fn ask(&self, path: &str) -> Result<Answer, Broken> {
         let reply = self.get(path)?;
         Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))
+    }
+
+    /// Signals the master that its pid file names.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn signal(&self, signal: Signal) {
+        self::signal(self.master().expect("there is a master"), signal);
     }
 
     /// Kills every process of it, `kill -9`.

@@ -225,3 +225,17 @@ fn the_sample_to_deploy_is_valid() {
     let config = Config::parse(include_str!("../../../deploy/agent.toml")).expect("it is a beginning for everybody");
     assert!(!config.services.is_empty());
 }
+
+#[test]
+fn foreign_holders_refuse_unless_they_are_allowed() {
+    let allows = |line: &str| {
+        let config = Config::parse(&format!("{SMALL}{line}")).expect("valid");
+        config.services[0].allows_foreign_holders
+    };
+    assert!(!allows("") && !allows("foreign-holders = \"refuse\"\n") && allows("foreign-holders = \"allow\"\n"));
+    check(
+        "dialect = \"unicorn\"",
+        "dialect = \"unicorn\"\nforeign-holders = \"yes\"",
+        "line 11: service.web.foreign-holders: \"yes\" is neither \"refuse\" nor \"allow\"",
+    );
+}

@@ -19,8 +19,9 @@ pub(super) struct Readiness {
     /// Since when it has been ready.
     pub(super) since: Option<Duration>,
     pause: Duration,
-    /// The last answer that was not the wanted one.
+    /// What it answered last that was not wanted; while it has answered nothing, what is known instead.
     pub(super) last: String,
+    has_answered: bool,
 }
 
 /// What comes of an answer.
@@ -36,7 +37,7 @@ pub(super) enum Heard {
 
 impl Readiness {
     pub(super) fn until(deadline: Duration) -> Self {
-        Self { deadline, since: None, pause: PAUSE_MIN, last: "it has not answered yet".to_owned() }
+        Self { deadline, since: None, pause: PAUSE_MIN, last: "it has not answered yet".to_owned(), has_answered: false }
     }
 
     /// Takes in the answer to a probe.
@@ -58,14 +59,20 @@ impl Readiness {
             }
             Answer::Failing(cause) => {
                 self.since = None;
-                Heard::Again(vec![Action::Deadline(Some(self.deadline)), self.ask_later(cause)])
+                self.has_answered = true;
+                self.last = cause;
+                Heard::Again(vec![Action::Deadline(Some(self.deadline)), self.ask_later()])
             }
-            Answer::Elsewhere(cause) => Heard::Again(vec![self.ask_later(cause)]),
+            Answer::Elsewhere(cause) => {
+                if !self.has_answered {
+                    self.last = cause;
+                }
+                Heard::Again(vec![self.ask_later()])
+            }
         }
     }
 
-    fn ask_later(&mut self, cause: String) -> Action {
-        self.last = cause;
+    fn ask_later(&mut self) -> Action {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         Action::Probe(self.pause)
     }

@@ -3,6 +3,8 @@
 pub mod carried;
 pub mod child;
 pub mod clock;
+pub mod ending;
+pub mod family;
 pub mod inotify;
 pub mod lock;
 pub mod memory;

@@ -32,15 +32,22 @@
 //!
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
+mod history;
 mod judge;
 pub mod objects;
+pub mod picture;
+mod protocol;
+mod reasons;
 mod settle;
 pub mod words;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use history::{Drop, Ended, Found, Handover, Happening, History, Moment, Unwatched, What};
 pub use judge::{Basis, Doubt, Kept, Succession, Unbroken, Verdict, judge, unbroken};
+pub use protocol::{Chronicle, Protocol};
+pub use reasons::Reason;
 pub use settle::{Claim, Settled, settle};
 
 /// The place of an observation among all those of one service and one incarnation; counts from 1, without holes.
