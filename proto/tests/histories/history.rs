@@ -4,7 +4,7 @@ use baton_proto::custody::{Basis, Fact, Role, Seq, Shape, Testimony};
 
 use crate::dice::Dice;
 use crate::program::{self, bend};
-use crate::story::Story;
+use crate::story::{Done, Story};
 use crate::witness::{Agent, Care, Death};
 use crate::world::{Blind, World};
 
@@ -66,8 +66,12 @@ impl History {
 
     /// A server and an agent without fault; the agent may be restarted.
     fn honest(seed: u64, shape: Shape, dice: &mut Dice) -> Self {
-        let story = Story::honest(shape, dice);
         let undone = dice.one_in(5);
+        let mut story = Story::honest(shape, dice);
+        if undone && shape != Shape::Beside {
+            // A master that stays takes nothing back: it has refused.
+            story.done = Done::Nothing;
+        }
         let program = program::honest(shape, undone);
         let care = Care { keeps_torn_looks: false, follows_path: false, dawdles: dice.one_in(4) };
         let restarts = dice.below(2) * (1 + dice.below(2));
@@ -85,7 +89,9 @@ impl History {
         let story = if dice.one_in(6) { Story::honest(shape, dice) } else { Story::faulty(shape, dice) };
         let mut program = program::honest(shape, dice.one_in(6));
         let bent = dice.one_in(2);
-        if bent {
+        if bent && dice.one_in(4) {
+            program::entangle(&mut program);
+        } else if bent {
             bend(&mut program, shape, dice);
         }
         let care = Care { keeps_torn_looks: dice.one_in(4), follows_path: dice.one_in(2), dawdles: dice.one_in(2) };

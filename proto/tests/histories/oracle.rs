@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baton_proto::custody::{Basis, Fact, Observation, Process, Role, Seq, Shape, Sighting, Testimony};
+use baton_proto::custody::{Basis, Fact, Process, Role, Seq, Shape, Sighting, Testimony};
 
 /// What the oracle says. Why it doubts is for whoever debugs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,8 @@ flaws! {
     ForeignWorkerAccepted,
     ExecUnmarkedAccepted,
     NoExecRequired,
-    SameMasterAccepted,
+    /// Neither the process nor the image of the new master need be another.
+    OneMasterAccepted,
     SameImageAccepted,
     /// A grant is no drop, and no reason to doubt.
     GrantIgnored,
@@ -116,17 +117,14 @@ impl Oracle<'_> {
         })
     }
 
-    /// The first grant of this file inside the window, after somebody was seen holding it.
+    /// The first grant of this file inside the window: what nobody held was dropped, whatever else there is to doubt.
     fn drop_seen(self) -> Option<Seq> {
         let testimony = self.testimony;
         let grants = testimony.observations.iter().filter(|line| {
             let is_grant = matches!(line.fact, Fact::Grant { file } if file == testimony.file);
             is_grant && testimony.opened <= line.seq && line.seq <= testimony.closed && !self.has(Flaw::GrantIgnored)
         });
-        let after_holder = grants
-            .map(|line| line.seq)
-            .filter(|grant| self.sightings().any(|(seq, sighting)| seq < *grant && sighting.lock.file == testimony.file));
-        after_holder.min()
+        grants.map(|line| line.seq).min()
     }
 
     /// What holds of any testimony before it can show anything.
@@ -137,10 +135,6 @@ impl Oracle<'_> {
         }
         self.numbers()?;
         self.witnesses()?;
-        let granted = |line: &Observation| matches!(line.fact, Fact::Grant { file } if file == testimony.file);
-        if testimony.observations.iter().any(granted) && !self.has(Flaw::GrantIgnored) {
-            return Err("granted");
-        }
         let expected = testimony.file;
         for (_, sighting) in self.sightings() {
             let seen = sighting.lock.file;
@@ -185,7 +179,7 @@ impl Oracle<'_> {
             if successor.boot != testimony.boot && !self.has(Flaw::BootIgnored) {
                 return Err("another boot");
             }
-            let in_order = successor.from > from && known.insert(&successor.incarnation);
+            let in_order = from < successor.from && successor.from <= testimony.closed && known.insert(&successor.incarnation);
             if !in_order && !self.has(Flaw::IncarnationIgnored) {
                 return Err("runs of the agent out of order");
             }
@@ -213,7 +207,11 @@ impl Oracle<'_> {
     fn beside(self) -> Result<Basis, &'static str> {
         let old = self.custody(Role::OldMaster)?;
         let new = self.custody(Role::NewMaster)?;
-        if old.first.1.process == new.first.1.process && !self.has(Flaw::SameMasterAccepted) {
+        if self.has(Flaw::OneMasterAccepted) {
+            self.spans(&[&old, &new])?;
+            return Ok(basis(old.marked && new.marked));
+        }
+        if old.first.1.process == new.first.1.process {
             return Err("one process in both roles");
         }
         if old.first.1.image == new.first.1.image && !self.has(Flaw::SameImageAccepted) {
@@ -284,10 +282,8 @@ impl Oracle<'_> {
         }
         for line in &self.testimony.observations {
             let speaks_against = match &line.fact {
-                Fact::Absence { role: of, process, .. } => {
-                    *of == role && *process == first.1.process && !self.has(Flaw::AbsenceIgnored)
-                }
-                Fact::Exit { role: of, process } => *of == role && *process == first.1.process && !self.has(Flaw::ExitIgnored),
+                Fact::Absence { process, .. } => *process == first.1.process && !self.has(Flaw::AbsenceIgnored),
+                Fact::Exit { process, .. } => *process == first.1.process && !self.has(Flaw::ExitIgnored),
                 Fact::Sighting(_) | Fact::Grant { .. } | Fact::Signal { .. } | Fact::Readiness { .. } | Fact::Workers { .. } => {
                     false
                 }
@@ -326,12 +322,15 @@ impl Oracle<'_> {
         let before = self.listed_before_signal(master.first.1.process);
         self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker).any(|(seq, worker)| {
             let own = worker.parent == master.first.1.process.pid || self.has(Flaw::ForeignWorkerAccepted);
-            let unlisted =
-                before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process));
-            let new_image = worker.image == master.last.1.image && worker.image != master.first.1.image;
+            let new = match self.testimony.shape {
+                Shape::Exec => worker.image == master.last.1.image,
+                Shape::Beside | Shape::InPlace => {
+                    before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process))
+                }
+            };
             let whole = worker.image == worker.image_after || self.has(Flaw::TornLookAccepted);
-            let new = unlisted || new_image || self.has(Flaw::OldWorkerAccepted);
-            own && new && whole && seq < master.last.1.began
+            let new = new || self.has(Flaw::OldWorkerAccepted);
+            own && new && whole && seq.0 + 1 == master.last.1.began.0
         })
     }
 

@@ -85,6 +85,16 @@ pub(crate) fn honest(shape: Shape, undone: bool) -> Vec<Step> {
     }
 }
 
+/// The new master is looked at while a look at the old one is under way: their ends are in the right order, and prove nothing.
+pub(crate) fn entangle(program: &mut Vec<Step>) {
+    if let Some(place) = program.iter().position(|step| matches!(step, Step::Look(Role::NewMaster, _))) {
+        let inner = program.remove(place);
+        if let Some(Step::Look(role, whom)) = program.get(place).cloned() {
+            program[place] = Step::During(role, whom, Box::new(inner));
+        }
+    }
+}
+
 /// Does to a program what no agent should: another order, another label, a look too many or too few, an early close.
 pub(crate) fn bend(program: &mut Vec<Step>, shape: Shape, dice: &mut Dice) {
     for _ in 0..=dice.below(2) {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use baton_proto::custody::Testimony;
+
 use crate::history::{History, Limit, Promise};
 use crate::oracle::{Flaw, Ruling};
+use crate::tale::tell;
 use crate::tampering::{TAMPERINGS, Tampering};
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +22,24 @@ pub(crate) struct Tally {
     kinds: BTreeMap<String, Row>,
     limits: BTreeMap<Limit, u64>,
     tamperings: BTreeMap<Tampering, u64>,
+    broken: BTreeMap<String, Broken>,
+}
+
+/// A law that is broken: how often, and the shortest testimony that shows it.
+#[derive(Debug, Default)]
+struct Broken {
+    count: u64,
+    lines: usize,
+    shown: String,
+}
+
+impl Broken {
+    fn plus(&mut self, other: Self) {
+        self.count += other.count;
+        if self.shown.is_empty() || other.lines < self.lines {
+            (self.lines, self.shown) = (other.lines, other.shown);
+        }
+    }
 }
 
 impl Tally {
@@ -40,7 +61,26 @@ impl Tally {
         *self.tamperings.entry(tampering).or_default() += 1;
     }
 
+    pub(crate) fn broken(&mut self, law: String, history: &History, what: &str, testimony: &Testimony) {
+        let shown = format!("history {} ({}; {what})\n{}", history.seed, history.kind, tell(testimony));
+        let lines = testimony.observations.len();
+        self.broken.entry(law).or_default().plus(Broken { count: 1, lines, shown });
+    }
+
+    /// No law is broken.
+    pub(crate) fn holds(&self) {
+        let laws: Vec<String> = self
+            .broken
+            .iter()
+            .map(|(law, Broken { count, shown, .. })| format!("{law}; {count} times, for one in {shown}"))
+            .collect();
+        assert!(laws.is_empty(), "{}", laws.join("\n\n"));
+    }
+
     pub(crate) fn plus(mut self, other: Self) -> Self {
+        for (law, broken) in other.broken {
+            self.broken.entry(law).or_default().plus(broken);
+        }
         for (kind, row) in other.kinds {
             let sum = self.kinds.entry(kind).or_default();
             sum.kept += row.kept;

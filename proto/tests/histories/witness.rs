@@ -229,7 +229,9 @@ impl<'a> Agent<'a> {
         let is_torn = before.image != after.image && !self.care.keeps_torn_looks;
         let fact = match line.filter(|_| is_alive && !is_torn) {
             Some(line) => {
-                self.misnamed |= role != Role::Worker && before.standing != Standing::Master;
+                let first_image = self.pinned.map(|pinned| self.world.tasks[pinned].image);
+                let is_of_its_own = Some(before.image) != first_image;
+                self.misnamed |= role != Role::Worker && before.standing != Standing::Master && is_of_its_own;
                 Fact::Sighting(Sighting {
                     began,
                     role,

@@ -129,6 +129,8 @@ pub(crate) struct Task {
     pub(crate) standing: Standing,
     pub(crate) life: Life,
     descriptors: Vec<usize>,
+    /// It holds nothing, and nobody who looks before and after can tell.
+    blind: Blind,
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +163,6 @@ pub(crate) struct World {
     pub(crate) state: usize,
     /// The states in which no master held, and whether that can be seen.
     pub(crate) lapses: Vec<(usize, Blind)>,
-    blind: Blind,
     pub(crate) handed_over: bool,
     pub(crate) randomised: bool,
     pub(crate) namespaced: bool,
@@ -188,7 +189,6 @@ impl World {
             grants: Vec::new(),
             state: 0,
             lapses: Vec::new(),
-            blind: Blind::No,
             handed_over: false,
             randomised,
             namespaced,
@@ -197,10 +197,6 @@ impl World {
 
     pub(crate) fn playing(&self, part: Part) -> Option<usize> {
         self.cast[part as usize]
-    }
-
-    pub(crate) fn recast(&mut self, part: Part, as_part: Part) {
-        self.cast[as_part as usize] = self.cast[part as usize];
     }
 
     pub(crate) fn after(&mut self, delay: Micros, happening: Happening) {
@@ -241,10 +237,9 @@ impl World {
             self.freed();
         }
         self.was_free = free;
-        if self.is_served() {
-            self.blind = Blind::No;
-        } else {
-            self.lapses.push((self.state, self.blind));
+        if !self.is_served() {
+            let blind = self.tasks.iter().map(|task| task.blind).find(|blind| *blind != Blind::No);
+            self.lapses.push((self.state, blind.unwrap_or(Blind::No)));
         }
     }
 
@@ -324,9 +319,7 @@ impl World {
             Happening::Close { who, blind } => {
                 if let Some(task) = self.alive(who) {
                     self.close(task);
-                    if self.tasks[task].standing == Standing::Master {
-                        self.blind = blind;
-                    }
+                    self.tasks[task].blind = blind;
                 }
             }
             Happening::Die { who, blind } => self.die(who, blind),
@@ -348,7 +341,7 @@ impl World {
         let Some(parent) = self.alive(parent) else { return };
         let identity = self.identity(namesake);
         let parent = &self.tasks[parent];
-        let task = Task { identity, parent: parent.identity.pid, standing: Standing::Worker, ..parent.clone() };
+        let task = Task { identity, parent: parent.identity.pid, standing: Standing::Worker, blind: Blind::No, ..parent.clone() };
         self.enter(child, task);
     }
 
@@ -356,7 +349,8 @@ impl World {
         let identity = self.identity(namesake);
         let image = self.fresh_image();
         let descriptors = Vec::new();
-        let task = Task { identity, parent: 1, image, standing: Standing::Bystander, life: Life::Alive, descriptors };
+        let task =
+            Task { identity, parent: 1, image, standing: Standing::Bystander, life: Life::Alive, descriptors, blind: Blind::No };
         self.enter(child, task);
     }
 
@@ -388,6 +382,10 @@ impl World {
         let Some(task) = self.alive(who) else { return };
         self.tasks[task].image = self.fresh_image();
         self.tasks[task].standing = becomes;
+        let identity = self.tasks[task].identity;
+        for namesake in self.tasks.iter_mut().filter(|other| other.identity == identity && other.blind == Blind::SameTick) {
+            namesake.blind = Blind::No;
+        }
         if !keeps {
             self.close(task);
         }
@@ -397,6 +395,7 @@ impl World {
         let Some(task) = self.alive(who) else { return };
         let mark = if marked { 1 + self.dice.below((1 << 43) - 1) } else { 0 };
         let taker = self.taker(task);
+        self.tasks[task].blind = Blind::No;
         self.tasks[task].descriptors.push(self.descriptions.len());
         self.descriptions.push(Description { file: self.path, mark, taker, locked: true });
     }
@@ -410,12 +409,13 @@ impl World {
         for descriptor in self.tasks[task].descriptors.clone() {
             self.descriptions[descriptor].locked = false;
         }
-        self.blind = Blind::Relocked;
+        self.tasks[task].blind = Blind::Relocked;
     }
 
     fn relock(&mut self, who: Part) {
         let Some(task) = self.alive(who) else { return };
         let taker = self.taker(task);
+        self.tasks[task].blind = Blind::No;
         for descriptor in self.tasks[task].descriptors.clone() {
             self.descriptions[descriptor].locked = true;
             self.descriptions[descriptor].taker = taker;
@@ -429,9 +429,7 @@ impl World {
         for orphan in self.tasks.iter_mut().filter(|orphan| orphan.parent == pid) {
             orphan.parent = 1;
         }
-        if self.tasks[task].standing == Standing::Master {
-            self.blind = blind;
-        }
+        self.tasks[task].blind = blind;
     }
 
     fn close(&mut self, task: usize) {
