@@ -3,10 +3,11 @@
 use baton_proto::custody::{Basis, Fact, Role, Seq, Shape, Testimony};
 
 use crate::dice::Dice;
+use crate::happening::Blind;
 use crate::program::{self, bend};
 use crate::story::{Done, Story};
 use crate::witness::{Agent, Care, Death};
-use crate::world::{Blind, World};
+use crate::world::World;
 
 /// What no testimony can show: the verdict takes somebody's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,7 @@ pub(crate) struct History {
     /// What kind of history it is.
     pub(crate) kind: String,
     pub(crate) promise: Promise,
+    pub(crate) story: Story,
     pub(crate) testimony: Testimony,
     states: Vec<usize>,
     lapses: Vec<(usize, Blind)>,
@@ -73,7 +75,7 @@ impl History {
             story.done = Done::Nothing;
         }
         let program = program::honest(shape, undone);
-        let care = Care { keeps_torn_looks: false, follows_path: false, dawdles: dice.one_in(4) };
+        let care = Care { keeps_torn_looks: false, follows_path: false, dawdles: dice.one_in(4), asks_once: false };
         let restarts = dice.below(2) * (1 + dice.below(2));
         let deaths = deaths(restarts, program.len(), dice, false);
         let what = if undone { "undone" } else { "as asked" };
@@ -86,18 +88,29 @@ impl History {
 
     /// Something is wrong with the server, with the agent, or with both.
     fn faulty(seed: u64, shape: Shape, dice: &mut Dice) -> Self {
-        let story = if dice.one_in(6) { Story::honest(shape, dice) } else { Story::faulty(shape, dice) };
+        let mut story = if dice.one_in(6) { Story::honest(shape, dice) } else { Story::faulty(shape, dice) };
         let mut program = program::honest(shape, dice.one_in(6));
-        let bent = dice.one_in(2);
-        if bent && dice.one_in(4) {
-            program::entangle(&mut program);
-        } else if bent {
-            bend(&mut program, shape, dice);
+        let astray = dice.one_in(2);
+        if astray {
+            match dice.below(6) {
+                0 if shape == Shape::Beside => {
+                    story = Story::just_missed(dice);
+                    program::entangle(&mut program);
+                }
+                1 => program::mistake(&mut program, dice),
+                2 => program::census(&mut program, dice),
+                _ => bend(&mut program, shape, dice),
+            }
         }
-        let care = Care { keeps_torn_looks: dice.one_in(4), follows_path: dice.one_in(2), dawdles: dice.one_in(2) };
+        let care = Care {
+            keeps_torn_looks: dice.one_in(4),
+            follows_path: dice.one_in(2),
+            dawdles: dice.one_in(2),
+            asks_once: dice.one_in(2),
+        };
         let restarts = dice.below(4).saturating_sub(1);
         let deaths = deaths(restarts, program.len(), dice, true);
-        let kind = format!("{}{}", story.name(), if bent { ", agent astray" } else { "" });
+        let kind = format!("{}{}", story.name(), if astray { ", agent astray" } else { "" });
         let mut agent = Agent::new(World::new(dice.clone()), &story, care);
         agent.run(&program, deaths);
         Self::told(seed, kind, Promise::Nothing, shape, agent)
@@ -105,8 +118,9 @@ impl History {
 
     fn told(seed: u64, kind: String, promise: Promise, shape: Shape, agent: Agent<'_>) -> Self {
         let testimony = agent.testimony(shape);
-        let Agent { world, states, misnamed, .. } = agent;
-        Self { seed, kind, promise, testimony, states, lapses: world.lapses, handed_over: world.handed_over, misnamed }
+        let Agent { world, story, states, misnamed, .. } = agent;
+        let story = story.clone();
+        Self { seed, kind, promise, story, testimony, states, lapses: world.lapses, handed_over: world.handed_over, misnamed }
     }
 
     /// Whether a generation held throughout, and whether there was a handover.
@@ -124,6 +138,11 @@ impl History {
     /// Whether the old generation held throughout.
     pub(crate) fn is_unbroken(&self, basis: Basis) -> Truth {
         self.is_held(&[Role::OldMaster, Role::Master], basis)
+    }
+
+    /// Whether there was a moment in the window at which no master held.
+    pub(crate) fn has_lapse(&self) -> bool {
+        self.lapses(self.testimony.opened, self.testimony.closed).next().is_some()
     }
 
     fn is_held(&self, roles: &[Role], basis: Basis) -> Truth {

@@ -15,6 +15,7 @@
 //! [`history::Limit`] lists it. Such histories are left out of law 1, and counted: the table tells how many there were.
 
 mod dice;
+mod happening;
 mod history;
 mod oracle;
 mod program;

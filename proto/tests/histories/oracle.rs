@@ -263,8 +263,7 @@ impl Oracle<'_> {
         let begins = |custody: &Custody| if self.has(Flaw::BeganIgnored) { custody.first.1.began } else { custody.first.0 };
         let ends = |custody: &Custody| if self.has(Flaw::BeganIgnored) { custody.last.0 } else { custody.last.1.began };
         let covered = |number: u64| {
-            let workers = self.has(Flaw::WorkersCount)
-                && self.sightings().any(|(seq, sighting)| seq.0 <= number && sighting.role == Role::Worker);
+            let workers = self.has(Flaw::WorkersCount) && self.sightings().any(|(_, sighting)| sighting.role == Role::Worker);
             workers || custodies.iter().any(|custody| begins(custody).0 <= number && number < ends(custody).0)
         };
         if (begins(opening).0..ends(closing).0).all(covered) { Ok(()) } else { Err("nobody in custody") }

@@ -24,7 +24,7 @@ pub(crate) enum Whom {
 pub(crate) enum Step {
     Look(Role, Whom),
     /// Something else is done between the steps of a look.
-    During(Role, Whom, Box<Step>),
+    During(Role, Whom, Vec<Step>),
     List,
     Signal,
     Ready,
@@ -85,14 +85,36 @@ pub(crate) fn honest(shape: Shape, undone: bool) -> Vec<Step> {
     }
 }
 
-/// The new master is looked at while a look at the old one is under way: their ends are in the right order, and prove nothing.
+/// A look at the old master begins before the new one is seen, and ends after it: their ends are in the right order, and
+/// prove nothing.
 pub(crate) fn entangle(program: &mut Vec<Step>) {
-    if let Some(place) = program.iter().position(|step| matches!(step, Step::Look(Role::NewMaster, _))) {
-        let inner = program.remove(place);
-        if let Some(Step::Look(role, whom)) = program.get(place).cloned() {
-            program[place] = Step::During(role, whom, Box::new(inner));
+    let is_new = |step: &Step| matches!(step, Step::Look(Role::NewMaster, _));
+    let waits = program.iter().position(|step| matches!(step, Step::AwaitSuccessor));
+    if let (Some(from), Some(until)) = (waits, program.iter().position(is_new)) {
+        let inner: Vec<Step> = program.drain(from..=until).collect();
+        if let Some(Step::Look(role, whom)) = program.get(from).cloned() {
+            program[from] = Step::During(role, whom, inner);
         }
     }
+}
+
+/// Somebody else is taken for the new master, or for the new worker.
+pub(crate) fn mistake(program: &mut Vec<Step>, dice: &mut Dice) {
+    if let Some(place) = program.iter().position(|step| matches!(step, Step::Retire)).filter(|_| dice.one_in(2)) {
+        program.truncate(place);
+    }
+    let taken_for = dice.pick(&[Whom::Pinned, Whom::Helper, Whom::OldWorker, Whom::FreshWorker, Whom::Rival]);
+    for step in program {
+        if let Step::Look(_, whom @ (Whom::Successor | Whom::FreshWorker)) = step {
+            *whom = taken_for;
+        }
+    }
+}
+
+/// Workers are looked at too, as a census does.
+pub(crate) fn census(program: &mut Vec<Step>, dice: &mut Dice) {
+    let place = 1 + dice.index(program.len() - 1);
+    program.insert(place, Step::Look(Role::Worker, dice.pick(&[Whom::OldWorker, Whom::FreshWorker])));
 }
 
 /// Does to a program what no agent should: another order, another label, a look too many or too few, an early close.
@@ -114,13 +136,13 @@ pub(crate) fn bend(program: &mut Vec<Step>, shape: Shape, dice: &mut Dice) {
             5 => {
                 let inner = program.remove(place);
                 let (role, whom) = (any_role(shape, dice), any_whom(dice));
-                program.insert(place, Step::During(role, whom, Box::new(inner)));
+                program.insert(place, Step::During(role, whom, vec![inner]));
             }
             _ => {
                 let next = (place + 1) % program.len();
                 if let (Step::Look(role, whom), true) = (program[place].clone(), next > place) {
                     let inner = program.remove(next);
-                    program[place] = Step::During(role, whom, Box::new(inner));
+                    program[place] = Step::During(role, whom, vec![inner]);
                 }
             }
         }

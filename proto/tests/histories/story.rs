@@ -3,7 +3,8 @@
 use baton_proto::custody::Shape;
 
 use crate::dice::Dice;
-use crate::world::{Blind, Happening, Micros, Namesake, Part, Standing, World};
+use crate::happening::{Blind, Happening, Namesake};
+use crate::world::{Micros, Part, Standing, World};
 
 /// What the server does when it is told to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,13 +140,24 @@ impl Story {
         }
         story.marked = dice.one_in(2);
         if story.lapse.is_some_and(|lapse| lapse.way == Way::Dies) && dice.one_in(2) {
-            // The gap that matters most: the old one goes just before the new one takes the lock.
-            let locked = story.boot[0] + story.boot[1] + story.boot[2];
-            let gap = dice.stretch();
-            story.corpse = 0;
-            story.lapse = Some(Lapse { way: Way::Dies, early: false, delay: locked.saturating_sub(gap), gap });
+            story.misses(dice);
         }
         story
+    }
+
+    /// The old master goes just before the new one takes the lock.
+    pub(crate) fn just_missed(dice: &mut Dice) -> Self {
+        let mut story = Self::honest(Shape::Beside, dice);
+        story.inherits = false;
+        story.misses(dice);
+        story
+    }
+
+    fn misses(&mut self, dice: &mut Dice) {
+        let gap = dice.stretch();
+        let delay = self.boot.iter().sum::<Micros>().saturating_sub(gap);
+        self.corpse = 0;
+        self.lapse = Some(Lapse { way: Way::Dies, early: false, delay, gap });
     }
 
     /// The word for it in the table.
@@ -251,7 +263,7 @@ impl Story {
     /// The master forks a worker, and an old one goes.
     fn renews(&self, world: &mut World, delay: Micros) {
         world.after(delay, Happening::Fork { parent: Part::Old, child: Part::FreshWorker, namesake: Namesake::Nobody });
-        world.after(delay + self.drain, Happening::Die { who: Part::OldWorker, blind: Blind::No });
+        world.after(delay + self.drain, Happening::Die { who: Part::OldWorker });
         world.after(delay + self.drain + self.corpse, Happening::Gone { who: Part::OldWorker });
     }
 
@@ -268,7 +280,7 @@ impl Story {
     fn leaves(&self, world: &mut World, master: Part) {
         let worker = if master == Part::Old { Part::OldWorker } else { Part::FreshWorker };
         for who in [worker, master] {
-            world.after(self.drain, Happening::Die { who, blind: Blind::No });
+            world.after(self.drain, Happening::Die { who });
             world.after(self.drain + self.corpse, Happening::Gone { who });
         }
     }
@@ -276,7 +288,7 @@ impl Story {
     fn lapses(&self, world: &mut World, lapse: Lapse) {
         let (old, begins, ends) = (Part::Old, lapse.delay, lapse.delay + lapse.gap);
         match lapse.way {
-            Way::Dies => self.dies(world, begins, Blind::No),
+            Way::Dies => self.dies(world, begins),
             Way::LetsGo => world.after(begins, Happening::Close { who: old, blind: Blind::No }),
             Way::Relocks => {
                 world.after(begins, Happening::Unlock { who: old });
@@ -304,18 +316,17 @@ impl Story {
         }
     }
 
-    fn dies(&self, world: &mut World, delay: Micros, blind: Blind) {
-        let worker = self.worker_follows.then_some((Part::OldWorker, Blind::No));
-        for (who, blind) in [(Part::Old, blind)].into_iter().chain(worker) {
-            world.after(delay, Happening::Die { who, blind });
+    fn dies(&self, world: &mut World, delay: Micros) {
+        let worker = self.worker_follows.then_some(Part::OldWorker);
+        for who in [Part::Old].into_iter().chain(worker) {
+            world.after(delay, Happening::Die { who });
             world.after(delay + self.corpse, Happening::Gone { who });
         }
     }
 
     /// The old master dies and another is started, by a wrapper with the lock or by init without.
     fn restarts(&self, world: &mut World, lapse: Lapse, by: Part, namesake: Namesake) {
-        let blind = if matches!(namesake, Namesake::PidAndTick(_)) { Blind::SameTick } else { Blind::No };
-        self.dies(world, lapse.delay, blind);
+        self.dies(world, lapse.delay);
         let starts = lapse.delay + self.corpse + lapse.gap;
         if by == Part::Wrapper && self.inherits {
             world.after(starts, Happening::Fork { parent: by, child: Part::Old, namesake });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use baton_proto::custody::Testimony;
 
-use crate::history::{History, Limit, Promise};
+use crate::history::{History, Limit};
 use crate::oracle::{Flaw, Ruling};
 use crate::tale::tell;
 use crate::tampering::{TAMPERINGS, Tampering};
@@ -17,9 +17,29 @@ struct Row {
     unbroken: u64,
 }
 
+impl Row {
+    fn of(handover: Ruling, stay: Ruling) -> Self {
+        Self {
+            kept: u64::from(matches!(handover, Ruling::Kept(_))),
+            dropped: u64::from(matches!(handover, Ruling::Dropped(_))),
+            unproven: u64::from(matches!(handover, Ruling::Unproven(_))),
+            unbroken: u64::from(matches!(stay, Ruling::Kept(_))),
+        }
+    }
+
+    fn plus(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.dropped += other.dropped;
+        self.unproven += other.unproven;
+        self.unbroken += other.unbroken;
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     kinds: BTreeMap<String, Row>,
+    /// Those with a moment at which no master held.
+    lapsed: Row,
     limits: BTreeMap<Limit, u64>,
     tamperings: BTreeMap<Tampering, u64>,
     broken: BTreeMap<String, Broken>,
@@ -44,17 +64,14 @@ impl Broken {
 
 impl Tally {
     pub(crate) fn told(&mut self, history: &History, handover: Ruling, stay: Ruling, limit: Option<Limit>) {
-        let row = self.kinds.entry(history.kind.clone()).or_default();
-        match handover {
-            Ruling::Kept(_) => row.kept += 1,
-            Ruling::Dropped(_) => row.dropped += 1,
-            Ruling::Unproven(_) => row.unproven += 1,
+        let row = Row::of(handover, stay);
+        self.kinds.entry(history.kind.clone()).or_default().plus(row);
+        if history.has_lapse() {
+            self.lapsed.plus(row);
         }
-        row.unbroken += u64::from(matches!(stay, Ruling::Kept(_)));
         if let Some(limit) = limit {
             *self.limits.entry(limit).or_default() += 1;
         }
-        debug_assert!(history.promise != Promise::Kept || row.kept > 0);
     }
 
     pub(crate) fn tampered(&mut self, tampering: Tampering) {
@@ -62,7 +79,7 @@ impl Tally {
     }
 
     pub(crate) fn broken(&mut self, law: String, history: &History, what: &str, testimony: &Testimony) {
-        let shown = format!("history {} ({}; {what})\n{}", history.seed, history.kind, tell(testimony));
+        let shown = format!("history {} ({}; {what})\n{:?}\n{}", history.seed, history.kind, history.story, tell(testimony));
         let lines = testimony.observations.len();
         self.broken.entry(law).or_default().plus(Broken { count: 1, lines, shown });
     }
@@ -82,12 +99,9 @@ impl Tally {
             self.broken.entry(law).or_default().plus(broken);
         }
         for (kind, row) in other.kinds {
-            let sum = self.kinds.entry(kind).or_default();
-            sum.kept += row.kept;
-            sum.dropped += row.dropped;
-            sum.unproven += row.unproven;
-            sum.unbroken += row.unbroken;
+            self.kinds.entry(kind).or_default().plus(row);
         }
+        self.lapsed.plus(other.lapsed);
         for (limit, count) in other.limits {
             *self.limits.entry(limit).or_default() += count;
         }
@@ -100,7 +114,9 @@ impl Tally {
     #[expect(clippy::print_stdout, reason = "the table is for whoever runs the test with --nocapture")]
     pub(crate) fn print(&self) {
         println!("{:<52} {:>7} {:>7} {:>8} {:>8}", "histories", "kept", "dropped", "unproven", "unbroken");
-        for (kind, Row { kept, dropped, unproven, unbroken }) in &self.kinds {
+        let lapsed = "of all: with a moment that no master held".to_owned();
+        let rows = self.kinds.iter().chain([(&lapsed, &self.lapsed)]);
+        for (kind, Row { kept, dropped, unproven, unbroken }) in rows {
             println!("{kind:<52} {kept:>7} {dropped:>7} {unproven:>8} {unbroken:>8}");
         }
         for (limit, count) in &self.limits {

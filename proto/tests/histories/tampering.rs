@@ -27,6 +27,7 @@ macro_rules! tamperings {
 tamperings! {
     LineRemoved,
     LineRepeated,
+    LineAddedOutside,
     LineMovedOutside,
     LineNumberedAsAnother,
     LookEndedBeforeItBegan,
@@ -85,6 +86,11 @@ fn numbers(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> 
     match tampering {
         Tampering::LineRemoved => drop(lines.remove(place)),
         Tampering::LineRepeated => lines.push(lines[place].clone()),
+        Tampering::LineAddedOutside => {
+            let fact = Fact::Readiness { ready: true, detail: String::new(), answered_by: None };
+            let seq = Seq(testimony.closed.0 + 1 + dice.below(2));
+            lines.push(Observation { seq, fact, ..lines[lines.len() - 1].clone() });
+        }
         Tampering::LineMovedOutside => lines[place].seq = Seq(testimony.closed.0 + 5),
         Tampering::LineNumberedAsAnother => lines[place].seq = lines[(place + 1) % lines.len()].seq,
         Tampering::LookEndedBeforeItBegan => {

@@ -23,6 +23,8 @@ pub(crate) struct Care {
     pub(crate) follows_path: bool,
     /// It may be stopped for long within a look.
     pub(crate) dawdles: bool,
+    /// It asks only at the beginning of a look whether the process is a corpse.
+    pub(crate) asks_once: bool,
 }
 
 /// How the agent dies.
@@ -42,9 +44,10 @@ pub(crate) struct Death {
 #[derive(Debug)]
 pub(crate) struct Agent<'a> {
     pub(crate) world: World,
-    story: &'a Story,
+    pub(crate) story: &'a Story,
     care: Care,
     lines: Vec<(usize, Observation)>,
+    opened: u64,
     next: u64,
     /// The state of the host at each number.
     pub(crate) states: Vec<usize>,
@@ -54,8 +57,6 @@ pub(crate) struct Agent<'a> {
     step: usize,
     /// A process that is no master was looked at as one.
     pub(crate) misnamed: bool,
-    /// A line about a signal was lost.
-    pub(crate) intent_lost: bool,
 }
 
 impl<'a> Agent<'a> {
@@ -71,13 +72,13 @@ impl<'a> Agent<'a> {
             story,
             care,
             lines: Vec::with_capacity(16),
+            opened: next,
             next,
             states: Vec::with_capacity(32),
             incarnation: "run 1".to_owned(),
             successors: Vec::new(),
             step: 0,
             misnamed: false,
-            intent_lost: false,
         }
     }
 
@@ -95,7 +96,6 @@ impl<'a> Agent<'a> {
     }
 
     pub(crate) fn testimony(&self, shape: Shape) -> Testimony {
-        let first = self.lines.first().map_or(self.next, |(_, line)| line.numbers().next().unwrap_or(line.seq).0);
         Testimony {
             service: "web".to_owned(),
             boot: "boot 1".to_owned(),
@@ -103,7 +103,7 @@ impl<'a> Agent<'a> {
             shape,
             successors: self.successors.clone(),
             file: self.world.window,
-            opened: Seq(first),
+            opened: Seq(self.opened),
             closed: Seq(self.next - 1),
             observations: self.lines.iter().map(|(_, line)| line.clone()).collect(),
             truncated: false,
@@ -116,8 +116,6 @@ impl<'a> Agent<'a> {
         let after_intent = self.lines.iter().rposition(is_intent).map_or(0, |place| place + 1);
         if death.writes_intents {
             kept = kept.max(after_intent);
-        } else if kept < after_intent {
-            self.intent_lost = true;
         }
         // A run reads what was written before it: that is not lost again.
         if let Some(last) = self.successors.last() {
@@ -150,8 +148,8 @@ impl<'a> Agent<'a> {
 
     fn perform(&mut self, step: &Step) {
         match step {
-            Step::Look(role, whom) => self.look(*role, *whom, None),
-            Step::During(role, whom, inner) => self.look(*role, *whom, Some(inner)),
+            Step::Look(role, whom) => self.look(*role, *whom, &[]),
+            Step::During(role, whom, inner) => self.look(*role, *whom, inner),
             Step::List => self.list(),
             Step::Signal => self.signal("USR2", Whom::Pinned, Story::signalled),
             Step::Retire => self.signal("QUIT", Whom::Pinned, Story::retired),
@@ -195,7 +193,7 @@ impl<'a> Agent<'a> {
 
     fn resolve(&self, whom: Whom) -> Option<usize> {
         let part = match whom {
-            Whom::Pinned => return self.pinned,
+            Whom::Pinned => return self.pinned.and_then(|pinned| self.world.known_as(self.world.tasks[pinned].identity)),
             Whom::Current => Part::Old,
             Whom::Successor => {
                 let restarted = self.world.playing(Part::Old).filter(|old| Some(*old) != self.pinned);
@@ -209,14 +207,18 @@ impl<'a> Agent<'a> {
         self.world.playing(part)
     }
 
-    fn look(&mut self, role: Role, whom: Whom, inner: Option<&Step>) {
+    fn look(&mut self, role: Role, whom: Whom, inner: &[Step]) {
         let Some(task) = self.resolve(whom) else { return };
         let began = self.number();
         let before = self.world.tasks[task].clone();
         self.pause();
-        if let Some(step) = inner {
-            self.perform(step);
-            self.pause();
+        let lock_first = self.world.dice.one_in(2);
+        let meanwhile = |agent: &mut Self| {
+            inner.iter().for_each(|step| agent.perform(step));
+            agent.pause();
+        };
+        if !lock_first {
+            meanwhile(self);
         }
         let mut line = None;
         for file in self.files().into_iter().flatten() {
@@ -224,8 +226,11 @@ impl<'a> Agent<'a> {
         }
         let delivery = self.world.dice.below(1_000);
         self.world.advance(delivery);
+        if lock_first {
+            meanwhile(self);
+        }
         let after = self.world.tasks[task].clone();
-        let is_alive = before.life == Life::Alive && after.life == Life::Alive;
+        let is_alive = before.life == Life::Alive && (after.life == Life::Alive || self.care.asks_once);
         let is_torn = before.image != after.image && !self.care.keeps_torn_looks;
         let fact = match line.filter(|_| is_alive && !is_torn) {
             Some(line) => {

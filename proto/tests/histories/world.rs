@@ -8,6 +8,7 @@
 use baton_proto::custody::{FileIdentity, Image, Process};
 
 use crate::dice::Dice;
+use crate::happening::{Blind, Happening};
 
 /// Virtual time.
 pub(crate) type Micros = u64;
@@ -45,82 +46,6 @@ pub(crate) enum Part {
 
 pub(crate) const PARTS: usize = 7;
 
-/// Why nobody held, where the testimony cannot show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blind {
-    /// Any testimony that is read with care shows it.
-    No,
-    /// A sharer unlocked and locked its own description again.
-    Relocked,
-    /// A process closed and opened again, with its image unchanged: seen by the mark only.
-    Reopened,
-    /// Another process was given the pid within one clock tick, and inherited the marked lock from a bystander.
-    SameTick,
-}
-
-/// One thing that happens on the host.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Happening {
-    /// A child that shares all descriptors and has the same image.
-    Fork {
-        parent: Part,
-        child: Part,
-        namesake: Namesake,
-    },
-    /// A process of init, with nothing open.
-    Spawn {
-        child: Part,
-        namesake: Namesake,
-    },
-    /// Another image; the lock's descriptors are kept or closed.
-    Exec {
-        who: Part,
-        keeps: bool,
-        becomes: Standing,
-    },
-    /// Open what lies at the path, set the mark, lock.
-    Lock {
-        who: Part,
-        marked: bool,
-    },
-    /// LOCK_UN.
-    Unlock {
-        who: Part,
-    },
-    /// LOCK_SH on the same description.
-    Relock {
-        who: Part,
-    },
-    /// Close, to open again or not.
-    Close {
-        who: Part,
-        blind: Blind,
-    },
-    Die {
-        who: Part,
-        blind: Blind,
-    },
-    Gone {
-        who: Part,
-    },
-    /// Another file at the path; perhaps with the number that the old one had.
-    Replace {
-        same_inode: bool,
-    },
-    /// The server did what it was asked to.
-    HandedOver,
-}
-
-/// Whose identity a new process is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Namesake {
-    Nobody,
-    /// The pid of this one.
-    Pid(Part),
-    /// Its pid and its start, within one clock tick.
-    PidAndTick(Part),
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) identity: Process,
@@ -128,9 +53,11 @@ pub(crate) struct Task {
     pub(crate) image: Image,
     pub(crate) standing: Standing,
     pub(crate) life: Life,
-    descriptors: Vec<usize>,
+    pub(crate) descriptors: Vec<usize>,
     /// It holds nothing, and nobody who looks before and after can tell.
-    blind: Blind,
+    pub(crate) blind: Blind,
+    /// The state in which it died.
+    pub(crate) died: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -138,7 +65,7 @@ pub(crate) struct Description {
     pub(crate) file: FileIdentity,
     pub(crate) mark: u64,
     pub(crate) taker: u32,
-    locked: bool,
+    pub(crate) locked: bool,
 }
 
 #[derive(Debug)]
@@ -146,8 +73,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) now: Micros,
     pub(crate) tasks: Vec<Task>,
-    descriptions: Vec<Description>,
-    cast: [Option<usize>; PARTS],
+    pub(crate) descriptions: Vec<Description>,
+    pub(crate) cast: [Option<usize>; PARTS],
     agenda: Vec<(Micros, Happening)>,
     /// The file at the path.
     pub(crate) path: FileIdentity,
@@ -299,145 +226,18 @@ impl World {
         self.held(&self.tasks[task], file)
     }
 
+    /// The process that has this identity now, or had it last.
+    pub(crate) fn known_as(&self, identity: Process) -> Option<usize> {
+        self.tasks.iter().rposition(|task| task.identity == identity)
+    }
+
     /// The living children of a process.
     pub(crate) fn children(&self, parent: u32) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(move |task| task.parent == parent && task.life != Life::Gone)
     }
 
-    fn alive(&self, part: Part) -> Option<usize> {
+    pub(crate) fn alive(&self, part: Part) -> Option<usize> {
         self.playing(part).filter(|task| self.tasks[*task].life == Life::Alive)
-    }
-
-    fn change(&mut self, happening: Happening) {
-        match happening {
-            Happening::Fork { parent, child, namesake } => self.fork(parent, child, namesake),
-            Happening::Spawn { child, namesake } => self.spawn(child, namesake),
-            Happening::Exec { who, keeps, becomes } => self.exec(who, keeps, becomes),
-            Happening::Lock { who, marked } => self.lock(who, marked),
-            Happening::Unlock { who } => self.unlock(who),
-            Happening::Relock { who } => self.relock(who),
-            Happening::Close { who, blind } => {
-                if let Some(task) = self.alive(who) {
-                    self.close(task);
-                    self.tasks[task].blind = blind;
-                }
-            }
-            Happening::Die { who, blind } => self.die(who, blind),
-            Happening::Gone { who } => {
-                if let Some(task) = self.playing(who).filter(|task| self.tasks[*task].life == Life::Corpse) {
-                    self.tasks[task].life = Life::Gone;
-                    self.close(task);
-                }
-            }
-            Happening::Replace { same_inode } => {
-                let inode = if same_inode { self.path.inode } else { self.path.inode + 1 + self.dice.below(3) };
-                self.path = FileIdentity { inode, born: self.path.born + 1 + self.dice.below(1_000), ..self.path };
-            }
-            Happening::HandedOver => self.handed_over = true,
-        }
-    }
-
-    fn fork(&mut self, parent: Part, child: Part, namesake: Namesake) {
-        let Some(parent) = self.alive(parent) else { return };
-        let identity = self.identity(namesake);
-        let parent = &self.tasks[parent];
-        let task = Task { identity, parent: parent.identity.pid, standing: Standing::Worker, blind: Blind::No, ..parent.clone() };
-        self.enter(child, task);
-    }
-
-    fn spawn(&mut self, child: Part, namesake: Namesake) {
-        let identity = self.identity(namesake);
-        let image = self.fresh_image();
-        let descriptors = Vec::new();
-        let task =
-            Task { identity, parent: 1, image, standing: Standing::Bystander, life: Life::Alive, descriptors, blind: Blind::No };
-        self.enter(child, task);
-    }
-
-    fn enter(&mut self, part: Part, task: Task) {
-        self.cast[part as usize] = Some(self.tasks.len());
-        self.tasks.push(task);
-    }
-
-    fn identity(&mut self, namesake: Namesake) -> Process {
-        let fresh = 100 + u32::try_from(self.tasks.len()).expect("few tasks");
-        let start_ticks = self.now / 10_000;
-        let of = |part: Part| self.cast[part as usize].map(|task| self.tasks[task].identity);
-        match namesake {
-            Namesake::Nobody => Process { pid: fresh, start_ticks },
-            Namesake::Pid(part) => Process { pid: of(part).map_or(fresh, |process| process.pid), start_ticks },
-            Namesake::PidAndTick(part) => of(part).unwrap_or(Process { pid: fresh, start_ticks }),
-        }
-    }
-
-    pub(crate) fn fresh_image(&mut self) -> Image {
-        let start_stack = if self.randomised { 0x7FFD_0000_0000 + self.dice.below(1 << 24) * 16 } else { 0x7FFF_FFFF_E000 };
-        let mut random = [0; 16];
-        random[..8].copy_from_slice(&self.dice.next().to_le_bytes());
-        random[8..].copy_from_slice(&self.dice.next().to_le_bytes());
-        Image { start_stack, random }
-    }
-
-    fn exec(&mut self, who: Part, keeps: bool, becomes: Standing) {
-        let Some(task) = self.alive(who) else { return };
-        self.tasks[task].image = self.fresh_image();
-        self.tasks[task].standing = becomes;
-        let identity = self.tasks[task].identity;
-        for namesake in self.tasks.iter_mut().filter(|other| other.identity == identity && other.blind == Blind::SameTick) {
-            namesake.blind = Blind::No;
-        }
-        if !keeps {
-            self.close(task);
-        }
-    }
-
-    fn lock(&mut self, who: Part, marked: bool) {
-        let Some(task) = self.alive(who) else { return };
-        let mark = if marked { 1 + self.dice.below((1 << 43) - 1) } else { 0 };
-        let taker = self.taker(task);
-        self.tasks[task].blind = Blind::No;
-        self.tasks[task].descriptors.push(self.descriptions.len());
-        self.descriptions.push(Description { file: self.path, mark, taker, locked: true });
-    }
-
-    fn taker(&self, task: usize) -> u32 {
-        if self.namespaced { 0 } else { self.tasks[task].identity.pid }
-    }
-
-    fn unlock(&mut self, who: Part) {
-        let Some(task) = self.alive(who) else { return };
-        for descriptor in self.tasks[task].descriptors.clone() {
-            self.descriptions[descriptor].locked = false;
-        }
-        self.tasks[task].blind = Blind::Relocked;
-    }
-
-    fn relock(&mut self, who: Part) {
-        let Some(task) = self.alive(who) else { return };
-        let taker = self.taker(task);
-        self.tasks[task].blind = Blind::No;
-        for descriptor in self.tasks[task].descriptors.clone() {
-            self.descriptions[descriptor].locked = true;
-            self.descriptions[descriptor].taker = taker;
-        }
-    }
-
-    fn die(&mut self, who: Part, blind: Blind) {
-        let Some(task) = self.alive(who) else { return };
-        self.tasks[task].life = Life::Corpse;
-        let pid = self.tasks[task].identity.pid;
-        for orphan in self.tasks.iter_mut().filter(|orphan| orphan.parent == pid) {
-            orphan.parent = 1;
-        }
-        self.tasks[task].blind = blind;
-    }
-
-    fn close(&mut self, task: usize) {
-        for descriptor in std::mem::take(&mut self.tasks[task].descriptors) {
-            if !self.tasks.iter().any(|other| other.descriptors.contains(&descriptor)) {
-                self.descriptions[descriptor].locked = false;
-            }
-        }
     }
 
     /// The host is started anew: nobody is left, and the numbers come round.
