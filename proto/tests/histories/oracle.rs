@@ -39,6 +39,7 @@ flaws! {
     HoleAccepted,
     DuplicateAccepted,
     StrayAccepted,
+    StoredOrderIgnored,
     TruncationIgnored,
     IncarnationIgnored,
     BootIgnored,
@@ -51,6 +52,8 @@ flaws! {
     TornLookAccepted,
     ProcessIgnored,
     WorkersCount,
+    /// A look that ends after another began is still a first or last one.
+    EmptyCustodyAccepted,
     OpeningNotRequired,
     CloseNotRequired,
     NoWorkerRequired,
@@ -150,6 +153,9 @@ impl Oracle<'_> {
     /// Every number of the window is accounted for once, and none outside it.
     fn numbers(self) -> Result<(), &'static str> {
         let (opened, closed) = (self.testimony.opened.0, self.testimony.closed.0);
+        if !self.testimony.observations.is_sorted_by_key(|line| line.seq) && !self.has(Flaw::StoredOrderIgnored) {
+            return Err("lines out of order");
+        }
         let mut lines: BTreeMap<u64, u32> = BTreeMap::new();
         for line in &self.testimony.observations {
             if line.fact.began().is_some_and(|began| began >= line.seq) {
@@ -187,8 +193,8 @@ impl Oracle<'_> {
         }
         for line in &testimony.observations {
             for number in line.numbers() {
-                let earlier = testimony.successors.iter().filter(|successor| successor.from <= number);
-                let witness = earlier.last().map_or(&testimony.incarnation, |successor| &successor.incarnation);
+                let run = testimony.successors.iter().rfind(|successor| successor.from <= number);
+                let witness = run.map_or(&testimony.incarnation, |successor| &successor.incarnation);
                 if *witness != line.incarnation && !self.has(Flaw::IncarnationIgnored) {
                     return Err("seen by another run of the agent");
                 }
@@ -241,7 +247,8 @@ impl Oracle<'_> {
     fn stay(self) -> Result<Basis, &'static str> {
         let role = if self.testimony.shape == Shape::Beside { Role::OldMaster } else { Role::Master };
         let master = self.custody(role)?;
-        if master.first.1.image != master.last.1.image && !self.has(Flaw::ImageIgnored) {
+        let execs = |(_, seen): &(Seq, Sighting)| seen.role == role && seen.image != master.first.1.image;
+        if self.sightings().any(|seen| execs(&seen)) && !self.has(Flaw::ImageIgnored) {
             return Err("exec");
         }
         self.spans(&[&master])?;
@@ -262,11 +269,23 @@ impl Oracle<'_> {
         }
         let begins = |custody: &Custody| if self.has(Flaw::BeganIgnored) { custody.first.1.began } else { custody.first.0 };
         let ends = |custody: &Custody| if self.has(Flaw::BeganIgnored) { custody.last.0 } else { custody.last.1.began };
-        let covered = |number: u64| {
-            let workers = self.has(Flaw::WorkersCount) && self.sightings().any(|(_, sighting)| sighting.role == Role::Worker);
-            workers || custodies.iter().any(|custody| begins(custody).0 <= number && number < ends(custody).0)
-        };
-        if (begins(opening).0..ends(closing).0).all(covered) { Ok(()) } else { Err("nobody in custody") }
+        if self.has(Flaw::WorkersCount) && self.sightings().any(|(_, sighting)| sighting.role == Role::Worker) {
+            return Ok(());
+        }
+        let in_custody = |custody: &Custody, number: u64| begins(custody).0 <= number && number < ends(custody).0;
+        let mut window = begins(opening).0..ends(closing).0;
+        if !window.clone().all(|number| custodies.iter().any(|custody| in_custody(custody, number))) {
+            return Err("nobody in custody");
+        }
+        if custodies.len() == 2 && begins(closing) >= ends(opening) {
+            return Err("never both in custody");
+        }
+        let is_one_look = self.testimony.opened.0 + 1 == self.testimony.closed.0;
+        let overlaps = window.any(|number| custodies.iter().all(|custody| in_custody(custody, number)));
+        if !overlaps && !is_one_look && !self.has(Flaw::EmptyCustodyAccepted) {
+            return Err("looks that overlap prove an instant only");
+        }
+        Ok(())
     }
 
     /// All that was seen of one role, if it is one process that holds one lock.
@@ -316,20 +335,23 @@ impl Oracle<'_> {
         Ok(())
     }
 
-    /// Whether a child of the master was seen holding that is not of its old ones.
+    /// Whether the last look before the closing one is at a child of the master that is not of its old ones.
     fn new_worker(self, master: &Custody) -> bool {
         let before = self.listed_before_signal(master.first.1.process);
-        self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker).any(|(seq, worker)| {
-            let own = worker.parent == master.first.1.process.pid || self.has(Flaw::ForeignWorkerAccepted);
-            let new = match self.testimony.shape {
+        let workers = self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker);
+        workers.max_by_key(|(seq, _)| *seq).is_some_and(|(seq, worker)| {
+            let is_child = worker.parent == master.first.1.process.pid && worker.process != master.first.1.process;
+            let is_new = match self.testimony.shape {
                 Shape::Exec => worker.image == master.last.1.image,
                 Shape::Beside | Shape::InPlace => {
                     before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process))
                 }
             };
-            let whole = worker.image == worker.image_after || self.has(Flaw::TornLookAccepted);
-            let new = new || self.has(Flaw::OldWorkerAccepted);
-            own && new && whole && seq.0 + 1 == master.last.1.began.0
+            let is_whole = worker.image == worker.image_after;
+            (is_child || self.has(Flaw::ForeignWorkerAccepted))
+                && (is_new || self.has(Flaw::OldWorkerAccepted))
+                && (is_whole || self.has(Flaw::TornLookAccepted))
+                && seq.0 + 1 == master.last.1.began.0
         })
     }
 

@@ -23,6 +23,9 @@ pub(crate) enum Done {
     Twice,
 }
 
+/// How many of them there are, each shape counted.
+pub(crate) const DEEDS: usize = 8;
+
 /// How a master comes to hold nothing, and how somebody comes to hold again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -79,6 +82,7 @@ pub(crate) struct Lapse {
     pub(crate) gap: Micros,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a coin that the seed throws")]
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     pub(crate) asked: Shape,

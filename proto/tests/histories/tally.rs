@@ -1,11 +1,13 @@
 //! What was run, so that a generator which no longer makes something is noticed.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use baton_proto::custody::Testimony;
 
 use crate::history::{History, Limit};
 use crate::oracle::{Flaw, Ruling};
+use crate::story::{DEEDS, WAYS};
 use crate::tale::tell;
 use crate::tampering::{TAMPERINGS, Tampering};
 
@@ -111,26 +113,34 @@ impl Tally {
         self
     }
 
-    #[expect(clippy::print_stdout, reason = "the table is for whoever runs the test with --nocapture")]
-    pub(crate) fn print(&self) {
-        println!("{:<52} {:>7} {:>7} {:>8} {:>8}", "histories", "kept", "dropped", "unproven", "unbroken");
+    /// All that was run, as a table.
+    pub(crate) fn table(&self) -> String {
+        let mut table = format!("{:<52} {:>7} {:>7} {:>8} {:>8}\n", "histories", "kept", "dropped", "unproven", "unbroken");
         let lapsed = "of all: with a moment that no master held".to_owned();
-        let rows = self.kinds.iter().chain([(&lapsed, &self.lapsed)]);
-        for (kind, Row { kept, dropped, unproven, unbroken }) in rows {
-            println!("{kind:<52} {kept:>7} {dropped:>7} {unproven:>8} {unbroken:>8}");
+        for (kind, Row { kept, dropped, unproven, unbroken }) in self.kinds.iter().chain([(&lapsed, &self.lapsed)]) {
+            let _ = writeln!(table, "{kind:<52} {kept:>7} {dropped:>7} {unproven:>8} {unbroken:>8}");
         }
         for (limit, count) in &self.limits {
-            println!("kept, untrue, and beyond any testimony: {limit:?} {count}");
+            let _ = writeln!(table, "kept, untrue, and beyond any testimony: {limit:?} {count}");
         }
         for (tampering, count) in &self.tamperings {
-            println!("tampered with, and not kept: {tampering:?} {count}");
+            let _ = writeln!(table, "tampered with, and not kept: {tampering:?} {count}");
         }
+        table
     }
 
     /// Nothing that the generator should make is missing.
     pub(crate) fn has_all(&self, histories: u64) {
-        let total: u64 = self.kinds.values().map(|row| row.kept + row.dropped + row.unproven).sum();
-        assert_eq!(total, histories);
+        let total = |row: &Row| row.kept + row.dropped + row.unproven;
+        assert_eq!(self.kinds.values().map(total).sum::<u64>(), histories);
+        // Twelve of honest ones; and for each shape, with an agent that goes astray and without, every way and every deed.
+        let kinds = 12 + 3 * 2 * (WAYS.len() + DEEDS);
+        assert_eq!(self.kinds.len(), kinds, "some kind of history is not made any more");
+        for (kind, row) in &self.kinds {
+            assert!(total(row) >= 100, "{kind} was made {} times only", total(row));
+        }
+        assert!(total(&self.lapsed) >= 10_000, "only {} histories have a moment that no master held", total(&self.lapsed));
+        assert_eq!(self.limits.len(), 5, "some limit is not met any more: {:?}", self.limits);
         for shape in ["Beside", "InPlace", "Exec"] {
             for restarted in ["", ", agent restarted"] {
                 let kept = self.kinds.get(&format!("honest {shape}: as asked{restarted}")).map_or(0, |row| row.kept);
@@ -146,11 +156,12 @@ impl Tally {
     }
 }
 
-/// For each flaw: how many histories it calls kept that were not, and how many it judges otherwise than the whole oracle.
-#[expect(clippy::print_stdout, reason = "the table is for whoever runs the test with --nocapture")]
-pub(crate) fn print_flaws(found: &[(Flaw, u64, u64)]) {
-    println!("{:<24} {:>12} {:>8}", "flaw", "falsely kept", "differs");
+/// For each flaw: how many histories it calls kept that were not, and how many testimonies it judges otherwise than the whole
+/// oracle.
+pub(crate) fn table_of_flaws(found: &[(Flaw, u64, u64)]) -> String {
+    let mut table = format!("{:<24} {:>12} {:>8}\n", "flaw", "falsely kept", "differs");
     for (flaw, falsely_kept, differs) in found {
-        println!("{:<24} {falsely_kept:>12} {differs:>8}", format!("{flaw:?}"));
+        let _ = writeln!(table, "{:<24} {falsely_kept:>12} {differs:>8}", format!("{flaw:?}"));
     }
+    table
 }

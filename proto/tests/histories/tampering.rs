@@ -1,11 +1,16 @@
 //! Honest testimonies, damaged where it matters.
 //!
-//! What matters: that each number of the window has its one line, by the run of the agent that had it, in the boot and on
+//! What matters: that each number of the window has its one line, in order, by the run of the agent that had it, in the boot and on
 //! the file of the window; that both ends are where they are said to be, and nothing was left out; what a look at a master
 //! shows (whom, image before and after, mark, taker, file); which master was seen after which; that the workers are new;
-//! and that nobody was granted. What does not: the wording of a line, its time, and the order in which lines are stored.
+//! and that nobody was granted. What does not: the wording of a line, and its time.
 //!
 //! Of an honest testimony each of these is needed: whichever is changed, nothing is proven any more.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each function knows its own kinds of damage and leaves the rest to the others"
+)]
 
 use baton_proto::custody::{Fact, FileIdentity, Observation, Process, Role, Seq, Shape, Sighting, Testimony};
 
@@ -27,6 +32,7 @@ macro_rules! tamperings {
 tamperings! {
     LineRemoved,
     LineRepeated,
+    LinesReordered,
     LineAddedOutside,
     LineMovedOutside,
     LineNumberedAsAnother,
@@ -85,7 +91,8 @@ fn numbers(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> 
     let place = dice.index(lines.len());
     match tampering {
         Tampering::LineRemoved => drop(lines.remove(place)),
-        Tampering::LineRepeated => lines.push(lines[place].clone()),
+        Tampering::LineRepeated => lines.insert(place, lines[place].clone()),
+        Tampering::LinesReordered => lines.rotate_left(place.max(1)),
         Tampering::LineAddedOutside => {
             let fact = Fact::Readiness { ready: true, detail: String::new(), answered_by: None };
             let seq = Seq(testimony.closed.0 + 1 + dice.below(2));
@@ -125,7 +132,7 @@ fn ends(tampering: Tampering, testimony: &mut Testimony) -> bool {
     match tampering {
         Tampering::OpenedEarlier => *opened -= 1,
         Tampering::OpenedLater => *opened += 1,
-        Tampering::ClosedEarlier => *closed -= 1,
+        Tampering::ClosedEarlier if *closed > 0 => *closed -= 1,
         Tampering::ClosedLater => *closed += 1,
         Tampering::Truncated => testimony.truncated = true,
         _ => return false,
@@ -176,7 +183,7 @@ fn looks(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> bo
         Tampering::CloseByAWorker => looks.len() - 1,
         _ => dice.index(looks.len()),
     };
-    let look = &mut looks[place];
+    let look = &mut *looks[place];
     match tampering {
         Tampering::LookAtAnotherFile => look.lock.file = another(look.lock.file, dice),
         Tampering::LookAtAFileBornLater => look.lock.file.born += 1,
@@ -233,7 +240,7 @@ fn facts(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> bo
 /// The role that the window opened with, and the new master's where it closed with that.
 fn links(testimony: &Testimony) -> Vec<Role> {
     let roles = testimony.observations.iter().filter_map(seen).map(|seen| seen.role).filter(|role| *role != Role::Worker);
-    let (first, last) = (roles.clone().next(), roles.last());
+    let (first, last) = (roles.clone().next(), roles.clone().next_back());
     first.into_iter().chain(last).collect()
 }
 

@@ -15,6 +15,7 @@ use crate::story::Story;
 use crate::world::{Life, Micros, Part, Standing, World};
 
 /// How well the agent looks.
+#[expect(clippy::struct_excessive_bools, reason = "each is a coin that the seed throws")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Care {
     /// It writes a sighting although the image changed meanwhile.
@@ -214,7 +215,9 @@ impl<'a> Agent<'a> {
         self.pause();
         let lock_first = self.world.dice.one_in(2);
         let meanwhile = |agent: &mut Self| {
-            inner.iter().for_each(|step| agent.perform(step));
+            for step in inner {
+                agent.perform(step);
+            }
             agent.pause();
         };
         if !lock_first {

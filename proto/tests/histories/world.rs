@@ -68,6 +68,7 @@ pub(crate) struct Description {
     pub(crate) locked: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a coin that the seed throws")]
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) dice: Dice,
