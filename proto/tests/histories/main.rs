@@ -234,7 +234,7 @@ fn refute(refuted: &mut [Refuted], seed: u64) {
 #[test]
 fn every_question_that_a_judge_may_forget_to_ask_is_found_out_by_a_history() {
     let shards = over_histories(
-        20_000,
+        12_000,
         |refuted: &mut Vec<Refuted>, seed| refute(refuted, seed),
         || vec![Refuted::default(); FLAWS.len()],
     );
