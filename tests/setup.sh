@@ -4,6 +4,10 @@ set -euo pipefail
 
 missing=()
 command -v unicorn >/dev/null || missing+=(unicorn)
+command -v puma >/dev/null || missing+=(puma)
+command -v haproxy >/dev/null || missing+=(haproxy)
+command -v uwsgi >/dev/null || missing+=(uwsgi-core)
+[ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] || missing+=(uwsgi-plugin-python3)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 
 if [ ${#missing[@]} -eq 0 ]; then

@@ -30,7 +30,7 @@ pub enum Command {
     Status(Status),
     /// Hands a service over to a new generation and waits for the verdict.
     Reload(Reload),
-    /// Shows what was seen in the last handover of a service, and what it proves.
+    /// Shows what was seen in the last handover of a service and what it proves, and the drops that were seen at any time.
     Testimony(Testimony),
 }
 
@@ -47,6 +47,9 @@ pub struct Run {
 pub struct Status {
     /// Only this service.
     pub service: Option<String>,
+    /// Looks at every process of this host, and lists whoever holds a lock.
+    #[arg(long, visible_alias = "holders")]
+    pub census: bool,
     /// How to ask.
     #[command(flatten)]
     pub ask: Ask,
@@ -62,7 +65,7 @@ pub struct Reload {
     pub ask: Ask,
 }
 
-/// Shows what was seen in the last handover of a service, and what it proves.
+/// Shows what was seen in the last handover of a service and what it proves, and the drops that were seen at any time.
 #[derive(Debug, clap::Args)]
 pub struct Testimony {
     /// The service.

@@ -69,6 +69,8 @@ pub struct Service {
     pub ready: Ready,
     /// How long the old generation may take to finish its requests.
     pub drain_within: Duration,
+    /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
+    pub allows_foreign_holders: bool,
 }
 
 /// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.

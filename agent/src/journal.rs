@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, FileIdentity, Observation, Seq, Shape, Testimony};
+use baton_proto::custody::{Fact, FileIdentity, Image, Observation, Process, Seq, Shape, Testimony, Witness};
 
 /// More lines than any handover has that is going well.
 pub const OBSERVATIONS_MAX: usize = 4_096;
@@ -36,13 +36,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a window at the number `opened`, which the first observation must account for.
-    pub fn open(service: String, boot: String, incarnation: String, file: FileIdentity, opened: Seq) -> Self {
+    /// Opens a window at the witness' number, which the first observation must account for.
+    pub fn open(service: String, shape: Shape, witness: Witness, file: FileIdentity) -> Self {
+        let Witness { incarnation, boot, from: opened } = witness;
         let testimony = Testimony {
             service,
             boot,
             incarnation: incarnation.clone(),
-            shape: Shape::Beside,
+            shape,
             successors: Vec::new(),
             file,
             opened,
@@ -54,7 +55,9 @@ impl Journal {
     }
 
     /// Goes on with a window that an earlier run of the agent opened.
-    pub fn resume(testimony: Testimony, incarnation: String) -> Self {
+    pub fn resume(mut testimony: Testimony, witness: Witness) -> Self {
+        let incarnation = witness.incarnation.clone();
+        testimony.successors.push(witness);
         Self { testimony, incarnation }
     }
 
@@ -79,6 +82,20 @@ impl Journal {
         self.testimony.closed = self.testimony.closed.max(seq);
     }
 
+    /// What this process ran when it was last found holding.
+    pub fn last_image(&self, process: Process) -> Option<Image> {
+        self.testimony.observations.iter().rev().find_map(|line| match &line.fact {
+            Fact::Sighting(sighting) if sighting.process == process => Some(sighting.image),
+            Fact::Sighting(_)
+            | Fact::Absence { .. }
+            | Fact::Grant { .. }
+            | Fact::Signal { .. }
+            | Fact::Readiness { .. }
+            | Fact::Exit { .. }
+            | Fact::Workers { .. } => None,
+        })
+    }
+
     /// Whether a number was handed out within the window whose line has not been told yet.
     pub fn has_hole(&self) -> bool {
         let numbers: u64 = self.testimony.observations.iter().map(|line| line.numbers().count() as u64).sum();
@@ -96,14 +113,15 @@ impl Journal {
 mod tests {
     use std::time::Duration;
 
-    use baton_proto::custody::{Fact, FileIdentity, Seq};
+    use baton_proto::custody::{Fact, FileIdentity, Seq, Shape, Witness};
 
     use super::{Journal, OBSERVATIONS_MAX};
 
     const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
     fn journal() -> Journal {
-        Journal::open("web".into(), "boot".into(), "run".into(), FILE, Seq(5))
+        let witness = Witness { incarnation: "run".into(), boot: "boot".into(), from: Seq(5) };
+        Journal::open("web".into(), Shape::Beside, witness, FILE)
     }
 
     #[test]

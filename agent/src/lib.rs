@@ -1,6 +1,7 @@
 //! The witness on each host: it watches the locks of its services, hands them over when asked, and testifies.
 
 pub mod args;
+pub mod census;
 pub mod config;
 pub mod dialect;
 pub mod doors;
@@ -8,6 +9,7 @@ pub mod driver;
 pub mod failure;
 pub mod files;
 pub mod handover;
+pub mod history;
 pub mod hold;
 pub mod journal;
 pub mod local;
@@ -135,7 +137,7 @@ async fn say_what_is_left(services: &[Service], places: &[Places]) {
         tracing::warn!(connections, "connections that did not end in time are cut");
     }
     for service in services {
-        let Ok(Ok(status)) = timeout(LAST_WORD_WITHIN, service.status()).await else {
+        let Ok(Ok(status)) = timeout(LAST_WORD_WITHIN, service.farewell()).await else {
             tracing::warn!(service = service.name(), "the service's driver does not say whether it is done");
             continue;
         };

@@ -1,6 +1,6 @@
 //! The local commands: a client of the agent that runs on this host, over its unix socket.
 //!
-//! **Invariant:** the verdict is weighed here from the testimony; the agent's word for how it ended is only a word.
+//! **Invariant:** the verdict is weighed on this side from the testimony; the agent's word for how it ended is only a word.
 
 mod follow;
 
@@ -8,8 +8,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_proto::custody::Testimony;
+use baton_proto::custody::words::Word;
+use baton_proto::custody::{Chronicle, History, Protocol, Testimony};
 use baton_proto::span::Span;
+use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
@@ -23,7 +25,7 @@ use tower::service_fn;
 
 use crate::args::Ask;
 use crate::os::clock;
-use crate::outcome::{Exit, Outcome, conclude};
+use crate::outcome::{Exit, claim};
 use crate::report::{Conclusion, Event, Report};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -101,10 +103,15 @@ impl From<Status> for LocalError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// How one service is now, or all of them.
-    Status(Option<String>),
+    Status {
+        /// Only this one.
+        service: Option<String>,
+        /// Whether every process is looked at, and every holder listed.
+        census: bool,
+    },
     /// To hand a service over.
     Reload(String),
-    /// What was seen in the last handover of a service.
+    /// What was seen in the last handover of a service, and what else befell it.
     Testimony {
         /// The service.
         service: String,
@@ -123,7 +130,7 @@ pub fn ask(ask: &Ask, question: &Question) -> Result<Exit, LocalError> {
     runtime.block_on(async {
         let mut client = Client::connect(&ask.socket).await?;
         match question {
-            Question::Status(service) => client.status(service.as_deref(), &mut report).await,
+            Question::Status { service, census } => client.status(service.as_deref(), *census, &mut report).await,
             Question::Reload(service) => client.reload(service, &mut report).await,
             Question::Testimony { service, all } => client.testimony(service, *all, &mut report).await,
         }
@@ -148,13 +155,18 @@ impl Client {
         Ok(Self(AgentClient::new(channel)))
     }
 
-    async fn ask_status(&mut self, service: &str) -> Result<v1::StatusReply, LocalError> {
-        let request = v1::StatusRequest { service: service.to_owned() };
+    async fn ask_status(&mut self, service: &str, census: bool) -> Result<v1::StatusReply, LocalError> {
+        let request = v1::StatusRequest { service: service.to_owned(), census };
         Ok(within(ANSWER_WITHIN, self.0.status(request)).await?)
     }
 
-    async fn status(&mut self, service: Option<&str>, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
-        let reply = self.ask_status(service.unwrap_or_default()).await?;
+    async fn status(
+        &mut self,
+        service: Option<&str>,
+        census: bool,
+        report: &mut Report<impl Write, impl Write>,
+    ) -> Result<Exit, LocalError> {
+        let reply = self.ask_status(service.unwrap_or_default(), census).await?;
         let now = Duration::from_nanos(reply.agent.unwrap_or_default().now_ns);
         for service in &reply.services {
             report.show(&Event::Status { service, now });
@@ -163,7 +175,7 @@ impl Client {
     }
 
     async fn reload(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
-        let reply = self.ask_status(service).await?;
+        let reply = self.ask_status(service, false).await?;
         let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
         let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
         let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence };
@@ -187,7 +199,9 @@ impl Client {
         report: &mut Report<impl Write, impl Write>,
     ) -> Result<Exit, LocalError> {
         let request = v1::TestimonyRequest { service: service.to_owned(), rollout: String::new() };
-        let mut records = within(ANSWER_WITHIN, self.0.testimony(request)).await?.records;
+        let v1::TestimonyReply { agent, mut records, history } = within(ANSWER_WITHIN, self.0.testimony(request)).await?;
+        let host = agent.unwrap_or_default().host;
+        let history = history.map(History::try_from).transpose()?;
         if records.is_empty() {
             report.show(&Event::NoRecord { service });
         }
@@ -195,33 +209,36 @@ impl Client {
             records.truncate(1);
         }
         for record in records.iter().rev() {
-            show_record(service, record, report)?;
+            show_record(&host, service, record, report)?;
+        }
+        if let Some(history) = &history {
+            report.show(&Event::History(Chronicle { host: &host, service, history }));
         }
         Ok(Exit::Done)
     }
 }
 
-fn show_record(service: &str, record: &v1::Record, report: &mut Report<impl Write, impl Write>) -> Result<(), LocalError> {
-    report.show(&Event::Record(record));
+fn show_record(
+    host: &str,
+    service: &str,
+    record: &v1::Record,
+    report: &mut Report<impl Write, impl Write>,
+) -> Result<(), LocalError> {
     let testimony = record.testimony.clone().ok_or(Malformed::Missing("record's testimony"))?;
     let testimony = Testimony::try_from(testimony)?;
-    let ending = record.ending.clone().ok_or(Malformed::Missing("record's ending"))?;
-    let opened = testimony.observations.first().map(|first| first.at).unwrap_or_default();
-    let mut after = Duration::ZERO;
-    for observation in &testimony.observations {
-        after = observation.at.saturating_sub(opened);
-        report.show(&Event::Observation { observation, after });
-    }
-    let outcome: Outcome = conclude(&testimony, &ending);
-    let conclusion = Conclusion {
-        service,
-        rollout: &record.rollout,
-        attempt: record.attempt,
-        after,
-        outcome: &outcome,
-        lingering_pids: &ending.lingering_pids,
+    let ending = record.ending.as_ref().ok_or(Malformed::Missing("record's ending"))?;
+    let step = Step::try_from(ending.step()).ok();
+    let failed = step.map(|step| format!("step {step}"));
+    let word = Word {
+        claim: claim(ending.result()),
+        step: step.map(Step::verb),
+        failed: failed.as_deref(),
+        cause: &ending.cause,
+        generation: ending.generation,
+        lingering: &ending.lingering_pids,
     };
-    report.show(&Event::Judged { conclusion, testimony: &testimony, ending: &ending });
+    let (rollout, attempt) = (&record.rollout, record.attempt);
+    report.show(&Event::Testimony(Protocol { host, service, rollout, attempt, testimony: &testimony, word }));
     Ok(())
 }
 

@@ -18,7 +18,9 @@ fn main() -> ExitCode {
             start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
         }
         Command::Hold(hold) => return hold::run(hold),
-        Command::Status(status) => ask(verbose, &status.ask, &Question::Status(status.service)),
+        Command::Status(status) => {
+            ask(verbose, &status.ask, &Question::Status { service: status.service, census: status.census })
+        }
         Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
         Command::Testimony(testimony) => {
             ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })

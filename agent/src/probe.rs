@@ -5,9 +5,11 @@
 //!
 //! **Invariant:** an answer counts as the new generation's only when a process of it held the connection.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use baton_proto::custody::Image;
 use baton_proto::span::Span;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -31,13 +33,25 @@ const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(20);
 /// More than any status line.
 const STATUS_LINE_BYTES_MAX: usize = 512;
 
-/// The masters between which the probe has to tell.
-#[derive(Debug, Clone, Copy)]
-pub struct Masters {
-    /// The old master.
-    pub old: u32,
-    /// The new master.
-    pub new: u32,
+/// The two generations between which the probe has to tell.
+#[derive(Debug, Clone)]
+pub enum Sides {
+    /// Each has a master.
+    Masters {
+        /// The old master.
+        old: u32,
+        /// The new master.
+        new: u32,
+    },
+    /// They have one master.
+    Workers {
+        /// The master.
+        master: u32,
+        /// The processes of before.
+        old: BTreeSet<u32>,
+        /// What the master ran before, if its new workers run something else.
+        image: Option<Image>,
+    },
 }
 
 /// How much a probe may ask.
@@ -74,7 +88,7 @@ impl Probed {
 ///
 /// Which worker takes a connection is the kernel's choice, and we saw the same old one take every probe for more than a second. So the
 /// next request is sent while that one is still busy with the last, in the hope that another is then faster: why it wins was not traced.
-pub async fn probe(probe: &Probe, masters: Masters, eagerness: Eagerness) -> Probed {
+pub async fn probe(probe: &Probe, sides: Sides, eagerness: Eagerness) -> Probed {
     let requests_max = match eagerness {
         Eagerness::Patient => 1,
         Eagerness::Eager => REQUESTS_MAX,
@@ -82,13 +96,13 @@ pub async fn probe(probe: &Probe, masters: Masters, eagerness: Eagerness) -> Pro
     let began = Instant::now();
     let (taken, mut taken_by_old) = mpsc::channel(REQUESTS_MAX);
     let mut asked = JoinSet::new();
-    asked.spawn(ask(probe.clone(), masters, taken.clone()));
+    asked.spawn(ask(probe.clone(), sides.clone(), taken.clone()));
     let mut requests = 1;
     loop {
         tokio::select! {
             biased;
             Some(()) = taken_by_old.recv(), if requests < requests_max && began.elapsed() < REQUESTS_WITHIN => {
-                asked.spawn(ask(probe.clone(), masters, taken.clone()));
+                asked.spawn(ask(probe.clone(), sides.clone(), taken.clone()));
                 requests += 1;
             }
             Some(probed) = asked.join_next() => {
@@ -107,10 +121,10 @@ fn elsewhere(cause: String) -> Probed {
     Probed { answer: Answer::Elsewhere(cause), answered_by: None }
 }
 
-async fn ask(probe: Probe, masters: Masters, taken_by_old: mpsc::Sender<()>) -> Probed {
+async fn ask(probe: Probe, sides: Sides, taken_by_old: mpsc::Sender<()>) -> Probed {
     let Probe::Http { address, host, path } = probe;
     let deadline = Instant::now() + WITHIN;
-    let attempt = timeout_at(deadline, http(address, &host, &path, masters, &taken_by_old));
+    let attempt = timeout_at(deadline, http(address, &host, &path, &sides, &taken_by_old));
     match attempt.await {
         Ok(Ok(probed)) => probed,
         Ok(Err(error)) => elsewhere(format!("{address}: {error}")),
@@ -122,13 +136,13 @@ async fn http(
     address: SocketAddr,
     host: &str,
     path: &str,
-    masters: Masters,
+    sides: &Sides,
     taken_by_old: &mpsc::Sender<()>,
 ) -> std::io::Result<Probed> {
     let mut connection = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton-agent\r\nConnection: close\r\n");
     connection.write_all(request.as_bytes()).await?;
-    let Some(holder) = holder(&connection, masters).await? else {
+    let Some(holder) = holder(&connection, sides).await? else {
         return Err(std::io::ErrorKind::ConnectionReset.into());
     };
     if matches!(holder, Holder::Old(_)) {
@@ -156,7 +170,7 @@ async fn http(
 }
 
 /// Who accepted the connection; none when it was closed meanwhile.
-async fn holder(connection: &TcpStream, masters: Masters) -> std::io::Result<Option<Holder>> {
+async fn holder(connection: &TcpStream, sides: &Sides) -> std::io::Result<Option<Holder>> {
     let (server, ours) = (connection.peer_addr()?, connection.local_addr()?);
     let mut pause = ACCEPT_PAUSE_MIN;
     loop {
@@ -169,22 +183,35 @@ async fn holder(connection: &TcpStream, masters: Masters) -> std::io::Result<Opt
                     return Ok(None);
                 }
             }
-            Some(inode) => return Ok(Some(owner(inode, masters))),
+            Some(inode) => return Ok(Some(owner(inode, sides))),
         }
         pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
     }
 }
 
-fn owner(inode: u64, masters: Masters) -> Holder {
-    let generation = |master: u32, other: u32| {
-        let below = process::descendants(master, Some(other)).into_iter().map(|process| process.pid);
+fn owner(inode: u64, sides: &Sides) -> Holder {
+    let among = |master: u32, other: Option<u32>| {
+        let below = process::descendants(master, other).into_iter().map(|process| process.pid);
         below.chain([master]).find(|pid| process::has_socket(*pid, inode))
     };
-    // The new master may be a child of the old one: each is asked without the other.
-    match generation(masters.new, masters.old) {
-        Some(pid) => Holder::New(pid),
-        None => generation(masters.old, masters.new).map_or(Holder::Stranger, Holder::Old),
+    match sides {
+        // The new master may be a child of the old one: each is asked without the other.
+        Sides::Masters { old, new } => match among(*new, Some(*old)) {
+            Some(pid) => Holder::New(pid),
+            None => among(*old, Some(*new)).map_or(Holder::Stranger, Holder::Old),
+        },
+        Sides::Workers { master, old, image } => match among(*master, None) {
+            Some(pid) if is_of_before(pid, old, *image) => Holder::Old(pid),
+            Some(pid) => Holder::New(pid),
+            None => Holder::Stranger,
+        },
     }
+}
+
+/// Whether a process was there before, or was forked by one that still ran what the master ran before. One that cannot be
+/// told counts as of before.
+fn is_of_before(pid: u32, old: &BTreeSet<u32>, image: Option<Image>) -> bool {
+    old.contains(&pid) || image.is_some_and(|image| process::image(pid).is_none_or(|now| now == image))
 }
 
 /// Sends the end of the request and reads the first line of the answer.
@@ -212,7 +239,7 @@ fn verdict(line: &str) -> (bool, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Eagerness, Masters, probe, verdict};
+    use super::{Eagerness, Sides, probe, verdict};
     use crate::config::Probe;
     use crate::handover::Answer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -234,12 +261,12 @@ mod tests {
     }
 
     /// Probes a server in this process, which plays the master of one generation.
-    async fn answered(masters: Masters, status: &'static str) -> Answer {
+    async fn answered(sides: Sides, status: &'static str) -> Answer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
         tokio::select! {
-            probed = probe(&http, masters, Eagerness::Eager) => probed.answer,
+            probed = probe(&http, sides, Eagerness::Eager) => probed.answer,
             () = serve(&listener, status) => unreachable!("it serves for ever"),
         }
     }
@@ -260,10 +287,10 @@ mod tests {
     async fn who_answered_decides_what_it_means() {
         let (us, nobody) = (std::process::id(), u32::MAX);
         let ok = "HTTP/1.1 200 OK\r\n\r\n";
-        let new = Masters { old: nobody, new: us };
-        let old = Masters { old: us, new: nobody };
-        let stranger = Masters { old: nobody, new: nobody };
-        assert_eq!(answered(new, ok).await, Answer::Ready(format!("200 from {us}")));
+        let new = Sides::Masters { old: nobody, new: us };
+        let old = Sides::Masters { old: us, new: nobody };
+        let stranger = Sides::Masters { old: nobody, new: nobody };
+        assert_eq!(answered(new.clone(), ok).await, Answer::Ready(format!("200 from {us}")));
         assert_eq!(answered(new, "HTTP/1.1 503 No\r\n\r\n").await, Answer::Failing(format!("503 from {us}")));
         assert_eq!(answered(old, ok).await, Answer::Elsewhere(format!("200 from {us} of the old generation")));
         assert!(
@@ -275,7 +302,7 @@ mod tests {
     async fn a_port_where_nobody_listens_says_nothing_of_the_new_generation() {
         let address = TcpListener::bind("127.0.0.1:0").await.expect("bind").local_addr().expect("address");
         let http = Probe::Http { address, host: "localhost".into(), path: "/up".into() };
-        let probed = probe(&http, Masters { old: 1, new: 2 }, Eagerness::Eager).await;
+        let probed = probe(&http, Sides::Masters { old: 1, new: 2 }, Eagerness::Eager).await;
         assert!(matches!(probed.answer, Answer::Elsewhere(cause) if cause.contains("refused")));
     }
 }

@@ -11,6 +11,8 @@ pub struct Stat {
     pub parent: u32,
     /// Field 9: the kernel's flags.
     pub flags: u32,
+    /// Field 20: how many threads it has.
+    pub threads: u32,
     /// Field 22: the start, in clock ticks after boot.
     pub start_ticks: u64,
     /// Field 28: the address of the bottom of the stack; 0 when the reader may not know.
@@ -32,11 +34,18 @@ pub fn stat(text: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    // `nth` counts from here: fields 5 to 8 are skipped, then 10 to 21, then 23 to 27.
+    // `nth` counts from here: fields 5 to 8 are skipped, then 10 to 19, then 21, then 23 to 27.
     let flags = fields.nth(4)?.parse().ok()?;
-    let start_ticks = fields.nth(12)?.parse().ok()?;
+    let threads = fields.nth(10)?.parse().ok()?;
+    let start_ticks = fields.nth(1)?.parse().ok()?;
     let start_stack = fields.nth(5)?.parse().ok()?;
-    Some(Stat { state, parent, flags, start_ticks, start_stack })
+    Some(Stat { state, parent, flags, threads, start_ticks, start_stack })
+}
+
+/// The name of the command in `/proc/PID/stat`: between the first parenthesis and the last.
+pub fn command(stat: &str) -> Option<&str> {
+    let (name, _) = stat.split_once('(')?.1.rsplit_once(')')?;
+    Some(name)
 }
 
 /// The address of the 16 random bytes, from `/proc/PID/auxv` of a process of this machine's word size.
@@ -79,7 +88,22 @@ fn shared_flock(line: &str) -> Option<u32> {
     }
 }
 
-/// The pids in `/proc/PID/task/TID/children`.
+/// The takers of the shared flocks on one file in `/proc/locks`: those who called flock, also where they are dead.
+pub fn takers(locks: &str, major: u32, minor: u32, inode: u64) -> Vec<u32> {
+    let file = format!("{major:02x}:{minor:02x}:{inode}");
+    let is_on_it = |line: &&str| line.split_ascii_whitespace().nth(5) == Some(file.as_str());
+    let mut takers: Vec<u32> = locks.lines().filter(is_on_it).filter_map(shared_flock).collect();
+    takers.sort_unstable();
+    takers.dedup();
+    takers
+}
+
+/// The path of the one cgroup, from the root of the second version's hierarchy, in `/proc/PID/cgroup`.
+pub fn cgroup(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
+/// The pids in `/proc/PID/task/TID/children`, and those in a `cgroup.procs`.
 pub fn children(text: &str) -> Vec<u32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
@@ -125,7 +149,10 @@ pub fn pid_file(text: &str) -> Option<u32> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Descriptor, Stat, children, descriptor, is_dumping_core, pid_file, plain_files, random_address, stat};
+    use super::{
+        Descriptor, Stat, cgroup, children, command, descriptor, is_dumping_core, pid_file, plain_files, random_address, stat,
+        takers,
+    };
 
     #[test]
     fn stat_is_read_whatever_the_command_is_called() {
@@ -137,10 +164,12 @@ mod tests {
         for name in ["ruby", "a b", ") S 9 9 (", "x\ny"] {
             assert_eq!(
                 stat(&line(name)),
-                Some(Stat { state: 'S', parent: 1, flags: 4_194_560, start_ticks: 7391, start_stack: 140_722 }),
+                Some(Stat { state: 'S', parent: 1, flags: 4_194_560, threads: 1, start_ticks: 7391, start_stack: 140_722 }),
                 "{name}"
             );
+            assert_eq!(command(&line(name)), Some(name));
         }
+        assert_eq!(command("77 ruby"), None);
         assert_eq!(stat("77 (ruby) S 1"), None);
         assert_eq!(stat(""), None);
     }
@@ -169,7 +198,20 @@ mod tests {
     }
 
     #[test]
+    fn the_takers_of_a_file_are_found_among_all_locks() {
+        let locks = "1: FLOCK  ADVISORY  READ 12 fe:00:77 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 13 fe:00:77 0 EOF\n\
+                     2: FLOCK  ADVISORY  READ 14 fe:01:77 0 EOF\n3: POSIX  ADVISORY  READ 15 fe:00:77 0 EOF\n\
+                     4: FLOCK  ADVISORY  READ 11 fe:00:77 0 EOF\n5: FLOCK  ADVISORY  READ 12 fe:00:77 0 EOF\n\
+                     6: FLOCK  ADVISORY  WRITE 16 fe:00:77 0 EOF\n7: FLOCK  ADVISORY  READ 17 fe:00:7 0 EOF\nx\n";
+        assert_eq!(takers(locks, 0xfe, 0, 77), [11, 12]);
+        assert_eq!(takers("", 0xfe, 0, 77), [0_u32; 0]);
+        assert_eq!(takers("1: FLOCK  ADVISORY  READ 12 08:12:77 0 EOF", 8, 0x12, 77), [12]);
+    }
+
+    #[test]
     fn small_texts_are_read() {
+        assert_eq!(cgroup("1:name=systemd:/a\n0::/system.slice/web.service\n"), Some("/system.slice/web.service"));
+        assert_eq!(cgroup("4:memory:/a\n"), None);
         assert!(is_dumping_core("Name:\tx\nCoreDumping:\t1\nTHP_enabled:\t1\n"));
         assert!(!is_dumping_core("Name:\tx\nCoreDumping:\t0\n"));
         assert_eq!(children("12 13 \n"), [12, 13]);
@@ -203,7 +245,7 @@ mod tests {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = (stat(&text), descriptor(&text), children(&text), pid_file(&text), is_dumping_core(&text));
-            let _ = (random_address(&bytes), plain_files(&text));
+            let _ = (random_address(&bytes), plain_files(&text), takers(&text, 1, 2, 3), cgroup(&text), command(&text));
         }
     }
 }

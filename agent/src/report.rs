@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use baton_proto::custody;
+use baton_proto::custody::{Chronicle, Protocol};
 use baton_proto::v1;
 
 use crate::args::Output;
@@ -48,26 +48,12 @@ pub enum Event<'a> {
         /// How long after the first step.
         after: Duration,
     },
-    /// A handover on record begins.
-    Record(&'a v1::Record),
-    /// One thing that was seen.
-    Observation {
-        /// What.
-        observation: &'a custody::Observation,
-        /// How long after the window was opened.
-        after: Duration,
-    },
+    /// A handover on record, and what it proves.
+    Testimony(Protocol<'a>),
+    /// What befell a service.
+    History(Chronicle<'a>),
     /// How a handover ended.
     Concluded(Conclusion<'a>),
-    /// How a handover on record ended.
-    Judged {
-        /// What is concluded.
-        conclusion: Conclusion<'a>,
-        /// What was seen.
-        testimony: &'a custody::Testimony,
-        /// What the agent said of it.
-        ending: &'a v1::Ending,
-    },
     /// There is no handover to show.
     NoRecord {
         /// The service.
@@ -80,7 +66,7 @@ impl Event<'_> {
     fn is_progress(&self) -> bool {
         match self {
             Self::Waiting { .. } | Self::Lost { .. } | Self::Step { .. } | Self::NoRecord { .. } => true,
-            Self::Status { .. } | Self::Record(_) | Self::Observation { .. } | Self::Concluded(_) | Self::Judged { .. } => false,
+            Self::Status { .. } | Self::Testimony(_) | Self::History(_) | Self::Concluded(_) => false,
         }
     }
 }

@@ -14,12 +14,13 @@ use baton_proto::v1;
 use baton_proto::v1::agent_server::{Agent, AgentServer};
 use baton_proto::{name, wire};
 use prost::Message as _;
+use tokio::spawn;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::doors::Peer;
-use crate::service::{Attempt, Refusal, Service};
+use crate::service::{Attempt, Past, Refusal, Service};
 use refused::{Refused, shown};
 use told::{Reloading, Told, Watching};
 
@@ -117,13 +118,22 @@ impl Rpc {
             .ok_or_else(|| Refused::NoService { service: name.to_owned(), known: self.services.keys().cloned().collect() })
     }
 
-    async fn status_of(&self, peer: Option<Peer>, wanted: &str) -> Result<Vec<v1::ServiceStatus>, Refused> {
+    async fn status_of(&self, peer: Option<Peer>, wanted: &str, census: bool) -> Result<Vec<v1::ServiceStatus>, Refused> {
         allowed(peer, Act::Look)?;
         let wanted: Vec<&Service> =
             if wanted.is_empty() { self.services.values().collect() } else { vec![self.service(wanted)?] };
         let mut found = Vec::with_capacity(wanted.len());
-        for service in wanted {
-            found.push(answered(service, service.status()).await?);
+        if census {
+            // All are asked before the first answer is awaited: one walk serves them all.
+            let asked: Vec<_> = wanted.into_iter().map(|service| (service, spawn(counted(service.clone())))).collect();
+            for (service, answer) in asked {
+                // It fails only when it panics, which would be a bug, or when the agent stops.
+                found.push(answered(service, async { answer.await.unwrap_or(Err(Refusal::Stopping)) }).await?);
+            }
+        } else {
+            for service in wanted {
+                found.push(answered(service, service.status()).await?);
+            }
         }
         Ok(found)
     }
@@ -147,10 +157,10 @@ impl Rpc {
         Ok(Told::new(events, Some(self.stopping.clone())))
     }
 
-    async fn records_of(&self, peer: Option<Peer>, request: &v1::TestimonyRequest) -> Result<Vec<v1::Record>, Refused> {
+    async fn past_of(&self, peer: Option<Peer>, request: &v1::TestimonyRequest) -> Result<Past, Refused> {
         allowed(peer, Act::Look)?;
         let service = self.service(&request.service)?;
-        let mut records = answered(service, service.records()).await?;
+        let Past { mut records, history } = answered(service, service.past()).await?;
         if !request.rollout.is_empty() {
             name::check("rollout", &request.rollout)?;
             records.retain(|record| record.rollout == request.rollout);
@@ -158,9 +168,13 @@ impl Rpc {
                 return Err(Refused::NoAttempt { service: request.service.clone(), rollout: request.rollout.clone() });
             }
         }
-        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE);
-        Ok(records)
+        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE - history.encoded_len());
+        Ok(Past { records, history })
     }
+}
+
+async fn counted(service: Service) -> Result<v1::ServiceStatus, Refusal> {
+    service.census().await
 }
 
 /// Asks a driver, with a deadline.
@@ -217,8 +231,8 @@ impl Agent for Rpc {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         let peer = peer_of(&request);
         let who = who(peer.as_ref());
-        let service = request.into_inner().service;
-        let services = audited(&who, "status", &service, self.status_of(peer, &service).await)?;
+        let v1::StatusRequest { service, census } = request.into_inner();
+        let services = audited(&who, "status", &service, self.status_of(peer, &service, census).await)?;
         Ok(Response::new(v1::StatusReply { agent: Some(self.speaker.info()), services }))
     }
 
@@ -253,8 +267,8 @@ impl Agent for Rpc {
         let peer = peer_of(&request);
         let who = who(peer.as_ref());
         let request = request.into_inner();
-        let records = audited(&who, "testimony", &request.service, self.records_of(peer, &request).await)?;
-        Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records }))
+        let Past { records, history } = audited(&who, "testimony", &request.service, self.past_of(peer, &request).await)?;
+        Ok(Response::new(v1::TestimonyReply { agent: Some(self.speaker.info()), records, history: Some(history) }))
     }
 }
 

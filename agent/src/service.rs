@@ -13,12 +13,25 @@ pub const STREAM_EVENTS_MAX: usize = 256;
 pub enum Command {
     /// The state now.
     Status(oneshot::Sender<v1::ServiceStatus>),
+    /// The state, with every holder of the lock on this host, once all processes were looked at.
+    Census(oneshot::Sender<v1::ServiceStatus>),
     /// A handover, or to join the one with the same key, or its stored result.
     Reload(Attempt, oneshot::Sender<Result<mpsc::Receiver<v1::reload_event::Event>, Refusal>>),
     /// The state now, then what happens.
     Watch(oneshot::Sender<Result<mpsc::Receiver<v1::WatchEvent>, Refusal>>),
-    /// The stored records, newest first.
-    Records(oneshot::Sender<Vec<v1::Record>>),
+    /// The stored records, and what else befell the service.
+    Past(oneshot::Sender<Past>),
+    /// The state now, before the agent stops: until now the service was watched.
+    Farewell(oneshot::Sender<v1::ServiceStatus>),
+}
+
+/// What is kept of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// The records of handovers, newest first.
+    pub records: Vec<v1::Record>,
+    /// What befell it otherwise.
+    pub history: v1::History,
 }
 
 /// The key of one attempt.
@@ -72,6 +85,14 @@ impl Service {
         self.ask(Command::Status).await
     }
 
+    /// The state, with every holder of the lock on this host, once all processes were looked at.
+    ///
+    /// # Errors
+    /// When the agent is shutting down.
+    pub async fn census(&self) -> Result<v1::ServiceStatus, Refusal> {
+        self.ask(Command::Census).await
+    }
+
     /// Begins a handover and yields its events; the last is the ending.
     ///
     /// # Errors
@@ -88,12 +109,20 @@ impl Service {
         self.ask(Command::Watch).await?
     }
 
-    /// The stored records, newest first.
+    /// The stored records, and what else befell the service.
     ///
     /// # Errors
     /// When the agent is shutting down.
-    pub async fn records(&self) -> Result<Vec<v1::Record>, Refusal> {
-        self.ask(Command::Records).await
+    pub async fn past(&self) -> Result<Past, Refusal> {
+        self.ask(Command::Past).await
+    }
+
+    /// The state now, before the agent stops. That the service was watched until now is kept.
+    ///
+    /// # Errors
+    /// When its driver is gone already.
+    pub async fn farewell(&self) -> Result<v1::ServiceStatus, Refusal> {
+        self.ask(Command::Farewell).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refusal> {

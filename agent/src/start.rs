@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::doors::{DoorError, Doors};
-use crate::driver::{self, Witness};
+use crate::driver::{self, Walker, Witness};
 use crate::files::Files;
 use crate::os::clock;
 use crate::outcome::Exit;
@@ -163,7 +163,12 @@ async fn serve(config: Config) -> Result<(), StartError> {
 }
 
 fn services(config: Config, speaker: &Speaker) -> Result<Vec<Service>, StartError> {
-    let witness = Witness { boot: speaker.boot_id.clone(), incarnation: speaker.incarnation.clone(), state: config.state };
+    let witness = Witness {
+        boot: speaker.boot_id.clone(),
+        incarnation: speaker.incarnation.clone(),
+        state: config.state,
+        walker: Walker::start(),
+    };
     let mut files = Files::default();
     let mut services = Vec::with_capacity(config.services.len());
     for service in config.services {

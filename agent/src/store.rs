@@ -67,6 +67,18 @@ pub struct Stored {
     /// Since when that master has been seen holding, by CLOCK_BOOTTIME.
     #[prost(uint64, tag = "9")]
     pub held_since_ns: u64,
+    /// What befell the service.
+    #[prost(message, optional, tag = "10")]
+    pub history: Option<v1::History>,
+    /// The last moment at which the service is known to have been watched.
+    #[prost(message, optional, tag = "11")]
+    pub watched_until: Option<v1::Moment>,
+    /// What that master ran.
+    #[prost(message, optional, tag = "20")]
+    pub image: Option<v1::Image>,
+    /// The lock that it held.
+    #[prost(message, optional, tag = "21")]
+    pub lock: Option<v1::Lock>,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,
@@ -256,7 +268,11 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Flush, Store, StoreError, Stored};
+    use baton_proto::v1;
+    use prost::Message as _;
+
+    use super::{FILE_BYTES, Flush, HEADER_BYTES, RECORDS_MAX, Store, StoreError, Stored};
+    use crate::history::HAPPENINGS_MAX;
 
     async fn write(directory: &Path, epochs: &[u64]) {
         let (store, _) = Store::open(directory, "web").expect("open");
@@ -298,6 +314,77 @@ mod tests {
                 assert_eq!(epoch(directory.path()), left, "{name} torn at {torn}");
             }
             fs::write(&path, &whole).expect("write");
+        }
+    }
+
+    /// A record of the usual length, and a history of the greatest.
+    fn usual() -> Stored {
+        let process = Some(v1::Process { pid: 4_000_000, start_ticks: u64::MAX });
+        let file = Some(v1::FileIdentity { device: u64::MAX, inode: u64::MAX, born_ns: u64::MAX });
+        let image = Some(v1::Image { start_stack: u64::MAX, random: vec![7; 16] });
+        let lock = Some(v1::Lock { file, mark: u64::MAX, taker: u32::MAX });
+        let sighting =
+            v1::Sighting { began_seq: u64::MAX, role: 1, process, image: image.clone(), lock, image_after: image, parent: 1 };
+        let fact = Some(v1::observation::Fact::Sighting(sighting));
+        let line = v1::Observation { seq: u64::MAX, at_ns: u64::MAX, incarnation: "x".repeat(16), fact };
+        let testimony = Some(v1::Testimony { observations: vec![line; 16], ..v1::Testimony::default() });
+        let step = v1::Progress { detail: "x".repeat(80), at_ns: u64::MAX, step: 1 };
+        let record = v1::Record { rollout: "x".repeat(30), steps: vec![step; 12], testimony, ..v1::Record::default() };
+        let moment = Some(v1::Moment { at_ns: u64::MAX, boot_id: "x".repeat(36), unix_ns: u64::MAX });
+        let handover = Some(v1::HandoverKey { rollout: "x".repeat(63), attempt: 1 });
+        let found = Some(v1::Found { master: process, at: moment.clone() });
+        let ended = Some(v1::Ended { how: Some(v1::ended::How::Signal(9)) });
+        let drop = v1::Drop {
+            seq: u64::MAX,
+            last_master: process,
+            epoch: u64::MAX,
+            file,
+            held_since_ns: u64::MAX,
+            ended,
+            handover,
+            found,
+        };
+        let happening = v1::Happening { at: moment, what: Some(v1::happening::What::Drop(drop)) };
+        let happenings = vec![happening; HAPPENINGS_MAX];
+        let history = Some(v1::History { happenings, forgotten: u64::MAX, epoch: u64::MAX });
+        Stored { epoch: 1, records: vec![record; RECORDS_MAX], history, ..Stored::default() }
+    }
+
+    #[tokio::test]
+    async fn what_is_usual_fits_into_a_file_and_what_does_not_makes_it_grow() {
+        let directory = tempfile::tempdir().expect("directory");
+        let (store, _) = Store::open(directory.path(), "web").expect("open");
+        let fits = usual();
+        assert!((fits.encoded_len() + HEADER_BYTES) as u64 <= FILE_BYTES, "{} bytes", fits.encoded_len());
+        // A handover whose answers flapped.
+        let mut large = usual();
+        if let Some(testimony) = &mut large.records[0].testimony {
+            let line = testimony.observations[0].clone();
+            testimony.observations.resize(4_096, line);
+        }
+        for stored in [&fits, &large, &large] {
+            assert_eq!(store.write(stored, Flush::First).await, Ok(Ok(())));
+        }
+        drop(store);
+        let grown = |name: &str| fs::metadata(directory.path().join(name)).expect("it is there").len() > FILE_BYTES;
+        assert!(grown("web.state.a") && grown("web.state.b"));
+        let reopened = open_once_free(directory.path()).await;
+        assert_eq!(reopened, large);
+        // Whole again, in a file that is too long for it now.
+        let (store, _) = Store::open(directory.path(), "web").expect("open");
+        assert_eq!(store.write(&fits, Flush::First).await, Ok(Ok(())));
+        drop(store);
+        assert_eq!(open_once_free(directory.path()).await, fits);
+    }
+
+    /// What is kept, as soon as whoever had it has let go.
+    async fn open_once_free(directory: &Path) -> Stored {
+        loop {
+            match Store::open(directory, "web") {
+                Ok((_, stored)) => return stored,
+                Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 

@@ -60,7 +60,7 @@ pub enum Verb {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Show what an agent saw of a handover, and what that proves
+    /// Show what an agent saw of a handover and what that proves, and the drops that it saw at any time
     #[command(after_help = help())]
     Testimony {
         /// The host

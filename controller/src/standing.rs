@@ -29,6 +29,19 @@ impl Custody {
     }
 }
 
+/// One thing that is amiss about a lock and its holders, as the agent found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing, in one word.
+    pub kind: String,
+    /// What it is, what it means and what to do.
+    pub sentence: String,
+    /// The processes that it is about.
+    pub pids: Vec<u32>,
+    /// Whether the agent begins no handover while it is so.
+    pub refuses: bool,
+}
+
 /// One service on one host, as its agent described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -54,6 +67,10 @@ pub struct Standing {
     pub fence: u64,
     /// The longest that a handover may take there; zero where the agent does not say.
     pub handover_within: Duration,
+    /// How many processes were found holding the lock.
+    pub holders: u32,
+    /// All that is amiss, the gravest first.
+    pub findings: Vec<Finding>,
     /// The boot of the host.
     pub boot: String,
     /// The run of the agent.
@@ -68,7 +85,7 @@ impl Standing {
             return Some(format!("a handover is under way ({})", step.phrase()));
         }
         if self.is_held() && self.master.is_some() {
-            return None;
+            return self.findings.iter().find(|finding| finding.refuses).map(|finding| finding.sentence.clone());
         }
         Some(self.lapse())
     }
@@ -109,6 +126,8 @@ pub(crate) mod samples {
             step: None,
             fence: 7,
             handover_within: std::time::Duration::from_secs(213),
+            holders: 3,
+            findings: Vec::new(),
             boot: "boot-1".into(),
             incarnation: "run-1".into(),
         }
@@ -119,7 +138,7 @@ pub(crate) mod samples {
 mod tests {
     use baton_proto::step::Step;
 
-    use super::{Custody, Standing, samples::healthy};
+    use super::{Custody, Finding, Standing, samples::healthy};
 
     #[test]
     fn only_a_held_and_quiet_service_can_be_reloaded() {
@@ -132,5 +151,9 @@ mod tests {
         assert_eq!(orphaned.objection().as_deref(), Some("the lock is held, but not by a master: master 7 is gone"));
         let nobody = Standing { master: None, ..healthy() };
         assert_eq!(nobody.objection().as_deref(), Some("the lock is not held"));
+        let finding = |refuses| Finding { kind: "helper".into(), sentence: "sleep (9) holds".into(), pids: vec![9], refuses };
+        let found = |findings| Standing { findings, ..healthy() }.objection();
+        assert_eq!(found(vec![finding(false)]), None);
+        assert_eq!(found(vec![finding(false), finding(true)]).as_deref(), Some("sleep (9) holds"));
     }
 }

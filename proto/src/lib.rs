@@ -5,6 +5,7 @@
 
 pub mod custody;
 pub mod document;
+pub mod finding;
 pub mod identity;
 pub mod name;
 pub mod span;

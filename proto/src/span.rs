@@ -1,6 +1,7 @@
 //! A stretch of time, spelt for people.
 //!
-//! **Invariant:** it is never told longer than it is: what is left over is cut off.
+//! **Invariant:** a [`Span`] is never told longer than it is: what is left over is cut off. What is an upper bound is told as
+//! [`AtMost`], and never shorter than it is.
 
 use std::fmt;
 use std::time::Duration;
@@ -31,6 +32,27 @@ impl fmt::Display for Span {
     }
 }
 
+/// A stretch of time that was not longer than this: what is left over counts as a whole of the smallest unit told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtMost(pub Duration);
+
+impl fmt::Display for AtMost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.0.as_secs() {
+            0 if self.0 < Duration::from_millis(10) => Duration::from_micros(100),
+            0 => Duration::from_millis(1),
+            1..10 => Duration::from_millis(100),
+            10..HOUR => Duration::from_secs(1),
+            HOUR..DAY => Duration::from_secs(MINUTE),
+            DAY.. => Duration::from_secs(HOUR),
+        };
+        let over = self.0.as_nanos() % unit.as_nanos();
+        let missing = if over == 0 { 0 } else { unit.as_nanos() - over };
+        let whole = self.0.saturating_add(Duration::from_nanos(u64::try_from(missing).unwrap_or_default()));
+        Span(whole).fmt(f)
+    }
+}
+
 fn two(f: &mut fmt::Formatter<'_>, large: (u64, &str), small: (u64, &str)) -> fmt::Result {
     write!(f, "{} {}", large.0, large.1)?;
     if small.0 > 0 { write!(f, " {} {}", small.0, small.1) } else { Ok(()) }
@@ -40,10 +62,30 @@ fn two(f: &mut fmt::Formatter<'_>, large: (u64, &str), small: (u64, &str)) -> fm
 mod tests {
     use std::time::Duration;
 
-    use super::Span;
+    use super::{AtMost, Span};
 
     fn check(microseconds: u64, expected: &str) {
         assert_eq!(Span(Duration::from_micros(microseconds)).to_string(), expected);
+    }
+
+    #[test]
+    fn an_upper_bound_is_never_told_shorter_than_it_is() {
+        for (microseconds, expected) in [
+            (0, "0 s"),
+            (1, "0.1 ms"),
+            (3_186, "3.2 ms"),
+            (9_999, "10 ms"),
+            (10_001, "11 ms"),
+            (412_000, "412 ms"),
+            (999_999, "1 s"),
+            (3_200_001, "3.3 s"),
+            (59_000_001, "1 min"),
+            (90_000_001, "1 min 31 s"),
+            (7_260_000_001, "2 h 2 min"),
+            (86_400_000_001, "1 d 1 h"),
+        ] {
+            assert_eq!(AtMost(Duration::from_micros(microseconds)).to_string(), expected, "{microseconds}");
+        }
     }
 
     #[test]

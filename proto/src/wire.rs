@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** whatever comes from the wire is hostile until it has passed here; nothing is filled in by a guess.
 
+mod history;
+
 use std::time::Duration;
 
 use crate::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};

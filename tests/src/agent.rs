@@ -33,6 +33,10 @@ pub struct Setup<'a> {
     pub pki: &'a Pki,
     /// The service `web`.
     pub server: &'a Server,
+    /// How it is handed over.
+    pub dialect: &'a str,
+    /// What else stands in the configuration.
+    pub more: &'a str,
     /// Its deadlines.
     pub timing: Timing,
     /// How much it logs: a test wants to know everything, a bench wants to know what it costs as it is run.
@@ -42,6 +46,7 @@ pub struct Setup<'a> {
 /// A running agent, killed when dropped.
 #[derive(Debug)]
 pub struct Agent {
+    program: PathBuf,
     directory: PathBuf,
     address: SocketAddr,
     log: &'static str,
@@ -67,8 +72,9 @@ impl Agent {
     /// # Panics
     /// When it does not become ready.
     pub fn run(directory: &Path, log: &'static str) -> Self {
-        let (process, address) = launch(directory, log);
-        Self { directory: directory.to_owned(), address, log, process }
+        let program = binaries::find("baton-agent");
+        let (process, address) = launch(&program, directory, log);
+        Self { program, directory: directory.to_owned(), address, log, process }
     }
 
     /// Where it serves gRPC.
@@ -126,12 +132,23 @@ impl Agent {
         assert!(status.success(), "the agent ended with {status}");
     }
 
+    /// Starts it again as a copy of its binary, as an upgrade does.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn start_another_binary(&mut self) {
+        let copy = self.directory.join("baton-agent-upgraded");
+        fs::copy(binaries::find("baton-agent"), &copy).expect("a binary can be copied into the sandbox");
+        self.program = copy;
+        self.start_again();
+    }
+
     /// Starts it again, at the same address, after [`Self::kill`] or [`Self::stop`].
     ///
     /// # Panics
     /// When it does not become ready.
     pub fn start_again(&mut self) {
-        let (process, address) = launch(&self.directory, self.log);
+        let (process, address) = launch(&self.program, &self.directory, self.log);
         assert_eq!(address, self.address, "the agent's address is in its configuration");
         self.process = process;
     }
@@ -152,9 +169,9 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("agent.log")
 }
 
-fn launch(directory: &Path, log: &str) -> (Child, SocketAddr) {
+fn launch(program: &Path, directory: &Path, log: &str) -> (Child, SocketAddr) {
     let mut notifications = Notifications::open(&directory.join("notify.sock")).expect("a socket in the sandbox can be made");
-    let mut process = spawn(directory, log, notifications.path()).expect("the agent starts");
+    let mut process = spawn(program, directory, log, notifications.path()).expect("the agent starts");
     let address = wait::until("the agent to be ready", READY_WITHIN, || match process.try_wait() {
         Ok(None) => notifications.ready(),
         // Nothing will come any more: the deadline is not waited for.
@@ -167,9 +184,9 @@ fn read_log(directory: &Path) -> String {
     fs::read_to_string(log_path(directory)).unwrap_or_else(|error| error.to_string())
 }
 
-fn spawn(directory: &Path, log: &str, notify: &Path) -> io::Result<Child> {
+fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Result<Child> {
     let output = File::options().create(true).append(true).open(log_path(directory))?;
-    Command::new(binaries::find("baton-agent"))
+    Command::new(program)
         .args(["run", "--config"])
         .arg(config_path(directory))
         .env("NOTIFY_SOCKET", notify)
@@ -182,7 +199,7 @@ fn spawn(directory: &Path, log: &str, notify: &Path) -> io::Result<Child> {
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -197,11 +214,11 @@ key         = "{key}"
 authority   = "{authority}"
 
 [service.web]
-dialect = "unicorn"
+dialect = "{dialect}"
 pidfile = "{pidfile}"
 ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
-"#,
+{more}"#,
         fleet = pki.fleet(),
         directory = directory.display(),
         certificate = pki.certificate(host).display(),
@@ -212,6 +229,10 @@ drain   = {{ within = "{drain}ms" }}
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),
+        more = more
+            .replace("{pidfile}", &server.pidfile().display().to_string())
+            .replace("{lock}", &server.lock().display().to_string())
+            .replace("{http}", &server.address().to_string()),
     );
     fs::write(config_path(directory), text).expect("a file in the sandbox can be written");
 }

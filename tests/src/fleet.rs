@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::agent::{Agent, Setup};
 use crate::controller::{self, Run, Running};
+use crate::fault::Fault;
 use crate::pki::Pki;
 use crate::sandbox::Sandbox;
 use crate::server::{Kind, Release, Server};
@@ -49,6 +50,9 @@ pub struct Builder {
     timing: Timing,
     exceptions: BTreeMap<String, Timing>,
     release: Release,
+    faults: Vec<Fault>,
+    dialect: Option<&'static str>,
+    more: String,
     log: &'static str,
 }
 
@@ -71,6 +75,27 @@ impl Builder {
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self
+    }
+
+    /// What the patients do wrong from their birth.
+    #[must_use]
+    pub fn faults(mut self, faults: &[Fault]) -> Self {
+        self.faults = faults.to_vec();
+        self
+    }
+
+    /// The dialect by which the servers are handed over, which is that of their kind otherwise.
+    #[must_use]
+    pub fn dialect(mut self, dialect: &'static str) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of its server.
+    #[must_use]
+    pub fn more(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.more);
         self
     }
 
@@ -101,6 +126,20 @@ impl Builder {
     /// # Panics
     /// When something does not start.
     pub fn start_in(self, sandbox: Sandbox) -> Fleet {
+        let fleet = self.start_unheld_in(sandbox);
+        fleet.await_held();
+        fleet
+    }
+
+    /// As [`Self::start`], and waits for no lock: something is wrong with them.
+    ///
+    /// # Panics
+    /// When something does not start.
+    pub fn start_unheld(self) -> Fleet {
+        self.start_unheld_in(Sandbox::new())
+    }
+
+    fn start_unheld_in(self, sandbox: Sandbox) -> Fleet {
         let directory = sandbox.path().join("fleet");
         fs::create_dir(&directory).expect("a directory in the sandbox can be made");
         let pki = Pki::init(&self.name, &directory);
@@ -108,7 +147,6 @@ impl Builder {
         let hosts: Vec<Host> = (1..=self.hosts).map(|number| self.start_host(number, &sandbox, &pki)).collect();
         let fleet = Fleet { hosts, pki, sandbox };
         fs::write(fleet.config(), fleet.inventory()).expect("a file in the sandbox can be written");
-        fleet.await_held();
         fleet
     }
 
@@ -117,10 +155,12 @@ impl Builder {
         pki.issue("agent", &name);
         let directory = sandbox.path().join(&name);
         let address = address::next();
-        let server = Server::start(self.kind, &directory.join("server"), address, &self.release);
+        let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
-        let (directory, log) = (directory.join("agent"), self.log);
-        let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, timing, log };
+        let Self { more, log, .. } = self;
+        let dialect = self.dialect.unwrap_or(self.kind.dialect());
+        let directory = directory.join("agent");
+        let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, more, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
     }
@@ -158,6 +198,9 @@ impl Fleet {
             timing: Timing::default(),
             exceptions: BTreeMap::new(),
             release: Release::sound("v1"),
+            faults: Vec::new(),
+            dialect: None,
+            more: String::new(),
             log: "info,baton_agent=debug",
         }
     }

@@ -8,6 +8,8 @@
 //! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
 //! - [`binaries`], [`address`], [`notify`], [`wait`], [`clock`], [`http`]: what these need
 //! - [`fault`]: what the patient can be told to do wrong
+//! - [`ledger`]: the kernel's own record of who locked and unlocked, beside the agent's
+//! - [`dice`]: chance that can be repeated
 //! - [`steps`]: a rollout whose steps are read as they come
 //! - [`tidy`]: the architecture, as checks
 //!
@@ -21,9 +23,11 @@ pub mod binaries;
 pub mod clock;
 pub mod controller;
 pub mod deployed;
+pub mod dice;
 pub mod fault;
 pub mod fleet;
 pub mod http;
+pub mod ledger;
 pub mod load;
 pub mod notify;
 pub mod pki;

@@ -1,9 +1,12 @@
-//! A prefork server on one address: real Unicorn, or the patient.
+//! A prefork server on one address: real Unicorn, Puma, HAProxy or uWSGI, or the patient.
 //!
-//! Both serve the release that a file in their directory names, and fail as another file there says.
+//! All serve the release that a file in their directory names; Unicorn and the patient fail as another file there says.
 
+mod haproxy;
 mod patient;
+mod puma;
 mod unicorn;
+mod uwsgi;
 
 use std::fs::{self, File};
 use std::io;
@@ -15,6 +18,9 @@ use std::thread;
 use std::time::Duration;
 
 use std::os::unix::process::CommandExt;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::fault::Fault;
 use crate::http::{self, Answer, Broken, Reply};
@@ -34,11 +40,38 @@ pub enum Kind {
     UnicornDaemon,
     /// Unicorn with `preload_app true`, started by `baton-agent hold`.
     UnicornHeld,
+    /// Puma, whose lock is carried over the exec of a restart: configured as `deploy/puma.rb`.
+    Puma,
+    /// Puma with a hook that takes the lock anew, and marks it, after each exec.
+    PumaPlain,
+    /// The same without a mark.
+    PumaUnmarked,
+    /// HAProxy with a master and a worker, started by `baton-agent hold`, which hands the lock down.
+    Haproxy,
+    /// uWSGI with a master and two workers, started by `baton-agent hold`, which hands the lock down.
+    Uwsgi,
     /// Our own.
     Patient,
+    /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
+    PatientWrapped,
 }
 
 impl Kind {
+    /// How the agent calls it.
+    pub fn dialect(self) -> &'static str {
+        match self {
+            Self::Unicorn
+            | Self::UnicornLazy
+            | Self::UnicornDaemon
+            | Self::UnicornHeld
+            | Self::Patient
+            | Self::PatientWrapped => "unicorn",
+            Self::Puma | Self::PumaPlain | Self::PumaUnmarked => "puma",
+            Self::Haproxy => "haproxy",
+            Self::Uwsgi => "uwsgi",
+        }
+    }
+
     /// Unicorn where it is installed, otherwise the patient.
     pub fn best() -> Self {
         if binaries::has_unicorn() { Self::Unicorn } else { Self::Patient }
@@ -79,6 +112,14 @@ impl Release {
     }
 }
 
+/// Signals a process of a server.
+///
+/// # Panics
+/// When it is gone.
+pub fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
+}
+
 /// A running server. It ends with the sandbox that its directory is in.
 #[derive(Debug)]
 pub struct Server {
@@ -101,10 +142,21 @@ impl Server {
     /// # Panics
     /// When it does not.
     pub fn start(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release) -> Self {
+        Self::start_with(kind, directory, address, release, &[])
+    }
+
+    /// As [`Self::start`]; a patient does this wrong from its birth.
+    ///
+    /// # Panics
+    /// When it does not come to serve.
+    pub fn start_with(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release, faults: &[Fault]) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
         let address = address::with_free_port(address).expect("an address of our own has free ports");
         let server = Self { kind, directory: directory.to_owned(), address, launcher: Mutex::new(None) };
         server.deploy(release);
+        if !faults.is_empty() {
+            server.set_faults(faults);
+        }
         server.boot();
         server
     }
@@ -118,7 +170,9 @@ impl Server {
         self.prepare(&mut command).expect("the server's log can be opened");
         let mut child = match command.spawn() {
             Ok(child) => child,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => panic!("unicorn is not installed; type `make setup`"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                panic!("{} is not installed; type `make setup`", command.get_program().display())
+            }
             Err(error) => panic!("the server does not start: {error}"),
         };
         let (sender, ended) = mpsc::channel();
@@ -156,21 +210,27 @@ impl Server {
             Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
+            Kind::Puma => puma::command(self.address, &self.directory, puma::Hook::Deployed),
+            Kind::PumaPlain => puma::command(self.address, &self.directory, puma::Hook::Plain { marked: true }),
+            Kind::PumaUnmarked => puma::command(self.address, &self.directory, puma::Hook::Plain { marked: false }),
+            Kind::Haproxy => self.held(&haproxy::command(self.address, &self.directory)),
+            Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory)),
             Kind::Patient => patient::command(self.address, &self.directory),
+            Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
 
     /// The same by `hold`.
     fn held(&self, command: &Command) -> Command {
         let mut hold = Command::new(binaries::find("baton-agent"));
-        hold.arg("hold").arg("--lock").arg(self.lock()).arg("--pidfile").arg(self.pidfile());
+        hold.args(["hold", "--dialect", self.kind.dialect(), "--lock"]).arg(self.lock()).arg("--pidfile").arg(self.pidfile());
         hold.arg("--").arg(command.get_program()).args(command.get_args());
         hold.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         hold
     }
 
     fn prepare(&self, command: &mut Command) -> io::Result<()> {
-        let log = File::options().create(true).append(true).open(self.directory.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         command.current_dir(&self.directory).env("PWD", &self.directory).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(())
@@ -192,7 +252,7 @@ impl Server {
         self.address
     }
 
-    /// Its pid file, named alike for both kinds.
+    /// Its pid file, named alike for all kinds.
     pub fn pidfile(&self) -> PathBuf {
         self.directory.join("unicorn.pid")
     }
@@ -202,12 +262,17 @@ impl Server {
         self.directory.join("unicorn.pid.lock")
     }
 
+    /// The file that its log is in.
+    pub fn log_path(&self) -> PathBuf {
+        self.directory.join("server.log")
+    }
+
     /// Its log so far.
     ///
     /// # Panics
     /// When it cannot be read.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("server.log")).expect("a server that was started has a log")
+        fs::read_to_string(self.log_path()).expect("a server that was started has a log")
     }
 
     /// The master that its pid file names.
@@ -229,7 +294,13 @@ impl Server {
             Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
-            Kind::Patient => self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>()),
+            Kind::Puma | Kind::PumaPlain | Kind::PumaUnmarked | Kind::Haproxy | Kind::Uwsgi => {
+                assert_eq!(release.flaw, None, "these serve sound releases only");
+                self.put(haproxy::ANSWER, &haproxy::answer(&release.name));
+            }
+            Kind::Patient | Kind::PatientWrapped => {
+                self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
+            }
         }
     }
 
@@ -238,7 +309,7 @@ impl Server {
     /// # Panics
     /// When the server is not the patient.
     pub fn set_faults(&self, faults: &[Fault]) {
-        assert_eq!(self.kind, Kind::Patient, "only the patient has faults");
+        assert!(matches!(self.kind, Kind::Patient | Kind::PatientWrapped), "only the patient has faults");
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         self.put("faults", &lines.join("\n"));
     }
@@ -267,6 +338,14 @@ impl Server {
     pub fn ask(&self, path: &str) -> Result<Answer, Broken> {
         let reply = self.get(path)?;
         Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))
+    }
+
+    /// Signals the master that its pid file names.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn signal(&self, signal: Signal) {
+        self::signal(self.master().expect("there is a master"), signal);
     }
 
     /// Kills every process of it, `kill -9`.

@@ -17,17 +17,20 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 19] = [
+const PURE: [&str; 22] = [
     "proto/src/custody",
     "proto/src/document",
+    "proto/src/finding",
     "proto/src/identity",
     "proto/src/name",
     "proto/src/span",
     "proto/src/step",
     "proto/src/wire",
+    "agent/src/census",
     "agent/src/config",
     "agent/src/dialect",
     "agent/src/handover",
+    "agent/src/history",
     "agent/src/hold/exit",
     "agent/src/hold/job",
     "agent/src/hold/looks",

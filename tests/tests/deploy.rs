@@ -9,8 +9,9 @@ use std::time::Duration;
 use baton::execute::Dialler;
 use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
+use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, PidFile, Place, examine};
 use baton_agent::config::Config;
-use baton_proto::custody::{Doubt, FileIdentity, Process, Role, Seq};
+use baton_proto::custody::{Doubt, FileIdentity, Lock, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, wait};
@@ -18,6 +19,7 @@ use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(30);
 const PROCESS: Process = Process { pid: 1, start_ticks: 1 };
+const FILE: FileIdentity = FileIdentity { device: 1, inode: 1, born: 3 };
 
 fn read(name: &str) -> String {
     fs::read_to_string(deployed::file(name)).expect("a deployed file can be read")
@@ -294,6 +296,69 @@ fn the_runbook_has_every_doubt() {
     for text in doubts.chain(other_reasons().into_iter().map(|reason| reason.to_string())) {
         let says_so = |row: &Vec<String>| row.len() == 3 && row[0].split(" / ").any(|pattern| reads_as(pattern, &text));
         assert!(rows.iter().any(says_so), "no row for: {text}");
+    }
+}
+
+/// Facts in which everything that can be amiss is: several of them, since one thing may hide another.
+fn all_that_can_be_amiss() -> Vec<Facts> {
+    let place = |pid: u32, parent, place, taker: u32, inode| Holder {
+        process: Process { pid, start_ticks: u64::from(pid) },
+        parent,
+        command: "name".into(),
+        program: Some(FileIdentity { device: 1, inode, born: 0 }),
+        lock: Lock { file: FILE, mark: 0, taker },
+        place,
+    };
+    let file = |named| PidFile { path: "/pid".into(), named };
+    let living = |pid, younger| Named::Living { process: Process { pid, start_ticks: 1 }, command: "name".into(), younger };
+    let (master, worker) = (place(10, 1, Place::Master, 10, 1), place(11, 10, Place::Below, 10, 1));
+    let another = [place(20, 1, Place::Elsewhere, 20, 1), place(21, 20, Place::Elsewhere, 20, 1)];
+    let strangers = [
+        place(30, 1, Place::Elsewhere, 30, 2),
+        place(31, 1, Place::Above, 10, 2),
+        place(32, 1, Place::Elsewhere, 10, 2),
+        place(33, 1, Place::Elsewhere, 5, 1),
+        place(34, 10, Place::Below, 10, 2),
+    ];
+    let held = Facts {
+        path: "/lock".into(),
+        lock_file: LockFile::Present(FILE),
+        watched: None,
+        network: Some("NFS"),
+        twin: Some("api".into()),
+        pid_file: file(Named::Nobody),
+        pid_file_old: file(living(9, Duration::ZERO)),
+        master: Some(master.process),
+        last: Some(master.clone()),
+        holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),
+        unknown_takers: vec![7],
+        allows_foreign: false,
+    };
+    let other = LockFile::Present(FileIdentity { inode: 9, ..FILE });
+    let lost = Facts { master: None, holders: vec![place(11, 1, Place::Elsewhere, 10, 1)], ..held.clone() };
+    vec![
+        Facts { watched: Some(FILE), lock_file: other, pid_file_old: file(Named::Unburied(9)), ..held.clone() },
+        Facts { lock_file: LockFile::Missing, ..held.clone() },
+        Facts { lock_file: LockFile::Unknown("why".into()), ..held.clone() },
+        Facts { pid_file: file(Named::Gone(10)), ..lost.clone() },
+        Facts { pid_file: file(living(10, Duration::ZERO)), ..lost.clone() },
+        Facts { pid_file: file(living(8, Duration::from_secs(9))), ..lost.clone() },
+        Facts { pid_file: file(living(8, Duration::ZERO)), ..lost.clone() },
+        Facts { pid_file: file(living(8, Duration::ZERO)), holders: another.to_vec(), ..lost },
+        held,
+    ]
+}
+
+#[test]
+fn the_runbook_has_every_finding() {
+    let rows = rows();
+    let findings: Vec<Finding> = all_that_can_be_amiss().iter().flat_map(examine).collect();
+    for kind in Kind::ALL {
+        assert!(findings.iter().any(|finding| finding.kind == kind), "the test has no {kind:?}");
+    }
+    for Finding { sentence, .. } in findings {
+        let says_so = |row: &Vec<String>| row.len() == 3 && row[0].split(" / ").any(|pattern| reads_as(pattern, &sentence));
+        assert!(rows.iter().any(says_so), "no row for: {sentence}");
     }
 }
 

@@ -194,6 +194,57 @@ fn a_server_that_daemonises_is_held() {
     assert_eq!(hold.exit_within(MOMENT), Some(DIED));
 }
 
+/// Unicorn as it comes, without a lock hook.
+const WITHOUT_A_HOOK: &str = r##"
+working_directory ENV.fetch("WEB_ROOT")
+listen ENV.fetch("WEB_LISTEN")
+worker_processes 2
+preload_app true
+pid "#{ENV.fetch("WEB_RUN")}/unicorn.pid"
+"##;
+
+#[test]
+fn a_lock_that_is_carried_passes_through_every_generation_of_a_server_without_a_hook() {
+    let sandbox = Sandbox::new();
+    let mut site = Site::new(&sandbox);
+    site.configure(WITHOUT_A_HOOK);
+    let mut hold = Hold::start(&site, &["--carry"], &site.unicorn());
+    let first = hold.wait_until_held();
+    let mark = site.mark(first).expect("the master holds what it inherited");
+    assert_ne!(mark, 0);
+    let second = site.hand_over();
+    let third = site.hand_over();
+    assert!(first != second && second != third);
+    // One open file description, from the first generation to the last; and hold has no part in it.
+    assert_eq!(site.mark(third), Some(mark));
+    assert!(!site.holders().contains(&hold.pid()));
+    hold.assert_holds_on();
+    site.kill_server();
+    assert_eq!(hold.exit_within(MOMENT), Some(DIED));
+}
+
+#[test]
+fn a_lock_that_cannot_be_carried_starts_nothing_and_says_why() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let marker = site.directory().join("started");
+    let touch = words(&format!("touch {}", marker.display()));
+    let refused = |hold: &mut Hold<'_>, words: &str| {
+        assert_eq!(hold.exit_within(SOON), Some(FAILED));
+        hold.wait_to_hear(words);
+        assert!(!marker.exists(), "the command was started");
+    };
+    let mut limited = Command::new("sh");
+    let carrying = line(&site, &["--carry"], &touch);
+    limited.args(["-c", "ulimit -n 512; exec \"$0\" \"$@\""]).arg(carrying.get_program()).args(carrying.get_args());
+    let mut hold = Hold { site: &site, child: site.run(&mut limited, "hold.log") };
+    refused(&mut hold, "the hard limit of descriptors must be above it");
+    let exclusive = fs::File::create(site.lock()).expect("a file in the sandbox");
+    exclusive.lock().expect("nobody has it");
+    let mut hold = Hold::start(&site, &["--carry"], &touch);
+    refused(&mut hold, "somebody holds the lock exclusively");
+}
+
 #[test]
 fn a_lock_that_is_taken_late_on_a_file_that_does_not_exist_yet_is_waited_for() {
     let sandbox = Sandbox::new();

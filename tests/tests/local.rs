@@ -45,7 +45,10 @@ fn a_service_is_shown_handed_over_and_testified_of() {
     says(&status, &status.stdout, &["web", "held", "unicorn", &format!("master {old} for"), "generation 1, epoch 0, marked"]);
 
     let none = agent(&fleet, &["testimony", "web"]).expect_code(0);
-    assert_eq!((none.stdout.as_str(), none.stderr.as_str()), ("", "no handover of web is on record\n"));
+    assert_eq!(
+        (none.stdout.as_str(), none.stderr.as_str()),
+        ("web on web-1, epoch 0: no drop was seen\n", "no handover of web is on record\n")
+    );
 
     let reload = agent(&fleet, &["reload", "web"]).expect_code(0);
     let new = master(&fleet);
@@ -59,7 +62,7 @@ fn a_service_is_shown_handed_over_and_testified_of() {
     let status = agent(&fleet, &["status", "web"]).expect_code(0);
     says(&status, &status.stdout, &[&format!("master {new} for"), "generation 2, epoch 0, marked"]);
     let testimony = agent(&fleet, &["testimony", "web"]).expect_code(0);
-    says(&testimony, &testimony.stdout, &["web, rollout local-", " attempt 1"]);
+    says(&testimony, &testimony.stdout, &["web on web-1, rollout local-", " attempt 1"]);
     says(&testimony, &testimony.stdout, &[&format!("SIGUSR2 sent to {old}")]);
     says(&testimony, &testimony.stdout, &[&format!("new master {new} holds the lock")]);
     says(&testimony, &testimony.stdout, &["verdict  kept (marked): ", &passed, "overlap"]);

@@ -114,6 +114,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let files = files(&mut table, notes, claims);
     let ready = ready(&mut table, notes);
     let drain_within = drain(&mut table, notes);
+    let allows_foreign_holders = foreign_holders(&mut table, notes);
     for (key, what) in [
         ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
         ("release", "releases are not supported yet; switch them before the restart"),
@@ -123,7 +124,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     }
     table.finish(notes);
     let (pidfile, lock) = files?;
-    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within })
+    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within, allows_foreign_holders })
 }
 
 /// The pid file and the lock file, which are this service's alone.
@@ -178,6 +179,16 @@ fn drain(service: &mut Table<'_>, notes: &mut Notes) -> Duration {
     let within = bounded(&mut table, notes, "within", DRAIN_WITHIN, SECOND, DAY);
     table.finish(notes);
     within
+}
+
+fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
+    let Some(given) = service.text(notes, "foreign-holders") else { return false };
+    let read = given.try_map(notes, |text| match text.as_str() {
+        "refuse" => Ok(false),
+        "allow" => Ok(true),
+        other => Err(format!("{:?} is neither \"refuse\" nor \"allow\"", path::shown(other))),
+    });
+    read.unwrap_or_default()
 }
 
 fn bounded(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: Duration, least: Duration, most: Duration) -> Duration {

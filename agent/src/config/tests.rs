@@ -107,7 +107,7 @@ line 6: agent.colour: is not a known key here
 line 7: agent.tls.authority: is missing
 line 8: agent.tls.certificate: \"web-1.crt\" is not absolute: it must begin with a slash
 line 9: agent.tls.key: is integer, wanted a string
-line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn
+line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn, puma, haproxy, uwsgi, nginx
 line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
 line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
@@ -224,4 +224,18 @@ fn there_is_a_limit_to_services() {
 fn the_sample_to_deploy_is_valid() {
     let config = Config::parse(include_str!("../../../deploy/agent.toml")).expect("it is a beginning for everybody");
     assert!(!config.services.is_empty());
+}
+
+#[test]
+fn foreign_holders_refuse_unless_they_are_allowed() {
+    let allows = |line: &str| {
+        let config = Config::parse(&format!("{SMALL}{line}")).expect("valid");
+        config.services[0].allows_foreign_holders
+    };
+    assert!(!allows("") && !allows("foreign-holders = \"refuse\"\n") && allows("foreign-holders = \"allow\"\n"));
+    check(
+        "dialect = \"unicorn\"",
+        "dialect = \"unicorn\"\nforeign-holders = \"yes\"",
+        "line 11: service.web.foreign-holders: \"yes\" is neither \"refuse\" nor \"allow\"",
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, Role, judge};
+use baton_proto::custody::{Fact, Process, Role, Shape, judge};
 use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
@@ -16,14 +16,17 @@ use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
-use crate::probe::{Eagerness, Masters, probe};
+use crate::probe::{Eagerness, Sides, probe};
 use crate::service::STREAM_EVENTS_MAX;
 use crate::store::{Flush, UnderWay};
+use crate::waiter::Grant;
 
 /// How long the waiter's thread may take from its number to its word.
 const GRANT_WITHIN: Duration = Duration::from_millis(100);
 /// How many steps are kept for whoever comes later: more than a handover has, unless its answers flap.
 const STEPS_MAX: usize = STREAM_EVENTS_MAX / 2;
+/// How many new workers are looked at, at most, to find one that holds.
+const WORKERS_LOOKED_AT_MAX: usize = 16;
 /// How long the disk may take before the ending is told all the same.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -57,7 +60,9 @@ impl Driver {
 
     async fn act(&mut self, action: Action, inbox: &mut Inbox) -> Vec<Event> {
         match action {
+            Action::Look(Role::Worker) => vec![Event::Looked(Role::Worker, self.look_at_new_workers())],
             Action::Look(role) => vec![Event::Looked(role, self.look(role))],
+            Action::List => self.list(),
             Action::Confirm => vec![Event::Looked(Role::OldMaster, self.confirm())],
             Action::Persist(intent) => {
                 self.persist(intent);
@@ -95,9 +100,28 @@ impl Driver {
         let Some(process) = run.generation(role).map(|generation| generation.master()) else {
             return Found::Gone(format!("there is no {role}"));
         };
+        self.look_at(process, role)
+    }
+
+    /// Looks at one new worker after the other until one is found holding. The master, who is looked at next, is the proof.
+    fn look_at_new_workers(&mut self) -> Found {
+        let workers = self.run.as_ref().map(Run::new_workers).unwrap_or_default();
+        let mut found = Found::Gone("the master has no new worker".into());
+        for worker in workers.into_iter().take(WORKERS_LOOKED_AT_MAX) {
+            found = self.look_at(worker, Role::Worker);
+            if found == Found::Holding {
+                break;
+            }
+        }
+        found
+    }
+
+    fn look_at(&mut self, process: Process, role: Role) -> Found {
+        let Some(run) = &mut self.run else { return Found::Gone("no handover is under way".into()) };
         let file = run.journal.file();
         let began = run.opened.take().unwrap_or_else(|| self.numbers.take());
         let looked = process::look_again(process, file);
+        let role = run.told_as(role);
         let (ended, at) = (self.numbers.take(), clock::since_boot());
         let (fact, found) = match looked {
             Ok(seen) => (Fact::Sighting(seen.sighting(began, role)), Found::Holding),
@@ -119,13 +143,36 @@ impl Driver {
 
     fn confirm(&mut self) -> Found {
         let found = self.look(Role::OldMaster);
-        match self.run.as_ref().map(|run| run.old.master()) {
-            Some(old) if found == Found::Holding && !self.pid_file_names(old.pid) => Found::Otherwise(format!(
-                "the old master {old} holds the lock, but did not take its pid file {} back",
-                self.config.pidfile.display()
-            )),
-            Some(_) | None => found,
+        let Some(run) = self.run.as_ref().filter(|_| found == Found::Holding) else { return found };
+        let old = run.old.master();
+        if run.is_stationary() {
+            if run.journal.last_image(old) != run.first_image() {
+                return Found::Otherwise(format!("the master {old} runs another program image"));
+            }
+            if let Some(gone) = run.listed().iter().find(|worker| !run.old.includes(**worker)) {
+                return Found::Otherwise(format!("its worker {gone} is gone"));
+            }
+        } else if !self.pid_file_names(old.pid) {
+            let pidfile = self.config.pidfile.display();
+            return Found::Otherwise(format!(
+                "the old master {old} holds the lock, but did not take its pid file {pidfile} back"
+            ));
         }
+        found
+    }
+
+    /// Lists the workers of a master that is about to replace them, and takes hold of each.
+    fn list(&mut self) -> Vec<Event> {
+        let Some(run) = &mut self.run else { return Vec::new() };
+        let master = run.old.master();
+        let began = self.numbers.take();
+        let workers = process::descendants(master.pid, None);
+        let fact = Fact::Workers { began, master, workers: workers.clone() };
+        run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+        for worker in workers {
+            run.old.hold(worker);
+        }
+        if run.old.has_no_workers() { vec![Event::Emptied(Role::OldMaster)] } else { Vec::new() }
     }
 
     /// Begins to write down what is about to be done.
@@ -148,6 +195,11 @@ impl Driver {
 
     /// Begins to write the handover as it is now, for an agent that has to go on with it.
     pub(super) fn write_under_way(&mut self, intent: Intent, flush: Flush) -> oneshot::Receiver<Result<(), String>> {
+        self.store_under_way(intent);
+        self.store.write(&self.stored, flush)
+    }
+
+    fn store_under_way(&mut self, intent: Intent) {
         self.stored.under_way = self.run.as_ref().map(|run| UnderWay {
             record: Some(v1::Record {
                 rollout: run.attempt.rollout.clone(),
@@ -162,7 +214,15 @@ impl Driver {
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
         });
-        self.store.write(&self.stored, flush)
+    }
+
+    /// Notes a grant in the handover under way, so that with the next write it outlives the agent.
+    pub(super) fn note_grant(&mut self, grant: Grant) {
+        let Some(run) = &mut self.run else { return };
+        run.note_grant(grant);
+        if let Some(under_way) = &self.stored.under_way {
+            self.store_under_way(if under_way.retiring { Intent::Retire } else { Intent::Signal });
+        }
     }
 
     /// Signals a generation as it is now; every process of it is then waited for.
@@ -190,10 +250,15 @@ impl Driver {
 
     fn probe(&mut self, pause: Duration) {
         let Some(run) = &mut self.run else { return };
-        let Some(new) = &run.new else { return };
-        let masters = Masters { old: run.old.master().pid, new: new.master().pid };
-        // A master takes its lock before it has workers: until then a boot is not to be hurried by asking.
-        let boots = process::look_again(new.master(), run.journal.file()).is_err();
+        let (sides, boots) = match &run.new {
+            // A master takes its lock before it has workers: until then a boot is not to be hurried by asking.
+            Some(new) => (
+                Sides::Masters { old: run.old.master().pid, new: new.master().pid },
+                process::look_again(new.master(), run.journal.file()).is_err(),
+            ),
+            None if run.is_stationary() => (run.sides(), run.new_workers().is_empty()),
+            None => return,
+        };
         let eagerness = if boots { Eagerness::Patient } else { Eagerness::Eager };
         let (window, how, own) = (run.window(), self.config.ready.probe.clone(), self.own.clone());
         let task = tokio::spawn(async move {
@@ -201,7 +266,7 @@ impl Driver {
                 sleep(pause).await;
             }
             // The driver is gone only when the agent stops.
-            let _ = own.send(Input::Probed(window, probe(&how, masters, eagerness).await)).await;
+            let _ = own.send(Input::Probed(window, probe(&how, sides, eagerness).await)).await;
         });
         run.probing = Some(task.abort_handle());
     }
@@ -241,11 +306,16 @@ impl Driver {
         if let Some(probing) = run.probing.take() {
             probing.abort();
         }
+        // By exec, the master's new image is the sign of it.
+        if ending.outcome == Outcome::HandedOver && run.journal.testimony().shape == Shape::InPlace {
+            self.stored.generation += 1;
+        }
         self.look_for_holder();
         if self.held.is_none() {
             self.look_often();
         }
-        let lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
+        let mut lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
+        lingering_pids.retain(|pid| !run.is_stationary() || *pid != run.old.master().pid);
         let ending = v1::Ending {
             result: publish::wire_result(ending.outcome).into(),
             step: ending.failed_step.map_or(v1::Step::Unspecified, v1::Step::from).into(),

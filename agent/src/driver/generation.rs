@@ -57,6 +57,16 @@ impl Generation {
         self.alive.is_empty()
     }
 
+    /// Whether nobody but the master can be there.
+    pub(super) fn has_no_workers(&self) -> bool {
+        self.alive.keys().all(|process| *process == self.master)
+    }
+
+    /// Whether this process was taken hold of and is still there.
+    pub(super) fn includes(&self, process: Process) -> bool {
+        self.alive.contains_key(&process)
+    }
+
     /// The processes that are still there.
     pub(super) fn pids(&self) -> Vec<u32> {
         let mut pids: Vec<u32> = self.alive.keys().map(|process| process.pid).collect();
@@ -76,7 +86,8 @@ impl Generation {
         }
     }
 
-    fn hold(&mut self, process: Process) {
+    /// Takes hold of one more process, if it is there.
+    pub(super) fn hold(&mut self, process: Process) {
         match Handle::open(process).map_err(NotHeld::Unseen).and_then(|handle| watch_exit(handle, self.exits.clone())) {
             Ok(member) => {
                 self.alive.insert(process, member);

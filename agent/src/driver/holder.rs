@@ -8,7 +8,7 @@ use baton_proto::wire::nanoseconds;
 
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
-use crate::os::process::{self, Seen, Unseen};
+use crate::os::process::{self, Seen};
 use crate::os::{clock, lock};
 use crate::store::Flush;
 
@@ -40,7 +40,7 @@ impl Driver {
                 return;
             }
         };
-        if self.held.as_ref().is_some_and(|held| held.seen == seen && held.generation.master_lives()) {
+        if self.held.as_ref().is_some_and(|held| held.seen.is_like(&seen) && held.generation.master_lives()) {
             return;
         }
         let generation = Generation::of(seen.process, self.own.clone());
@@ -50,25 +50,32 @@ impl Driver {
         }
         self.trouble = String::new();
         self.looks = None;
-        let since = self.enter(seen.process);
+        self.note_holder(&seen);
+        let since = self.enter(&seen);
         self.held = Some(Held { seen, since, generation });
         self.say(publish::held(seen.process));
     }
 
-    /// A master was found. If it is another than the last one, a generation has begun. Since when it has been seen holding.
-    fn enter(&mut self, master: Process) -> Duration {
-        let is_known = self.stored.boot_id == self.witness.boot && self.stored.master == Some(master.into());
-        if !is_known {
-            self.stored.generation += 1;
-            self.stored.master = Some(master.into());
-            self.stored.boot_id.clone_from(&self.witness.boot);
+    /// A master was found. If it is another than the last one, or runs another image, a generation has begun. Since when it
+    /// has been seen holding: an earlier run of the agent may have seen the same lock.
+    fn enter(&mut self, seen: &Seen) -> Duration {
+        let (process, image, lock) = (Some(seen.process.into()), Some(seen.image.into()), Some(seen.lock.into()));
+        let stored = &mut self.stored;
+        let is_same_process = stored.boot_id == self.witness.boot && stored.master == process;
+        let is_same_image = stored.image == image;
+        let is_same_lock = stored.lock == lock && (is_same_image || seen.lock.mark != 0);
+        if !is_same_process || !is_same_image {
+            stored.generation += 1;
         }
-        if !is_known || self.stored.held_since_ns == 0 {
-            self.stored.held_since_ns = nanoseconds(clock::since_boot());
-            drop(self.store.write(&self.stored, Flush::Later));
+        if !is_same_process || !is_same_lock || stored.held_since_ns == 0 {
+            stored.held_since_ns = nanoseconds(clock::since_boot());
         }
-        tracing::info!(pid = master.pid, generation = self.stored.generation, "the master holds the lock");
-        Duration::from_nanos(self.stored.held_since_ns)
+        (stored.master, stored.image, stored.lock) = (process, image, lock);
+        stored.boot_id.clone_from(&self.witness.boot);
+        let (since, generation) = (Duration::from_nanos(stored.held_since_ns), stored.generation);
+        drop(self.store.write(&self.stored, Flush::Later));
+        tracing::info!(pid = seen.process.pid, generation, "the master holds the lock");
+        since
     }
 
     fn find_holder(&mut self) -> Result<Seen, String> {
@@ -76,43 +83,27 @@ impl Driver {
         let pid =
             process::pid_in(pidfile).ok_or_else(|| format!("the pid file {} is not there or names no pid", pidfile.display()))?;
         let file = lock::identity(&self.config.lock)
-            .map_err(|error| format!("the lock file {} cannot be looked at: {error}", self.config.lock.display()))?;
+            .map_err(|error| format!("the lock file {} cannot be looked at: {error}", self.config.lock.display()));
+        // Where the file was replaced or removed, its master holds on to what it has, and is waited for there.
+        if let Some(armed) = self.waiters.armed().filter(|armed| file.as_ref() != Ok(armed))
+            && let Ok(seen) = process::look(pid, armed)
+        {
+            return Ok(seen);
+        }
+        let file = file?;
         let seen = process::look(pid, file).map_err(|unseen| format!("{unseen} (named by {})", pidfile.display()))?;
         self.waiters.arm(&self.config.lock, file).map_err(|error| explain(&error))?;
         Ok(seen)
-    }
-
-    /// What keeps a service that is held from being handed over.
-    pub(super) fn trouble_while_held(&self) -> Option<String> {
-        let path = self.config.lock.display();
-        if let Some(twin) = self.twin.borrow().as_deref() {
-            return Some(format!("the lock file {path} is also that of the service {twin}: each needs one of its own"));
-        }
-        match (lock::identity(&self.config.lock), self.waiters.armed()) {
-            (Ok(file), Some(armed)) if file == armed => {}
-            (Ok(_), Some(_)) => {
-                return Some(format!("the lock file {path} was replaced: the master holds another file than the path names"));
-            }
-            (Ok(_), None) => return Some(format!("nobody waits for the lock {path}: a drop would not be seen")),
-            (Err(error), _) => return Some(format!("the lock file {path} cannot be looked at: {error}")),
-        }
-        let old = process::pid_in(&self.pidfile_old)?;
-        let file = self.pidfile_old.display();
-        match process::find(old) {
-            Ok(_) => Some(format!("an older generation is still there: {file} names the living process {old}")),
-            Err(Unseen::Corpse(_)) => Some(format!(
-                "an older generation is not buried yet: {file} names the dead process {old}, whose parent has not waited for it; \
-                 the server takes it for alive and would ignore a reload"
-            )),
-            // A stale file is no process.
-            Err(_) => None,
-        }
     }
 
     /// A process exited: a part of the handover under way, or the master that was held.
     pub(super) async fn exited(&mut self, process: Process, inbox: &mut Inbox) {
         if self.run.is_some() {
             self.exited_in_run(process, inbox).await;
+        }
+        if self.bury_bereaved(process) && self.held.is_none() {
+            self.look_for_holder();
+            self.count_the_bereaved();
         }
         let Some(held) = &mut self.held else { return };
         if held.generation.bury(process) && self.run.is_none() {
@@ -122,6 +113,7 @@ impl Driver {
             self.look_for_holder();
             if self.held.is_none() {
                 self.look_often();
+                self.count_the_bereaved();
                 // To a watcher this is news: nobody would hand the service over.
                 self.say(v1::watch_event::Event::Status(self.status()));
             }

@@ -6,16 +6,19 @@
 //! **Invariant:** only this task changes the service's state; the waiter's thread and every other task send to it.
 
 mod act;
+mod census;
 mod generation;
 mod holder;
+mod past;
 mod publish;
 mod run;
+mod walker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_proto::custody::{Process, Seq};
+use baton_proto::custody::{FileIdentity, Process, Seq};
 use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
 use tokio::sync::{mpsc, watch};
@@ -26,12 +29,15 @@ use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::clock;
 use crate::probe::Probed;
-use crate::service::{Attempt, Command, Refusal, Service};
-use crate::store::{Flush, Store, StoreError, Stored};
+use crate::service::{self, Attempt, Command, Refusal, Service};
+use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
+use census::Census;
 use holder::Held;
+use past::Past;
 use publish::Audience;
 use run::Run;
+pub use walker::Walker;
 
 /// Commands and events that may wait for the driver.
 const INBOX_MAX: usize = 64;
@@ -49,6 +55,8 @@ enum Input {
     Exited(Process),
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
+    Walked(FileIdentity, Vec<u32>),
+    Buried,
     Woken,
     Stopped,
 }
@@ -62,6 +70,8 @@ pub struct Witness {
     pub incarnation: String,
     /// Where state is kept.
     pub state: PathBuf,
+    /// Who looks at every process when that is wanted.
+    pub walker: Walker,
 }
 
 /// Starts the driver of one service; it ends when the last handle to it is gone.
@@ -72,14 +82,13 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (store, stored) = Store::open(&witness.state, &config.name)?;
     let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
     let (waiters, wakes) = Waiters::new(Arc::clone(&numbers));
-    let mut pidfile_old = config.pidfile.clone().into_os_string();
-    pidfile_old.push(config.dialect.row().old_suffix);
-    let pidfile_old = PathBuf::from(pidfile_old);
-    let Told { changes, twin } =
-        files.add(config.name.clone(), vec![config.pidfile.clone(), pidfile_old.clone()], config.lock.clone());
+    let pidfile_old = config.dialect.row().old_pid_file(&config.pidfile);
+    let paths = [Some(config.pidfile.clone()), pidfile_old.clone()].into_iter().flatten().collect();
+    let Told { changes, twin } = files.add(config.name.clone(), paths, config.lock.clone());
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
+    let census = Census::new(witness.walker.clone());
     let driver = Driver {
         config,
         witness,
@@ -88,11 +97,13 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         numbers,
         waiters,
         store,
+        past: Past::of(&stored),
         stored,
         held: None,
         trouble: String::new(),
         looks: None,
         run: None,
+        census,
         watchers: Audience::default(),
         own,
     };
@@ -137,18 +148,20 @@ struct Looks {
 struct Driver {
     config: config::Service,
     witness: Witness,
-    pidfile_old: PathBuf,
+    pidfile_old: Option<PathBuf>,
     /// Another service on the same lock file.
     twin: watch::Receiver<Option<String>>,
     numbers: Arc<Numbers>,
     waiters: Waiters,
     store: Store,
     stored: Stored,
+    past: Past,
     held: Option<Held>,
     /// Why nobody is held, as a sentence; empty when somebody is.
     trouble: String,
     looks: Option<Looks>,
     run: Option<Run>,
+    census: Census,
     watchers: Audience<v1::WatchEvent>,
     own: mpsc::Sender<Input>,
 }
@@ -163,6 +176,8 @@ impl Driver {
         } else {
             self.look_for_holder();
         }
+        self.count();
+        self.note_return();
         loop {
             let wake =
                 [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
@@ -173,6 +188,8 @@ impl Driver {
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
+                Input::Buried => self.note_burial(),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
             }
@@ -182,15 +199,27 @@ impl Driver {
     async fn asked(&mut self, command: Command, inbox: &mut Inbox) {
         // Whoever asked and is gone meanwhile needs no answer.
         match command {
-            Command::Status(reply) => drop(reply.send(self.status())),
-            Command::Records(reply) => drop(reply.send(self.stored.records.clone())),
+            Command::Status(reply) => {
+                self.count();
+                drop(reply.send(self.status()));
+            }
+            Command::Census(reply) => self.take_census(reply, inbox).await,
+            Command::Past(reply) => {
+                let history = self.history().await;
+                drop(reply.send(service::Past { records: self.stored.records.clone(), history }));
+            }
+            Command::Farewell(reply) => {
+                // If the disk does not keep up, it is known less well until when the service was watched.
+                let _ = self.remember().await;
+                drop(reply.send(self.status()));
+            }
             Command::Watch(reply) => {
+                self.count();
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
                 drop(reply.send(self.watchers.admit([first])));
             }
             Command::Reload(attempt, reply) => {
-                let answer = self.reload(&attempt);
-                drop(reply.send(answer));
+                self.reload_or_postpone(attempt, reply);
                 self.begin(inbox).await;
             }
         }
@@ -216,11 +245,12 @@ impl Driver {
             return Err(Refusal::Precondition(text));
         }
         self.look_for_holder();
+        self.count();
         let Some(held) = &self.held else {
             return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble)));
         };
-        if let Some(trouble) = self.trouble_while_held() {
-            return Err(Refusal::Precondition(trouble));
+        if let Some(objection) = self.census.objection() {
+            return Err(Refusal::Precondition(objection.sentence.clone()));
         }
         let mut run = Run::new(attempt.clone(), held, self);
         let stream = run.join(attempt)?;
@@ -240,26 +270,21 @@ impl Driver {
     }
 
     fn granted(&mut self, grant: Grant, by_the_present_waiter: bool) {
-        if let Some(run) = &mut self.run {
-            run.note_grant(grant);
-        }
+        self.note_grant(grant);
         if !by_the_present_waiter {
             tracing::info!(inode = grant.file.inode, "the last holder of a replaced lock file is gone");
             return;
         }
-        self.stored.held_since_ns = 0;
-        let last = self.held.take().map(|held| held.master());
-        self.stored.epoch += 1;
+        let drop = self.note_drop(grant);
         tracing::warn!(
             seq = grant.seq.0,
-            epoch = self.stored.epoch,
-            last_master = last.map(|master| master.pid),
+            epoch = drop.epoch,
+            last_master = drop.last.map(|master| master.pid),
             "the lock was free: the service is dead, or was for a moment"
         );
-        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(grant.seq, last)) };
+        let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(&drop)) };
         self.watchers.tell(&news);
         self.trouble = "every holder is gone".into();
-        drop(self.store.write(&self.stored, Flush::Later));
         self.look_often();
     }
 
@@ -282,6 +307,7 @@ impl Driver {
                 self.look_for_holder();
             } else {
                 self.looks = None;
+                self.recount();
             }
         }
         self.expire(now, inbox).await;
@@ -299,6 +325,7 @@ impl Driver {
             (Some(_) | None, None) => v1::Custody::Free,
         };
         let held = self.held.as_ref();
+        let (holders, findings) = self.census.told();
         v1::ServiceStatus {
             service: self.config.name.clone(),
             dialect: self.config.dialect.to_string(),
@@ -314,6 +341,9 @@ impl Driver {
             fence: self.stored.fence,
             mark: held.map(|held| held.seen.lock.mark).unwrap_or_default(),
             handover_within_ns: nanoseconds(self.config.handover_within()),
+            holders,
+            findings,
+            census: Vec::new(),
         }
     }
 
@@ -321,7 +351,7 @@ impl Driver {
     fn trouble_now(&self) -> String {
         match (&self.held, &self.run) {
             (None, _) => self.trouble.clone(),
-            (Some(_), None) => self.trouble_while_held().unwrap_or_default(),
+            (Some(_), None) => self.census.findings().first().map(|finding| finding.sentence.clone()).unwrap_or_default(),
             (Some(_), Some(_)) => String::new(),
         }
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Process, Seq};
+use baton_proto::custody::{self, Process};
 use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
 use tokio::sync::mpsc;
 
+use crate::census::{Finding, Holder, Kind, Role};
 use crate::handover::Outcome;
 use crate::service::{Refusal, STREAM_EVENTS_MAX};
 
@@ -65,6 +66,55 @@ pub(super) fn replay(record: &v1::Record) -> mpsc::Receiver<v1::reload_event::Ev
     stream
 }
 
+impl From<&Finding> for v1::Finding {
+    fn from(finding: &Finding) -> Self {
+        let Finding { kind, pids, sentence, refuses } = finding;
+        let kind = match kind {
+            Kind::Orphans => v1::FindingKind::Orphans,
+            Kind::ForeignHolder => v1::FindingKind::ForeignHolder,
+            Kind::LeakedDescriptor => v1::FindingKind::LeakedDescriptor,
+            Kind::Wrapper => v1::FindingKind::Wrapper,
+            Kind::UnseenHolder => v1::FindingKind::UnseenHolder,
+            Kind::Helper => v1::FindingKind::Helper,
+            Kind::TwoMasters => v1::FindingKind::TwoMasters,
+            Kind::Predecessor => v1::FindingKind::Predecessor,
+            Kind::PredecessorUnburied => v1::FindingKind::PredecessorUnburied,
+            Kind::LockReplaced => v1::FindingKind::LockReplaced,
+            Kind::LockUnlinked => v1::FindingKind::LockUnlinked,
+            Kind::LockUnreadable => v1::FindingKind::LockUnreadable,
+            Kind::NoWaiter => v1::FindingKind::NoWaiter,
+            Kind::NetworkFileSystem => v1::FindingKind::NetworkFileSystem,
+            Kind::SharedLockFile => v1::FindingKind::SharedLockFile,
+            Kind::PidFileNamesNoHolder => v1::FindingKind::PidFileNamesNoHolder,
+            Kind::StalePidFile => v1::FindingKind::StalePidFile,
+        };
+        Self { kind: kind.into(), sentence: sentence.clone(), pids: pids.clone(), refuses: *refuses }
+    }
+}
+
+/// A holder, and as what it holds.
+pub(super) fn holder((holder, role): (&Holder, Role)) -> v1::Holder {
+    let role = match role {
+        Role::Master => v1::HolderRole::Master,
+        Role::Worker => v1::HolderRole::Worker,
+        Role::Helper => v1::HolderRole::Helper,
+        Role::Wrapper => v1::HolderRole::Wrapper,
+        Role::Leak => v1::HolderRole::Leak,
+        Role::OtherMaster => v1::HolderRole::OtherMaster,
+        Role::OtherWorker => v1::HolderRole::OtherWorker,
+        Role::Orphan => v1::HolderRole::Orphan,
+        Role::Foreign => v1::HolderRole::Foreign,
+    };
+    v1::Holder {
+        process: Some(holder.process.into()),
+        role: role.into(),
+        command: holder.command.clone(),
+        parent: holder.parent,
+        mark: holder.lock.mark,
+        taker: holder.lock.taker,
+    }
+}
+
 pub(super) fn progress(step: Step, detail: String, at: Duration) -> v1::Progress {
     v1::Progress { step: v1::Step::from(step).into(), detail, at_ns: nanoseconds(at) }
 }
@@ -77,8 +127,8 @@ pub(super) fn wire_result(outcome: Outcome) -> v1::Result {
     }
 }
 
-pub(super) fn drop_seen(seq: Seq, last_master: Option<Process>) -> v1::watch_event::Event {
-    v1::watch_event::Event::Drop(v1::Drop { seq: seq.0, last_master: last_master.map(Into::into) })
+pub(super) fn drop_seen(drop: &custody::Drop) -> v1::watch_event::Event {
+    v1::watch_event::Event::Drop(drop.into())
 }
 
 pub(super) fn held(master: Process) -> v1::watch_event::Event {

@@ -3,7 +3,7 @@
 use std::mem::Discriminant;
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, Process, Role, Seq};
+use baton_proto::custody::{Fact, Image, Process, Role, Seq, Shape, Testimony, Witness};
 use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
@@ -18,7 +18,7 @@ use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process::{self, Stamp};
-use crate::probe::Probed;
+use crate::probe::{Probed, Sides};
 use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
@@ -42,6 +42,8 @@ pub(super) struct Run {
     pub(super) probing: Option<AbortHandle>,
     /// What kind of answer the last probe got.
     last_answer: Option<Discriminant<Answer>>,
+    /// Who gave the last right answer.
+    answered_by: Option<u32>,
 }
 
 /// The first number of this incarnation: after those of a handover that is to be resumed.
@@ -54,9 +56,8 @@ impl Run {
     /// A handover away from the master that is held; nothing is done yet.
     pub(super) fn new(attempt: Attempt, held: &Held, driver: &Driver) -> Self {
         let opened = driver.numbers.take();
-        let witness = &driver.witness;
-        let file = held.seen.lock.file;
-        let journal = Journal::open(driver.config.name.clone(), witness.boot.clone(), witness.incarnation.clone(), file, opened);
+        let shape = driver.config.dialect.row().shape;
+        let journal = Journal::open(driver.config.name.clone(), shape, driver.witness(opened), held.seen.lock.file);
         let old = Generation::of(held.master(), driver.own.clone());
         Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, driver) }
     }
@@ -64,10 +65,9 @@ impl Run {
     fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, driver: &Driver) -> Self {
         let ready = &driver.config.ready;
         let timing = Timing { ready_within: ready.within, settle: ready.settle, drain_within: driver.config.drain_within };
-        let row = driver.config.dialect.row();
         Self {
             attempt,
-            handover: Handover::new(timing, row.reload, row.retire, old.master()),
+            handover: Handover::new(timing, driver.config.dialect.row(), old.master()),
             journal,
             opened: None,
             old,
@@ -79,12 +79,79 @@ impl Run {
             audience: Audience::default(),
             probing: None,
             last_answer: None,
+            answered_by: None,
         }
+    }
+
+    /// Takes hold of the workers of before, as they were listed by an earlier run of the agent.
+    fn with_workers_of_before(mut self) -> Self {
+        for worker in self.listed().to_vec() {
+            self.old.hold(worker);
+        }
+        self
     }
 
     /// Which window this is; no other handover of this incarnation has it.
     pub(super) fn window(&self) -> Seq {
         self.journal.testimony().opened
+    }
+
+    /// Whether the master stays, by exec or not.
+    pub(super) fn is_stationary(&self) -> bool {
+        match self.journal.testimony().shape {
+            Shape::Beside => false,
+            Shape::InPlace | Shape::Exec => true,
+        }
+    }
+
+    /// What the master ran when it was first looked at.
+    pub(super) fn first_image(&self) -> Option<Image> {
+        self.journal.testimony().observations.iter().find_map(|line| match &line.fact {
+            Fact::Sighting(sighting) => Some(sighting.image),
+            Fact::Absence { .. }
+            | Fact::Grant { .. }
+            | Fact::Signal { .. }
+            | Fact::Readiness { .. }
+            | Fact::Exit { .. }
+            | Fact::Workers { .. } => None,
+        })
+    }
+
+    /// The workers of before, as they were listed.
+    pub(super) fn listed(&self) -> &[Process] {
+        let listed = self.journal.testimony().observations.iter().find_map(|line| match &line.fact {
+            Fact::Workers { workers, .. } => Some(workers.as_slice()),
+            Fact::Absence { .. }
+            | Fact::Grant { .. }
+            | Fact::Signal { .. }
+            | Fact::Readiness { .. }
+            | Fact::Exit { .. }
+            | Fact::Sighting(_) => None,
+        });
+        listed.unwrap_or_default()
+    }
+
+    /// The children of a master that stays that are not of before; the one that answered last goes first.
+    pub(super) fn new_workers(&self) -> Vec<Process> {
+        let mut workers = process::children_of(self.old.master().pid);
+        workers.retain(|worker| !self.old.includes(*worker) && !self.listed().contains(worker));
+        workers.sort_by_key(|worker| Some(worker.pid) != self.answered_by);
+        workers
+    }
+
+    /// Between whom a probe has to tell when the master stays.
+    pub(super) fn sides(&self) -> Sides {
+        let image = match self.journal.testimony().shape {
+            Shape::Exec => self.first_image(),
+            Shape::Beside | Shape::InPlace => None,
+        };
+        let old = self.old.pids().into_iter().chain(self.listed().iter().map(|worker| worker.pid)).collect();
+        Sides::Workers { master: self.old.master().pid, old, image }
+    }
+
+    /// As whom a process of this role is testified.
+    pub(super) fn told_as(&self, role: Role) -> Role {
+        if self.is_stationary() && role == Role::OldMaster { Role::Master } else { role }
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
@@ -130,6 +197,11 @@ impl Run {
 }
 
 impl Driver {
+    /// This run of the agent, as a witness from this number on.
+    fn witness(&self, from: Seq) -> Witness {
+        Witness { incarnation: self.witness.incarnation.clone(), boot: self.witness.boot.clone(), from }
+    }
+
     /// Begins the handover that was prepared, if one was: its window is not opened yet.
     pub(super) async fn begin(&mut self, inbox: &mut Inbox) {
         let Some(run) = self.run.as_mut().filter(|run| run.opened.is_some()) else { return };
@@ -178,8 +250,19 @@ impl Driver {
     fn restore(&self, under_way: &UnderWay) -> Option<Run> {
         let record = under_way.record.clone()?;
         let attempt = Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence };
-        let journal = Journal::resume(record.testimony?.try_into().ok()?, self.witness.incarnation.clone());
+        let testimony = Testimony::try_from(record.testimony?).ok()?;
+        let shape = testimony.shape;
+        // Where the configuration has changed, its signals may mean something else.
+        if shape != self.config.dialect.row().shape {
+            return None;
+        }
+        let witness = self.witness(testimony.closed.next());
+        let journal = Journal::resume(testimony, witness);
         let mut old = Generation::of(under_way.old?.into(), self.own.clone());
+        if shape != Shape::Beside {
+            let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
+            return Some(run.with_workers_of_before());
+        }
         let new = under_way.new.map(Process::from).or_else(|| self.successor(&old));
         let mut new = new.map(|new| Generation::of(new, self.own.clone()));
         old.gather(new.as_ref().map(Generation::master));
@@ -200,6 +283,9 @@ impl Driver {
         if run.last_answer.replace(kind) != Some(kind) {
             let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
             run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+        }
+        if ready {
+            run.answered_by = probed.answered_by;
         }
         run.gather(Role::NewMaster);
         self.feed([Event::Probed(probed.answer)], inbox).await;
@@ -227,13 +313,14 @@ impl Driver {
             if !generation.bury(process) {
                 continue;
             }
-            let (is_master, master_lives, empty) =
-                (generation.master() == process, generation.master_lives(), generation.is_empty());
+            let is_master = generation.master() == process;
+            let (is_empty, has_no_workers) = (generation.is_empty(), generation.has_no_workers());
             if is_master {
-                run.journal.note(self.numbers.take(), clock::since_boot(), Fact::Exit { role, process });
+                let fact = Fact::Exit { role: run.told_as(role), process };
+                run.journal.note(self.numbers.take(), clock::since_boot(), fact);
                 events.push(Event::Exited(role));
             }
-            if empty && !master_lives {
+            if is_empty || has_no_workers && run.is_stationary() {
                 events.push(Event::Emptied(role));
             }
         }
@@ -242,7 +329,7 @@ impl Driver {
 
     /// Looks whether the dialect names a new master, or the old one has taken its pid file back.
     pub(super) async fn look_for_successor(&mut self, inbox: &mut Inbox) {
-        let Some(run) = &self.run else { return };
+        let Some(run) = self.run.as_ref().filter(|run| !run.is_stationary()) else { return };
         if run.new.is_none()
             && let Some(process) = self.successor(&run.old)
         {

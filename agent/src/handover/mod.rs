@@ -1,159 +1,75 @@
 //! One handover, decided: told what happened and what time it is, it answers what to do.
 //!
-//! ```text
-//! Opening ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Assuring
-//!    └────────┴──────────┴────────────┴──────────┴────────────┴────────────┴──────────┤
-//!                                                                    failed │          │ no way back from here on
-//!    Over ─ Confirming ─ Restoring ─ Stopping ─ Deciding ───────────────────┘       Retiring ─ Draining ─ Closing ─ Over
-//! ```
+//! There are two ways. [`beside`]: a new master comes beside the old one, and everything can be undone until the old one is
+//! told to leave. [`stationary`]: the master stays, by exec or not, and replaces its workers: once it was signalled there is
+//! no way back, and what it proves is the master's unbroken custody.
 //!
-//! Until the old generation is told to leave, every failure ends with the new one stopped and the old one serving. If the
-//! old generation is gone before that, there is nothing to return to: the new one is followed to its end, and the judge
-//! will say what that proves.
-//!
-//! **Invariant:** the new generation is told to leave only when the old master was looked at just before, and lives.
 //! **Invariant:** the reload signal is asked for at most once, and never by a resumed handover.
-//! **Invariant:** the retire signal is asked for only after the testimony so far was judged `Kept` and that was written
-//! down, and when the new master was looked at just before, and holds.
 
+mod beside;
 mod ending;
-mod forward;
-#[cfg(test)]
-mod tests;
-mod undo;
+mod readiness;
+mod stationary;
 mod vocabulary;
 
 use std::time::Duration;
 
-use baton_proto::custody::{Process, Role};
+use baton_proto::custody::{Process, Shape};
 use baton_proto::step::Step;
 
-use crate::dialect::Signal;
+use crate::dialect::Row;
+use beside::Beside;
 pub use ending::{Ending, Outcome};
+use stationary::Stationary;
 pub use vocabulary::{Action, Answer, Event, Found, Intent, Timing, Whom};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
-    Opening,
-    Arming,
-    Signalling,
-    Appearing,
-    Readying { deadline: Duration, ready_since: Option<Duration>, pause: Duration, last: String },
-    Overlapping,
-    Committing,
-    Assuring,
-    Retiring,
-    Draining,
-    Closing,
-    Deciding,
-    Stopping { rung: usize },
-    Restoring,
-    Confirming,
-    Over,
+/// A handover under way.
+#[derive(Debug)]
+pub struct Handover(Way);
+
+#[derive(Debug)]
+enum Way {
+    Beside(Beside),
+    Stationary(Stationary),
 }
 
-/// How much of a generation is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Presence {
-    /// Its master lives.
-    Lives,
-    /// Its master is gone.
-    Headless,
-    /// Every known process of it is gone.
-    Gone,
-}
-
+/// What failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Failure {
     step: Step,
     cause: String,
 }
 
-/// A handover under way.
-#[derive(Debug)]
-pub struct Handover {
-    timing: Timing,
-    reload: Signal,
-    retire: Signal,
-    old: Process,
-    new: Option<Process>,
-    state: State,
-    /// When the reload signal was sent.
-    signalled_at: Option<Duration>,
-    /// Until when a new master may come that has to go again.
-    restore_until: Duration,
-    is_resumed: bool,
-    restored: bool,
-    old_presence: Presence,
-    new_presence: Presence,
-    failure: Option<Failure>,
-}
-
 impl Handover {
-    /// A handover away from `old`, by these signals of its dialect.
-    pub fn new(timing: Timing, reload: Signal, retire: Signal, old: Process) -> Self {
-        Self {
-            timing,
-            reload,
-            retire,
-            old,
-            new: None,
-            state: State::Opening,
-            signalled_at: None,
-            restore_until: Duration::ZERO,
-            is_resumed: false,
-            restored: false,
-            old_presence: Presence::Lives,
-            new_presence: Presence::Lives,
-            failure: None,
-        }
+    /// A handover away from `old`, in the way of its dialect.
+    pub fn new(timing: Timing, dialect: Row, old: Process) -> Self {
+        Self(match dialect.shape {
+            Shape::Beside => Way::Beside(Beside::new(timing, dialect.reload, dialect.retire, old)),
+            Shape::InPlace | Shape::Exec => Way::Stationary(Stationary::new(timing, dialect.reload, old)),
+        })
     }
 
     /// The first thing to do.
     pub fn begin(&mut self) -> Vec<Action> {
-        vec![Action::Tell(Step::Open, format!("looking at the old master {}", self.old)), Action::Look(Role::OldMaster)]
+        match &mut self.0 {
+            Way::Beside(way) => way.begin(),
+            Way::Stationary(way) => way.begin(),
+        }
     }
 
     /// Goes on with a handover in whose middle the agent died. `intent` is what was on disk; `old` and `new` say who lives.
     pub fn resume(&mut self, now: Duration, intent: Intent, old_lives: bool, new: Option<Process>) -> Vec<Action> {
-        self.is_resumed = true;
-        if !old_lives {
-            self.old_presence = Presence::Headless;
-        }
-        self.new = new;
-        self.signalled_at = Some(now);
-        match (intent, old_lives, new) {
-            (Intent::Retire, true, Some(_)) => self.look_once_more(),
-            (Intent::Retire | Intent::Signal, false, Some(_)) => self.await_ready(now),
-            (Intent::Retire | Intent::Signal, false, None) => {
-                self.fail(now, Step::Signal, "the agent was restarted and found neither master".into())
-            }
-            (Intent::Retire, true, None) => {
-                self.fail(now, Step::Retire, "the agent was restarted and did not find the new master".into())
-            }
-            (Intent::Signal, true, _) => {
-                let cause = "the agent was restarted before the overlap was witnessed; the signal is not sent twice";
-                self.fail(now, Step::Ready, cause.into())
-            }
+        match &mut self.0 {
+            Way::Beside(way) => way.resume(now, intent, old_lives, new),
+            Way::Stationary(way) => way.resume(now, old_lives),
         }
     }
 
     /// The only way a handover moves. A stray event moves nothing.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
-        match event {
-            Event::Looked(role, found) => self.looked(now, role, found),
-            Event::Persisted(written) => self.persisted(now, written),
-            Event::Signalled(sent) => self.signalled(now, sent),
-            Event::Appeared(process) => self.appeared(now, process),
-            Event::Restored => self.restored(now),
-            Event::Exited(Role::OldMaster) => self.old_exited(now),
-            Event::Exited(Role::NewMaster) => self.new_exited(now),
-            Event::Emptied(Role::OldMaster) => self.old_emptied(),
-            Event::Emptied(Role::NewMaster) => self.new_emptied(now),
-            Event::Exited(Role::Master | Role::Worker) | Event::Emptied(Role::Master | Role::Worker) => Vec::new(),
-            Event::Probed(answer) => self.probed(now, answer),
-            Event::Weighed(verdict) => self.weighed(now, &verdict),
-            Event::Expired => self.expired(now),
+        match &mut self.0 {
+            Way::Beside(way) => way.handle(now, event),
+            Way::Stationary(way) => way.handle(now, event),
         }
     }
 }

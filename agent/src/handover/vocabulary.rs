@@ -34,7 +34,7 @@ pub enum Event {
     Restored,
     /// A master exited.
     Exited(Role),
-    /// A master and every known process below it are gone.
+    /// A master and every known process below it are gone; of a master that stays, every worker of before.
     Emptied(Role),
     /// A probe came back.
     Probed(Answer),
@@ -69,8 +69,11 @@ pub enum Answer {
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Look at a master and note what was found; answered by `Looked`.
+    /// Look at a master, or at a new worker, and note what was found; answered by `Looked`.
     Look(Role),
+    /// List the workers of the master as it is before the signal: from now on they are those of before. If there are none,
+    /// answered by `Emptied`.
+    List,
     /// Write the intent to disk; answered by `Persisted`.
     Persist(Intent),
     /// Send a signal; answered by `Signalled`.
@@ -79,7 +82,8 @@ pub enum Action {
     Probe(Duration),
     /// Judge the testimony so far; answered by `Weighed`.
     Weigh,
-    /// Look at the old master and at its pid file, which must name it again; answered by `Looked`.
+    /// Look whether all is as it was: the old master holds, and its pid file names it; one that should have been replaced
+    /// in place runs the image of before, with every worker of before. Answered by `Looked`.
     Confirm,
     /// Replace the deadline by this moment, answered by `Expired`; or by none.
     Deadline(Option<Duration>),

@@ -7,14 +7,14 @@ use std::time::Duration;
 use baton_proto::document;
 
 use super::exit;
-use crate::dialect::{Dialect, Signal};
+use crate::dialect::{Custodian, Dialect, Signal};
 
 /// Runs a server in the foreground of an init system and exits when every process that holds its lock is gone: not when
 /// the command ends, not when one generation of the server hands over to the next.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(after_help = exit::table())]
 pub struct Args {
-    /// The lock that the server takes, by a hook in its configuration.
+    /// The lock that the server holds: by a hook in its configuration, or by --carry.
     #[arg(long, value_name = "FILE")]
     pub lock: PathBuf,
     /// Where the server's master writes its pid. Without it, masters are known as the topmost holders.
@@ -32,6 +32,10 @@ pub struct Args {
     /// How long the first holder may take to appear, before the command is stopped.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = document::duration)]
     pub first_holder_within: Duration,
+    /// Take the lock here and let the server inherit it on descriptor 1025, instead of by a hook in its configuration. The dialects
+    /// haproxy, uwsgi and nginx imply it.
+    #[arg(long)]
+    pub carry: bool,
     /// The command that starts the server, in the foreground or as a daemon. Not run when the server is there already.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -43,12 +47,15 @@ impl Args {
         self.stop_signal.unwrap_or(self.dialect.row().retire)
     }
 
+    /// Whether the server inherits the lock from here.
+    pub(super) fn carries(&self) -> bool {
+        self.carry || self.stop_signal.is_none() && self.dialect.row().lock == Custodian::Inherited
+    }
+
     /// The files that name masters: the one in charge, and its predecessor while a handover is under way.
     pub(super) fn pid_files(&self) -> Vec<PathBuf> {
         let Some(present) = &self.pidfile else { return Vec::new() };
-        let mut predecessor = present.clone().into_os_string();
-        predecessor.push(self.dialect.row().old_suffix);
-        vec![present.clone(), predecessor.into()]
+        [Some(present.clone()), self.dialect.row().old_pid_file(present)].into_iter().flatten().collect()
     }
 }
 
@@ -87,6 +94,20 @@ mod tests {
         let args = parse("--lock /run/l -- unicorn -D").expect("valid");
         assert_eq!((args.graceful(), args.stop_within), (Signal::Quit, Duration::from_mins(1)));
         assert_eq!((args.pid_files(), args.command.len()), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn the_lock_is_carried_where_the_dialect_has_no_hook_or_on_request() {
+        for (line, carries) in [
+            ("--lock l -- x", false),
+            ("--lock l --dialect puma -- x", false),
+            ("--lock l --dialect haproxy -- x", true),
+            ("--lock l --carry -- x", true),
+            ("--lock l --carry --stop-signal TERM -- x", true),
+            ("--lock l --stop-signal TERM -- x", false),
+        ] {
+            assert_eq!(parse(line).expect("valid").carries(), carries, "{line}");
+        }
     }
 
     #[test]

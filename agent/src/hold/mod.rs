@@ -36,6 +36,7 @@ pub use args::Args;
 pub use exit::Exit;
 pub use job::Ended;
 
+use crate::os::carried::{Carried, NotCarried};
 use crate::os::inotify::{Inotify, Interest};
 use crate::os::signal::{Inbox, Received};
 use crate::os::{child, clock, memory, process, wait};
@@ -60,6 +61,8 @@ enum HoldError {
     Watch { path: PathBuf, source: io::Error },
     #[error("cannot wait for events")]
     Wait(#[source] io::Error),
+    #[error("cannot carry the lock {}", .path.display())]
+    Carry { path: PathBuf, source: NotCarried },
     #[error("cannot execute {program:?}")]
     Start { program: OsString, source: io::Error },
 }
@@ -211,6 +214,15 @@ impl Hold {
     fn start(&mut self) -> Event {
         let Some((program, arguments)) = self.args.command.split_first() else {
             return Event::NotStarted(NotStarted::NotFound);
+        };
+        // It is closed here once the server has it.
+        let carried = self.args.carries().then(|| Carried::take(&self.args.lock).and_then(Carried::exposed)).transpose();
+        let _carried = match carried {
+            Ok(carried) => carried,
+            Err(source) => {
+                report::failed(&HoldError::Carry { path: self.args.lock.clone(), source });
+                return Event::NotStarted(NotStarted::NoRoom);
+            }
         };
         match child::start(program, arguments, &NOT_INHERITED) {
             Ok(pid) => {

@@ -4,13 +4,21 @@
 //! every server for as long as that child lives.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use baton_proto::custody::FileIdentity;
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, Statx, StatxFlags, flock, makedev, statx};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, OFlags, StatFs, Statx, StatxFlags, flock, fstatfs, major, makedev, minor, statfs, statx,
+};
 use rustix::io::Errno;
+
+use crate::census::network_file_system;
+use crate::procfs;
+
+/// About 4,000 locks: what is longer is not read in passing.
+const LOCKS_BYTES_MAX: u64 = 256 << 10;
 
 /// Opens a lock file for waiting; reading rights suffice. It is not created: that is for the server to do.
 ///
@@ -23,6 +31,10 @@ pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
+    if let Some(name) = network_file_system(magic(&fstatfs(&file)?)) {
+        let what = format!("it is on {name}: a process of another host may hold it, and nobody here would see it");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    }
     let identity = identified(&statx(&file, "", AtFlags::EMPTY_PATH, IDENTIFYING)?);
     Ok((file, identity))
 }
@@ -33,6 +45,37 @@ pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
 /// When it names none.
 pub fn identity(path: &Path) -> io::Result<FileIdentity> {
     Ok(identified(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, IDENTIFYING)?))
+}
+
+/// The network file system that a path is on; none where it is on a disk of this host, or that cannot be told.
+pub fn network(path: &Path) -> Option<&'static str> {
+    network_file_system(magic(&statfs(path).ok()?))
+}
+
+/// The magic number of a file system, as 32 bits: its type differs from one machine to another.
+fn magic(found: &StatFs) -> u64 {
+    u64::try_from(found.f_type & 0xffff_ffff).unwrap_or_default()
+}
+
+/// What the kernel's list of all locks says of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takers {
+    /// These called flock for a shared lock that is there now. One that is not among them may be there all the same.
+    Listed(Vec<u32>),
+    /// The list does not know this file: it is on a file system whose numbers differ there (btrfs, overlayfs), too long to be read
+    /// in passing, or hidden.
+    Unlisted,
+}
+
+/// Who took a shared lock on this file. It is a hint: names may be missing, and may be those of the dead.
+pub fn takers(file: FileIdentity) -> Takers {
+    let mut text = String::new();
+    let read = File::open("/proc/locks").and_then(|list| list.take(LOCKS_BYTES_MAX).read_to_string(&mut text));
+    let takers = procfs::takers(&text, major(file.device), minor(file.device), file.inode);
+    match read {
+        Ok(length) if (length as u64) < LOCKS_BYTES_MAX && !takers.is_empty() => Takers::Listed(takers),
+        Ok(_) | Err(_) => Takers::Unlisted,
+    }
 }
 
 /// What of a file tells it apart.

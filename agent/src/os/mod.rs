@@ -1,7 +1,10 @@
 //! The operating system, in safe calls: the only place that knows nix and rustix.
 
+pub mod carried;
 pub mod child;
 pub mod clock;
+pub mod ending;
+pub mod family;
 pub mod inotify;
 pub mod lock;
 pub mod memory;

@@ -1,24 +1,30 @@
 //! Processes: looked at with care, signalled by pidfd.
 //!
+//! A process lives while one of its threads does; that its leader thread has ended is nothing to it.
+//!
 //! **Invariant:** a signal never goes by a bare pid: a [`Handle`] is of one process, and a reused pid is not it.
+
+mod living;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, open, openat, statx};
-use rustix::io::{Errno, pread};
+pub(super) use living::Living;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
-use crate::os::{lock, signal};
+use crate::os::{clock, signal};
 use crate::procfs;
 
-/// More than any file of /proc that we read; a longer one is refused.
-const TEXT_BYTES_MAX: u64 = 1 << 20;
+/// How often a process that calls exec while it is looked at is looked at.
+const LOOKS_MAX: usize = 4;
+/// The kernel's clock tick, as /proc has it (`proc(5)`): `USER_HZ` is 100 on every machine that this runs on.
+const TICK_MILLISECONDS: u64 = 10;
 /// More descendants than a server has; a walk ends here.
 const DESCENDANTS_MAX: usize = 4_096;
 
@@ -36,6 +42,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether the other look found the same process with the same image and lock, whoever is its parent now.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.process, self.image, self.lock) == (other.process, other.image, other.lock)
+    }
+
     /// The same as a sighting, which began under this number.
     pub fn sighting(self, began: Seq, role: Role) -> Sighting {
         let Self { process, parent, image, lock } = self;
@@ -83,123 +94,35 @@ impl Unseen {
     }
 }
 
-/// One freshly opened directory of /proc: it names one process and no later one with the same pid.
-struct Directory {
-    pid: u32,
-    descriptor: OwnedFd,
-}
-
-impl Directory {
-    fn open(pid: u32) -> Result<Self, Unseen> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match open(format!("/proc/{pid}"), flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Self { pid, descriptor }),
-            Err(error) => Err(unseen(pid, "the directory", error)),
-        }
-    }
-
-    fn bytes(&self, name: &str, what: &'static str) -> Result<Vec<u8>, Unseen> {
-        let descriptor = openat(&self.descriptor, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| unseen(self.pid, what, error))?;
-        let mut bytes = Vec::new();
-        File::from(descriptor)
-            .take(TEXT_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .map_err(|source| unseen(self.pid, what, Errno::from_io_error(&source).unwrap_or(Errno::IO)))?;
-        Ok(bytes)
-    }
-
-    fn text(&self, name: &str, what: &'static str) -> Result<String, Unseen> {
-        // A command's name may be any bytes; the fields that we read are plain.
-        Ok(String::from_utf8_lossy(&self.bytes(name, what)?).into_owned())
-    }
-
-    fn stat(&self) -> Result<procfs::Stat, Unseen> {
-        procfs::stat(&self.text("stat", "stat")?).ok_or_else(|| malformed(self.pid, "stat"))
-    }
-
-    /// The fingerprint of the image that runs now.
-    fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
-        let address = procfs::random_address(&self.bytes("auxv", "auxv")?).ok_or_else(|| malformed(self.pid, "auxv"))?;
-        let memory = openat(&self.descriptor, "mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| unseen(self.pid, "mem", error))?;
-        let mut random = [0_u8; 16];
-        let read = pread(&memory, &mut random[..], address).map_err(|error| unseen(self.pid, "mem", error))?;
-        if read != random.len() {
-            return Err(malformed(self.pid, "mem"));
-        }
-        Ok(Image { start_stack: stat.start_stack, random })
-    }
-
-    /// The shared lock that this process has on `file`: of several, a marked one, else that of the lowest descriptor.
-    fn lock(&self, file: FileIdentity) -> Result<Option<Lock>, Unseen> {
-        let descriptors = openat(&self.descriptor, "fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| unseen(self.pid, "fd", error))?;
-        let mut found: Option<Lock> = None;
-        for name in names(&descriptors).map_err(|error| unseen(self.pid, "fd", error))? {
-            // A descriptor may be closed between the listing and the look.
-            if identity(&descriptors, &name) != Some(file) {
-                continue;
-            }
-            let Ok(text) = self.text(&format!("fdinfo/{name}"), "fdinfo") else { continue };
-            let Some(procfs::Descriptor { position, shared_taker: Some(taker) }) = procfs::descriptor(&text) else { continue };
-            if found.is_none_or(|lock| lock.mark == 0 && position != 0) {
-                found = Some(Lock { file, mark: position, taker });
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Which file a descriptor is of. A file on a server that hangs must not hang us: what the kernel knows will do.
-fn identity(descriptors: &OwnedFd, name: &str) -> Option<FileIdentity> {
-    Some(lock::identified(&statx(descriptors, name, AtFlags::STATX_DONT_SYNC, lock::IDENTIFYING).ok()?))
-}
-
-/// The numeric names in a directory of /proc, in their order.
-fn names(directory: &OwnedFd) -> Result<Vec<String>, Errno> {
-    let mut numbers = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        if let Some(number) = entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()) {
-            numbers.push(number);
-        }
-    }
-    numbers.sort_unstable();
-    Ok(numbers.iter().map(ToString::to_string).collect())
-}
-
-fn unseen(pid: u32, what: &'static str, error: Errno) -> Unseen {
-    match error {
-        Errno::NOENT | Errno::SRCH => Unseen::Gone(pid),
-        error => Unseen::Unreadable { pid, what, source: error.into() },
-    }
-}
-
-fn malformed(pid: u32, what: &'static str) -> Unseen {
-    Unseen::Unreadable { pid, what, source: io::Error::from(io::ErrorKind::InvalidData) }
-}
-
-/// Looks once, with care, whether a process holds a shared lock on `file`: the image, the lock, the image again, unchanged.
+/// Looks, with care, whether a process holds a shared lock on `file`: the image, the lock, the image again, unchanged. One
+/// that calls exec meanwhile is looked at anew, a few times.
 ///
 /// # Errors
 /// What was found instead.
 pub fn look(pid: u32, file: FileIdentity) -> Result<Seen, Unseen> {
-    let directory = Directory::open(pid)?;
-    let before = directory.stat()?;
-    if before.is_corpse() || procfs::is_dumping_core(&directory.text("status", "status")?) {
+    for _ in 1..LOOKS_MAX {
+        match look_once(pid, file) {
+            Err(Unseen::Changed(_)) => {}
+            looked => return looked,
+        }
+    }
+    look_once(pid, file)
+}
+
+fn look_once(pid: u32, file: FileIdentity) -> Result<Seen, Unseen> {
+    let living = Living::open(pid)?;
+    if living.is_dumping_core()? {
         return Err(Unseen::Corpse(pid));
     }
-    let image = directory.image(before)?;
-    let lock = directory.lock(file)?;
-    let after = directory.stat()?;
-    if after.is_corpse() || procfs::is_dumping_core(&directory.text("status", "status")?) {
-        return Err(Unseen::Corpse(pid));
-    }
-    if directory.image(after)? != image || before.start_ticks != after.start_ticks {
+    let image = living.image(living.opened())?;
+    let lock = living.lock(file)?;
+    let after = living.stat()?;
+    // Whether all of it is dead, or one thread of several, the next look tells.
+    if after.is_corpse() || living.is_dumping_core()? || living.image(after)? != image {
         return Err(Unseen::Changed(pid));
     }
     let lock = lock.ok_or(Unseen::Unlocked(pid))?;
-    Ok(Seen { process: Process { pid, start_ticks: before.start_ticks }, parent: after.parent, image, lock })
+    Ok(Seen { process: living.process(), parent: living.leader().parent, image, lock })
 }
 
 /// Looks as [`look`] does, for a process that is known already.
@@ -217,13 +140,12 @@ pub fn look_again(process: Process, file: FileIdentity) -> Result<Seen, Unseen> 
 /// # Errors
 /// What was found instead.
 pub fn holder(pid: u32, file: FileIdentity) -> Result<(Process, u32), Unseen> {
-    let directory = Directory::open(pid)?;
-    let stat = directory.stat()?;
-    let lock = directory.lock(file)?;
-    if stat.is_corpse() || procfs::is_dumping_core(&directory.text("status", "status")?) {
+    let living = Living::open(pid)?;
+    let lock = living.lock(file)?;
+    if living.is_dumping_core()? {
         return Err(Unseen::Corpse(pid));
     }
-    lock.map(|_| (Process { pid, start_ticks: stat.start_ticks }, stat.parent)).ok_or(Unseen::Unlocked(pid))
+    lock.map(|_| (living.process(), living.leader().parent)).ok_or(Unseen::Unlocked(pid))
 }
 
 /// The pids of all processes that can be found now.
@@ -237,11 +159,29 @@ pub fn everyone() -> Vec<u32> {
 /// # Errors
 /// When it is gone, dead, or cannot be read.
 pub fn find(pid: u32) -> Result<(Process, u32), Unseen> {
-    let stat = Directory::open(pid)?.stat()?;
-    if stat.is_corpse() {
-        return Err(Unseen::Corpse(pid));
-    }
-    Ok((Process { pid, start_ticks: stat.start_ticks }, stat.parent))
+    let living = Living::open(pid)?;
+    Ok((living.process(), living.leader().parent))
+}
+
+/// A living process and the name of the command that it runs.
+///
+/// # Errors
+/// When it is gone, dead, or cannot be read.
+pub fn describe(pid: u32) -> Result<(Process, String), Unseen> {
+    let living = Living::open(pid)?;
+    Ok((living.process(), living.command().to_owned()))
+}
+
+/// When a process started, since boot.
+pub fn started(process: Process) -> Duration {
+    Duration::from_millis(process.start_ticks.saturating_mul(TICK_MILLISECONDS))
+}
+
+/// When a file was last written, since boot, if it was since then; only as true as the clock of the wall was meanwhile.
+pub fn written(path: &Path) -> Option<Duration> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    let at = Duration::new(u64::try_from(metadata.mtime()).ok()?, u32::try_from(metadata.mtime_nsec()).ok()?);
+    clock::since_boot().checked_sub(clock::since_1970().checked_sub(at)?)
 }
 
 /// All processes below `pid` that can be found now, without `except` and what is below it.
@@ -262,22 +202,25 @@ pub fn descendants(pid: u32, except: Option<u32>) -> Vec<Process> {
     found
 }
 
+/// The living children of a process.
+pub fn children_of(pid: u32) -> Vec<Process> {
+    children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
+}
+
+/// What a process runs now, if it can be read.
+pub fn image(pid: u32) -> Option<Image> {
+    let living = Living::open(pid).ok()?;
+    living.image(living.opened()).ok()
+}
+
 /// The children of all threads of a process; none when it is gone.
 fn children(pid: u32) -> Vec<u32> {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let texts = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    texts.flat_map(|text| procfs::children(&text)).collect()
+    Living::open(pid).map(|living| living.children()).unwrap_or_default()
 }
 
 /// Whether a process has the socket with this inode open.
 pub fn has_socket(pid: u32, inode: u64) -> bool {
-    let Ok(directory) = Directory::open(pid) else { return false };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(descriptors) = openat(&directory.descriptor, "fd", flags, Mode::empty()) else { return false };
-    names(&descriptors).unwrap_or_default().iter().any(|name| {
-        statx(&descriptors, name, AtFlags::STATX_DONT_SYNC, StatxFlags::INO | StatxFlags::TYPE)
-            .is_ok_and(|found| found.stx_ino == inode && FileType::from_raw_mode(found.stx_mode.into()) == FileType::Socket)
-    })
+    Living::open(pid).is_ok_and(|living| living.has_socket(inode))
 }
 
 /// The pid that a pid file names, if it can be read and names one.
@@ -316,7 +259,7 @@ impl Handle {
     /// When it is gone; a later process with its pid does not count.
     pub fn open(process: Process) -> Result<Self, Unseen> {
         let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(Unseen::Gone(process.pid))?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| unseen(process.pid, "pidfd", error))?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| living::unseen(process.pid, "pidfd", error))?;
         // Whoever has the pid after the pidfd was opened is who the pidfd names.
         match find(process.pid)? {
             (found, _) if found == process => Ok(Self { process, pidfd }),

@@ -18,6 +18,7 @@ pub fn block_all_in_this_thread() {
 /// The kernel's number of a dialect's signal.
 pub fn number(signal: Signal) -> Number {
     match signal {
+        Signal::Hup => Number::HUP,
         Signal::Usr1 => Number::USR1,
         Signal::Usr2 => Number::USR2,
         Signal::Winch => Number::WINCH,

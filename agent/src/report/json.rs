@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::objects::{kept, milliseconds, observation, with};
-use baton_proto::v1;
+use baton_proto::custody::objects::{kept, milliseconds, with};
+use baton_proto::{finding, v1};
 use serde_json::{Value, json};
 
 use super::{Conclusion, Event, custody_word};
@@ -21,12 +21,9 @@ pub(super) fn of(event: &Event<'_>) -> String {
         }
         Event::Waiting { step, after } => json!({ "event": "waiting", "at_ms": milliseconds(*after), "step": step }),
         Event::Lost { reason, after } => json!({ "event": "retrying", "at_ms": milliseconds(*after), "cause": reason }),
-        Event::Record(record) => {
-            let v1::Record { rollout, attempt, fence, .. } = record;
-            json!({ "event": "record", "rollout": rollout, "attempt": attempt, "fence": fence })
-        }
-        Event::Observation { observation: seen, .. } => with(json!({ "event": "observation" }), observation(seen)),
-        Event::Concluded(conclusion) | Event::Judged { conclusion, .. } => concluded(conclusion),
+        Event::Testimony(protocol) => protocol.object(),
+        Event::History(chronicle) => chronicle.object(),
+        Event::Concluded(conclusion) => concluded(conclusion),
         Event::NoRecord { service } => json!({ "event": "no_record", "service": service }),
     };
     value.to_string()
@@ -42,7 +39,9 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "step": (service.step() != v1::Step::Unspecified).then(|| service.step().verb()),
         "fence": service.fence, "trouble": service.trouble,
         "lock_path": service.lock_path, "device": service.lock.as_ref().map(|lock| lock.device),
-        "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark,
+        "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark, "holders": service.holders,
+        "findings": service.findings.iter().map(finding::object).collect::<Vec<_>>(),
+        "census": service.census.iter().map(finding::holder).collect::<Vec<_>>(),
     })
 }
 

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Doubt, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Sighting, Succession, Unbroken,
+    Basis, Chronicle, Doubt, Drop, Ended, FileIdentity, Handover, Happening, History, Kept, Moment, Process, Seq, Succession,
+    Unbroken, What,
 };
 use baton_proto::document::read;
 use baton_proto::v1;
@@ -68,6 +69,33 @@ fn a_status_is_a_line_and_its_trouble_another() {
 }
 
 #[test]
+fn every_finding_and_every_holder_has_a_line() {
+    let finding = |sentence: &str| v1::Finding { sentence: sentence.into(), ..v1::Finding::default() };
+    let holder = |pid, role: v1::HolderRole, mark| v1::Holder {
+        process: Some(v1::Process { pid, start_ticks: 1 }),
+        role: role.into(),
+        command: "ruby".into(),
+        mark,
+        taker: 100,
+        ..v1::Holder::default()
+    };
+    let foul = v1::ServiceStatus {
+        trouble: "flock (9) holds".into(),
+        findings: vec![finding("flock (9) holds"), finding("sleep (8) holds\u{1b}")],
+        holders: 2,
+        census: vec![holder(100, v1::HolderRole::Master, 31), holder(101, v1::HolderRole::OtherWorker, 0)],
+        ..status()
+    };
+    status_line(
+        &foul,
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked, 2 holders\n    \
+         flock (9) holds\n    sleep (8) holds\u{fffd}\n    \
+         100      master                   ruby             mark 0x1f, taker 100\n    \
+         101      other worker             ruby             no mark, taker 100",
+    );
+}
+
+#[test]
 fn steps_are_progress_and_not_the_result() {
     let progress = v1::Progress { step: v1::Step::Signal.into(), detail: "SIGUSR2 to 100".into(), at_ns: 5 };
     let step = Event::Step { progress: &progress, after: Duration::from_millis(150) };
@@ -121,22 +149,13 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7,"holders":0,"findings":[],"census":[]}"#,
     );
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);
     let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };
     object(&lost, r#"{"event":"retrying","at_ms":63000,"cause":"broken pipe"}"#);
     object(&Event::NoRecord { service: "web" }, r#"{"event":"no_record","service":"web"}"#);
-    let lock = Lock { file: FILE, mark: 700, taker: 100 };
-    let image = Image { start_stack: 1, random: [0; 16] };
-    let (began, role) = (Seq(11), Role::OldMaster);
-    let fact = Fact::Sighting(Sighting { began, role, process: OLD, parent: 1, image, image_after: image, lock });
-    let observation = Observation { seq: Seq(12), at: Duration::from_micros(9_000_250), incarnation: "run-1".into(), fact };
-    object(
-        &Event::Observation { observation: &observation, after: Duration::ZERO },
-        r#"{"event":"observation","seq":12,"at_ms":9000.25,"incarnation":"run-1","fact":"sighting","began":11,"role":"old master","pid":100,"parent":1,"start_ticks":5,"inode":2,"mark":700,"taker":100}"#,
-    );
 }
 
 #[test]
@@ -165,11 +184,28 @@ fn an_outcome_as_json_has_its_verdict_and_its_exit_code() {
 }
 
 #[test]
-fn a_fact_is_a_line_that_cannot_drive_the_terminal() {
-    let fact = Fact::Readiness { ready: false, detail: "503\u{1b}[31m".into(), answered_by: Some(201) };
-    let observation = Observation { seq: Seq(12), at: Duration::from_secs(9), incarnation: "run-1".into(), fact };
-    let event = Event::Observation { observation: &observation, after: Duration::from_millis(1_250) };
-    check(&event, "   #12     +1.250 s  not ready: 503\u{fffd}[31m");
+fn what_befell_a_service_is_a_line_each_that_cannot_drive_the_terminal() {
+    let at = Moment { at: Duration::from_secs(9), boot: "boot-1".into(), wall: Duration::from_secs(1_795_509_067) };
+    let drop = Drop {
+        seq: Seq(7),
+        epoch: 1,
+        file: FILE,
+        last: Some(OLD),
+        held_since: Some(Duration::from_secs(2)),
+        ended: Some(Ended::Killed(9)),
+        handover: Some(Handover { rollout: "r\u{1b}[31m".into(), attempt: 1 }),
+        found: None,
+    };
+    let history = History { happenings: vec![Happening { at, what: What::Drop(drop) }], forgotten: 0, epoch: 1 };
+    let event = Event::History(Chronicle { host: "web-1", service: "web", history: &history });
+    check(
+        &event,
+        "web on web-1, epoch 1\nepoch 1    2026-11-24 08:31:07.000 UTC   the lock was free in the handover of rollout r\u{fffd}[31m \
+         attempt 1; last master 100 (seen for 7 s), killed by SIGKILL; nobody was found holding since",
+    );
+    let nothing = Event::History(Chronicle { host: "web-1", service: "web", history: &History::default() });
+    check(&nothing, "web on web-1, epoch 0: no drop was seen");
+    object(&nothing, r#"{"event":"history","host":"web-1","service":"web","epoch":0,"forgotten":0,"happenings":[]}"#);
 }
 
 #[test]

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::words::{self, Word};
-use baton_proto::custody::{Seq, Testimony};
+use baton_proto::custody::words;
 use baton_proto::span::Span;
-use baton_proto::step::Step;
-use baton_proto::v1;
+use baton_proto::{finding, v1};
 
 use super::{Conclusion, Event, custody_word};
-use crate::outcome::{Outcome, claim};
+use crate::outcome::Outcome;
 
 /// An event in words: one line, or a few.
 pub(super) fn of(event: &Event<'_>) -> String {
@@ -23,9 +21,8 @@ fn lines(event: &Event<'_>) -> String {
         Event::Step { progress, after } => timed("Step", *after, &format!("{}: {}", progress.step().verb(), progress.detail)),
         Event::Waiting { step: name, after } => timed("Waiting", *after, &format!("for the step {name} to end")),
         Event::Lost { reason, after } => timed("Retrying", *after, &format!("contact with the agent was lost: {reason}")),
-        Event::Record(record) => heading(record),
-        Event::Observation { observation, after } => words::line(observation, *after),
-        Event::Judged { testimony, ending, .. } => judged(testimony, ending),
+        Event::Testimony(protocol) => protocol.text(),
+        Event::History(chronicle) => chronicle.text(),
         Event::Concluded(conclusion) => concluded(conclusion),
         Event::NoRecord { service } => format!("no handover of {service} is on record"),
     }
@@ -47,15 +44,35 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
     if service.master.is_some() {
         parts.push(if service.mark == 0 { "not marked" } else { "marked" }.to_owned());
     }
+    match service.holders {
+        0 => {}
+        1 => parts.push("1 holder".to_owned()),
+        holders => parts.push(format!("{holders} holders")),
+    }
     if service.step() != v1::Step::Unspecified {
         parts.push(format!("in a handover at the step {}", service.step().verb()));
     }
     let mut text = format!("{:<16} {:<8} {:<9} {}", service.service, custody, service.dialect, parts.join(", "));
-    if !service.trouble.is_empty() {
+    let is_told = |finding: &&v1::Finding| finding.sentence == service.trouble;
+    let findings = service.findings.iter().filter(|finding| !is_told(finding)).map(|finding| &finding.sentence);
+    let troubles = Some(&service.trouble).into_iter().filter(|trouble| !trouble.is_empty());
+    for line in troubles.chain(findings) {
         text.push_str("\n    ");
-        text.push_str(&service.trouble);
+        text.push_str(line);
+    }
+    for holder in &service.census {
+        text.push_str("\n    ");
+        text.push_str(&census_line(holder));
     }
     text
+}
+
+/// One holder: its pid, as what it holds, what it runs, and which lock it has.
+fn census_line(holder: &v1::Holder) -> String {
+    let pid = holder.process.unwrap_or_default().pid;
+    let role = finding::role(holder.role);
+    let mark = if holder.mark == 0 { "no mark".to_owned() } else { format!("mark {:#x}", holder.mark) };
+    format!("{pid:<8} {role:<24} {:<16} {mark}, taker {}", holder.command, holder.taker)
 }
 
 fn since(held_since_ns: u64, now: Duration) -> String {
@@ -63,26 +80,6 @@ fn since(held_since_ns: u64, now: Duration) -> String {
         return String::new();
     }
     format!(" for {}", Span(now.saturating_sub(Duration::from_nanos(held_since_ns))))
-}
-
-/// Which handover it is; the lines of its testimony follow.
-fn heading(record: &v1::Record) -> String {
-    let testimony = record.testimony.clone().unwrap_or_default();
-    let window = (Seq(testimony.opened_seq), Seq(testimony.closed_seq));
-    let file = testimony.file.unwrap_or_default().into();
-    words::heading(&testimony.service, &record.rollout, record.attempt, window, file)
-}
-
-fn judged(testimony: &Testimony, ending: &v1::Ending) -> String {
-    let failed = Step::try_from(ending.step()).ok().map(|step| format!("step {step}"));
-    let word = Word {
-        claim: claim(ending.result()),
-        failed: failed.as_deref(),
-        cause: &ending.cause,
-        generation: ending.generation,
-        lingering: &ending.lingering_pids,
-    };
-    words::conclusion(&word, testimony)
 }
 
 fn concluded(conclusion: &Conclusion<'_>) -> String {

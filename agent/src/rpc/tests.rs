@@ -14,7 +14,7 @@ fn records_that_do_not_fit_into_a_message_are_left_out_from_the_oldest_on() {
     let mut records: Vec<_> = (0..9).map(record).collect();
     keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE);
     assert_eq!(records.iter().map(|record| record.rollout.as_str()).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
-    assert!(v1::TestimonyReply { agent: None, records }.encoded_len() < REPLY_BYTES_MAX);
+    assert!(v1::TestimonyReply { records, ..v1::TestimonyReply::default() }.encoded_len() < REPLY_BYTES_MAX);
 }
 
 #[test]

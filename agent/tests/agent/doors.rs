@@ -30,7 +30,7 @@ async fn an_operator_may_look_and_reload() {
     let agent = Running::start().await;
     let mut client = remote(&agent, &Leaf::operator("ada")).await.unwrap();
 
-    let reply = client.status(v1::StatusRequest { service: "web".into() }).await.unwrap().into_inner();
+    let reply = client.status(v1::StatusRequest { service: "web".into(), census: false }).await.unwrap().into_inner();
     let info = reply.agent.unwrap();
     assert_eq!((info.host.as_str(), info.incarnation.as_str(), info.now_ns), ("web-1", "run-1", 7_000_000_000));
     assert_eq!(reply.services.iter().map(|service| service.service.as_str()).collect::<Vec<_>>(), ["web"]);

@@ -18,7 +18,7 @@ use super::link::{Dialler, Fault, LinkError, chain};
 use super::wire;
 use crate::inventory::Host;
 use crate::outcome::Refusal;
-use crate::record::Record;
+use crate::record::Past;
 use crate::standing::Standing;
 use crate::text::plain;
 
@@ -140,7 +140,7 @@ impl Agent {
 
     /// How a service stands, or all of them when its name is empty.
     pub(super) async fn status(&mut self, service: &str) -> Result<Vec<Standing>, CallError> {
-        let request = v1::StatusRequest { service: service.to_owned() };
+        let request = v1::StatusRequest { service: service.to_owned(), census: false };
         let reply = timeout(ANSWER_DEADLINE, self.client.status(request)).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
         Ok(wire::standings(reply.into_inner())?)
@@ -166,12 +166,12 @@ impl Agent {
         Ok(Call { stream: stream.into_inner(), agent: self.clone() })
     }
 
-    /// The records of a service's last handovers, newest first.
-    pub(super) async fn records(&mut self, service: &str, rollout: &str) -> Result<Vec<Record>, CallError> {
+    /// The records of a service's last handovers, and what else befell it.
+    pub(super) async fn past(&mut self, service: &str, rollout: &str) -> Result<Past, CallError> {
         let request = v1::TestimonyRequest { service: service.to_owned(), rollout: rollout.to_owned() };
         let reply = timeout(ANSWER_DEADLINE, self.client.testimony(request)).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
-        Ok(reply.into_inner().records.into_iter().map(wire::record).collect::<Result<_, _>>()?)
+        Ok(wire::past(reply.into_inner())?)
     }
 
     /// Sorts a failed call: said by the agent, or made up on this side because the connection broke.

@@ -22,7 +22,7 @@ pub use signals::Interrupts;
 use crate::inventory::{Host, HostName};
 use crate::outcome::Refusal;
 use crate::plan::{Fate, Limits, Looked, Plan};
-use crate::record::Record;
+use crate::record::Past;
 use crate::report::{Report, Told};
 use crate::rollout::{Rollout, Summary};
 use crate::standing::Standing;
@@ -106,19 +106,19 @@ pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts:
     Walk::new(plan.service(), id, parties, dialler, report).run(rollout, interrupts).await
 }
 
-/// The records that the agent of `host` has of a service's handovers, newest first.
+/// What the agent of `host` keeps of a service.
 ///
 /// # Errors
 /// When the agent cannot be reached, or has no such service.
-pub async fn records(host: &Host, service: &str, rollout: &str, dialler: &Dialler) -> Result<Vec<Record>, RecordsError> {
+pub async fn past(host: &Host, service: &str, rollout: &str, dialler: &Dialler) -> Result<Past, PastError> {
     let mut agent = Agent::dial(dialler, host).await?;
     let _standing = the_one(&host.name, agent.status("").await?, service)?;
-    Ok(agent.records(service, rollout).await?)
+    Ok(agent.past(service, rollout).await?)
 }
 
-/// Why there are no records of a service.
+/// Why nothing is known of a service's past.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordsError {
+pub enum PastError {
     /// The agent gave no answer.
     #[error(transparent)]
     Call(#[from] CallError),

@@ -179,7 +179,7 @@ impl Agent for Scripted {
     }
 
     async fn testimony(&self, _: Request<v1::TestimonyRequest>) -> Result<Response<v1::TestimonyReply>, Status> {
-        Ok(Response::new(v1::TestimonyReply { agent: Some(info()), records: Vec::new() }))
+        Ok(Response::new(v1::TestimonyReply { agent: Some(info()), ..v1::TestimonyReply::default() }))
     }
 }
 

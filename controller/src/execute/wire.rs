@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use baton_proto::custody::{Claim, Process, Testimony};
 use baton_proto::wire::Malformed;
-use baton_proto::{step, v1};
+use baton_proto::{finding, step, v1};
 
 use crate::outcome::{Account, Ending};
-use crate::record::Record;
+use crate::record::{Past, Record};
 use crate::rollout::Seen;
-use crate::standing::{Custody, Standing};
+use crate::standing::{Custody, Finding, Standing};
 use crate::step::Step;
 use crate::text::plain;
 
@@ -50,9 +50,16 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         step: step(status.step),
         fence: status.fence,
         handover_within: Duration::from_nanos(status.handover_within_ns),
+        holders: status.holders,
+        findings: status.findings.iter().map(finding).collect(),
         boot: plain(&agent.boot_id),
         incarnation: plain(&agent.incarnation),
     })
+}
+
+fn finding(found: &v1::Finding) -> Finding {
+    let v1::Finding { kind, sentence, pids, refuses } = found;
+    Finding { kind: finding::kind(*kind), sentence: plain(sentence), pids: pids.clone(), refuses: *refuses }
 }
 
 /// An agent's last word on a handover.
@@ -102,6 +109,12 @@ pub(crate) fn record(record: v1::Record) -> Result<Record, Malformed> {
     let account =
         account(record.testimony.ok_or(Malformed::Missing("testimony"))?, record.ending.ok_or(Malformed::Missing("ending"))?)?;
     Ok(Record { rollout: plain(&record.rollout), attempt: record.attempt, account })
+}
+
+/// All that an agent keeps of a service.
+pub(crate) fn past(reply: v1::TestimonyReply) -> Result<Past, Malformed> {
+    let records = reply.records.into_iter().map(record).collect::<Result<_, _>>()?;
+    Ok(Past { records, history: reply.history.map(TryInto::try_into).transpose()? })
 }
 
 #[cfg(test)]

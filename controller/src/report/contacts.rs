@@ -52,6 +52,7 @@ impl Contacts {
             | Told::Finished { .. }
             | Told::Fleet { .. }
             | Told::Testimony { .. }
+            | Told::History(_)
             | Told::Certified { .. } => {}
         }
     }

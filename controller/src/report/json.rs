@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::objects::{kept, milliseconds, observation, with};
-use baton_proto::custody::{Basis, Claim, Doubt, Testimony, Verdict, judge, unbroken};
+use baton_proto::custody::objects::{kept, milliseconds, with};
+use baton_proto::custody::{Basis, Protocol};
 use serde_json::{Map, Value, json};
 
 use super::{Told, human};
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
-use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
-use crate::standing::Standing;
+use crate::standing::{Finding, Standing};
 use crate::text::day;
 
 /// Renders one thing as a line.
@@ -43,7 +42,10 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
-        Told::Testimony { host, service, record } => testimony(host, service, record),
+        Told::Testimony { host, service, record } => {
+            record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
+        }
+        Told::History(chronicle) => chronicle.object(),
         Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
             "certificate": files.certificate, "key": files.key,
@@ -158,42 +160,11 @@ fn standing_fields(standing: &Standing) -> Value {
         "lock": standing.custody.word(), "generation": standing.generation,
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
         "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
-        "fence": standing.fence, "trouble": standing.trouble,
+        "fence": standing.fence, "trouble": standing.trouble, "holders": standing.holders,
+        "findings": standing.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }
 
-fn testimony(host: &HostName, service: &str, record: &Record) -> Value {
-    let ending = &record.account.ending;
-    let testimony = &record.account.testimony;
-    json!({
-        "event": "testimony", "host": host.as_str(), "service": service,
-        "rollout": record.rollout, "attempt": record.attempt,
-        "boot": testimony.boot, "incarnation": testimony.incarnation,
-        "device": testimony.file.device, "inode": testimony.file.inode,
-        "opened": testimony.opened.0, "closed": testimony.closed.0, "truncated": testimony.truncated,
-        "observations": testimony.observations.iter().map(observation).collect::<Vec<_>>(),
-        "result": match ending.claim {
-            Claim::HandedOver => "handed_over",
-            Claim::RolledBack => "rolled_back",
-            Claim::Broken => "broken",
-        },
-        "step": ending.step.map(|step| step.to_string()), "cause": ending.cause, "generation": ending.generation,
-        "verdict": verdict(testimony, ending.claim),
-    })
-}
-
-fn verdict(testimony: &Testimony, claim: Claim) -> Value {
-    let doubt = |doubt: &Doubt| json!({"verdict": "unproven", "doubt": doubt.to_string()});
-    let weighed = |verdict: &Verdict| match verdict {
-        Verdict::Kept(proof) => kept(proof),
-        Verdict::Dropped { at } => json!({"verdict": "dropped", "at": at.0}),
-        Verdict::Unproven(why) => doubt(why),
-    };
-    match claim {
-        Claim::RolledBack => unbroken(testimony).map_or_else(
-            |verdict| weighed(&verdict),
-            |held| json!({"verdict": "unbroken", "basis": basis(held.basis), "old_pid": held.master.pid}),
-        ),
-        Claim::HandedOver | Claim::Broken => weighed(&judge(testimony)),
-    }
+fn finding(found: &Finding) -> Value {
+    json!({"kind": found.kind, "sentence": found.sentence, "pids": found.pids, "refuses": found.refuses})
 }

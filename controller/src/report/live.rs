@@ -64,6 +64,7 @@ impl Live {
             | Told::Waiting { .. }
             | Told::Fleet { .. }
             | Told::Testimony { .. }
+            | Told::History(_)
             | Told::Certified { .. } => false,
         }
     }

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
+use baton_proto::custody::Chronicle;
 use baton_proto::identity::Identity;
 use tokio::time::Instant;
 
@@ -139,6 +140,8 @@ pub enum Told<'a> {
         /// The record.
         record: &'a Record,
     },
+    /// What befell a service.
+    History(Chronicle<'a>),
     /// A certificate was made.
     Certified {
         /// Who it is; none for an authority.

@@ -7,17 +7,19 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use baton_proto::custody::Chronicle;
 use baton_proto::identity::{Identity, Role};
 use jiff::Timestamp;
 
 pub use error::RunError;
 
 use crate::args::{Global, Pki, Verb, Walk};
-use crate::execute::{self, Dialler, Interrupts, RecordsError, chain};
+use crate::execute::{self, Dialler, Interrupts, PastError, chain};
 use crate::inventory::{Fleet, Host, Policy, Selector};
 use crate::outcome::Exit;
 use crate::pki::{self, Issued, Validity};
 use crate::plan::Limits;
+use crate::record::Past;
 use crate::report::{Report, Told, status_exit};
 
 /// What the environment says.
@@ -141,15 +143,24 @@ async fn testimony(
     let found = fleet.hosts().iter().find(|known| known.name.as_str() == host);
     let found = found.ok_or_else(|| RunError::NoHost(host.to_owned()))?;
     let (_, dialler) = introduce(&fleet)?;
-    let records = execute::records(found, service, rollout, &dialler).await;
-    let records = records.map_err(|error| match error {
-        RecordsError::Call(source) => RunError::Call { host: host.to_owned(), source },
-        RecordsError::Unknown(unknown) => RunError::UnknownService(unknown),
+    let past = execute::past(found, service, rollout, &dialler).await;
+    let Past { records, history } = past.map_err(|error| match error {
+        PastError::Call(source) => RunError::Call { host: host.to_owned(), source },
+        PastError::Unknown(unknown) => RunError::UnknownService(unknown),
     })?;
-    let Some(record) = records.first() else {
+    // Whoever asks for one rollout's handover is not told what befell the service before and after.
+    let history = history.filter(|_| rollout.is_empty());
+    let is_eventful = history.as_ref().is_some_and(|history| history.epoch > 0 || !history.happenings.is_empty());
+    let record = records.first();
+    if record.is_none() && !is_eventful {
         return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
-    };
-    report.tell(&Told::Testimony { host: &found.name, service, record });
+    }
+    if let Some(record) = record {
+        report.tell(&Told::Testimony { host: &found.name, service, record });
+    }
+    if let Some(history) = &history {
+        report.tell(&Told::History(Chronicle { host, service, history }));
+    }
     Ok(Exit::Proven)
 }
 

@@ -291,9 +291,12 @@ fn by_exec(testimony: &Testimony) -> Result<Kept, Doubt> {
     if master.image == master.image_last {
         return Err(Doubt::NoHandover(master.process));
     }
-    let (_, worker) = worker_at_the_close(testimony, &master)?;
-    // A worker that the old image forked runs the old image.
-    if worker.image != master.image_last {
+    let (began, worker) = worker_at_the_close(testimony, &master)?;
+    if !came_after_the_signal(testimony, master.process, worker.process, began) {
+        return Err(Doubt::NoNewWorker(Some(format!("{} was there before the signal", worker.process))));
+    }
+    // What the old image forks runs the old image. The new one may have called exec once more since (HAProxy does, to wait).
+    if worker.image == master.image {
         return Err(Doubt::NoNewWorker(Some(format!("{} runs the image that the master ran before", worker.process))));
     }
     Ok(Kept { basis: master.basis(), by: Succession::Exec { master: master.process, worker: worker.process } })

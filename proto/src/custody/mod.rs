@@ -19,8 +19,8 @@
 //!
 //! Where the master stays, its own custody is the whole proof: in place with its image, or by exec with the mark and taker
 //! that its lock had before (without a mark an exec may drop the lock and take it again); and a new worker that holds at the
-//! close shows that something was handed over. A worker is new that was not in the listing before the signal, or that runs
-//! the new image.
+//! close shows that something was handed over: one that was not in the listing before the signal and, by exec, does not run
+//! the image of before.
 //!
 //! The order matters: new, **then** old, proves that both held at once; old, then new, proves nothing. A sighting takes
 //! time, and a lock line may be a moment stale, so it has a number before and one after, and custody runs from the end of
@@ -32,20 +32,35 @@
 //!
 //! **Invariant:** the order of things is that of their numbers. Times are for people; nothing here compares them.
 
+mod history;
 mod judge;
 pub mod objects;
+pub mod picture;
+mod protocol;
+mod reasons;
 mod settle;
 pub mod words;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use history::{Drop, Ended, Found, Handover, Happening, History, Moment, Unwatched, What};
 pub use judge::{Basis, Doubt, Kept, Succession, Unbroken, Verdict, judge, unbroken};
+pub use protocol::{Chronicle, Protocol};
+pub use reasons::Reason;
 pub use settle::{Claim, Settled, settle};
 
 /// The place of an observation among all those of one service and one incarnation; counts from 1, without holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
+
+impl Seq {
+    /// The number after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
 
 /// A process, told apart from every other of the same boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

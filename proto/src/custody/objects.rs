@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Fact, Kept, Observation, Succession};
+use super::history::signal_name;
+use super::{Drop, Ended, Fact, Found, Happening, Kept, Moment, Observation, Succession, Unwatched, What};
 
 /// An observation: its number, when it was made in milliseconds since boot, who made it, and the fact.
 #[must_use]
@@ -43,6 +44,48 @@ pub fn kept(kept: &Kept) -> Value {
         Succession::Exec { master, worker } => json!({"shape": "exec", "pid": master.pid, "new_worker_pid": worker.pid}),
     };
     with(json!({"verdict": "kept", "basis": kept.basis.to_string()}), by)
+}
+
+/// What befell a service: when, what, and the same as a sentence; `is_last` when nothing befell it afterwards.
+#[must_use]
+pub fn happening(happening: &Happening, is_last: bool) -> Value {
+    let (event, what) = match &happening.what {
+        What::Drop(drop) => ("drop", fields_of_drop(drop, &happening.at)),
+        What::Unwatched(Unwatched { from, last, found }) => (
+            "unwatched",
+            json!({
+                "from": from.as_ref().map(moment), "at_most_ms": from.as_ref().map(|from| fine(from.until(&happening.at))),
+                "last_master_pid": last.pid, "found": found.as_ref().map(|found| fields_of_found(found, &happening.at)),
+            }),
+        ),
+    };
+    let head = with(json!({"kind": event}), moment(&happening.at));
+    with(with(head, what), json!({"text": happening.sentence(is_last)}))
+}
+
+fn fields_of_drop(drop: &Drop, at: &Moment) -> Value {
+    let (ended, exit_code, signal) = match drop.ended {
+        Some(Ended::Exited(code)) => (Some("exited"), Some(code), None),
+        Some(Ended::Killed(number)) => (Some("killed"), None, Some(signal_name(number))),
+        None => (None, None, None),
+    };
+    let held_for = drop.held_since.and_then(|since| at.at.checked_sub(since));
+    json!({
+        "epoch": drop.epoch, "seq": drop.seq.0, "device": drop.file.device, "inode": drop.file.inode,
+        "last_master_pid": drop.last.map(|last| last.pid), "held_for_ms": held_for.map(milliseconds),
+        "ended": ended, "exit_code": exit_code, "signal": signal,
+        "handover": drop.handover.as_ref().map(|key| json!({"rollout": key.rollout, "attempt": key.attempt})),
+        "found": drop.found.as_ref().map(|found| fields_of_found(found, at)),
+    })
+}
+
+/// Who was found holding next, and how long after `since` at most.
+fn fields_of_found(found: &Found, since: &Moment) -> Value {
+    with(json!({"pid": found.master.pid, "within_ms": fine(since.until(&found.at))}), moment(&found.at))
+}
+
+fn moment(moment: &Moment) -> Value {
+    json!({"at": moment.rfc3339(), "at_ms": fine(moment.at), "boot": moment.boot})
 }
 
 /// `value` with the fields of `more` behind its own.

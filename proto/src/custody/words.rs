@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::judge::{Kept, Succession, Unbroken, Verdict, judge, unbroken};
-use super::{Claim, Fact, FileIdentity, Lock, Observation, Seq, Testimony};
+use super::{Claim, Fact, FileIdentity, Lock, Observation, Seq, Shape, Testimony};
 use crate::span::Span;
 
 /// What a testimony is about: who was handed over and for whom, then the window.
@@ -28,7 +28,9 @@ pub fn line(observation: &Observation, after: Duration) -> String {
 pub struct Word<'a> {
     /// Which end it was.
     pub claim: Claim,
-    /// The step that failed, as a phrase.
+    /// The step that failed, by its name.
+    pub step: Option<&'a str>,
+    /// The same as a phrase.
     pub failed: Option<&'a str>,
     /// Why.
     pub cause: &'a str,
@@ -40,7 +42,7 @@ pub struct Word<'a> {
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, failed, cause, generation, lingering } = self;
+        let Self { claim, step: _, failed, cause, generation, lingering } = self;
         let at = failed.map(|step| format!(" at {step}")).unwrap_or_default();
         match claim {
             Claim::HandedOver => write!(f, "handed over, generation {generation} is in charge")?,
@@ -59,6 +61,16 @@ pub fn left(lingering: &[u32]) -> String {
     }
     let pids: Vec<String> = lingering.iter().map(ToString::to_string).collect();
     format!("; {} of the old generation still there ({})", pids.len(), pids.join(", "))
+}
+
+/// The shape of a handover, as a word for programs.
+#[must_use]
+pub fn shape(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Beside => "beside",
+        Shape::InPlace => "in_place",
+        Shape::Exec => "exec",
+    }
 }
 
 /// How a protocol ends: the agent's word, and the verdict on the testimony that comes with it.
@@ -183,7 +195,7 @@ mod tests {
             heading("web on web-1", "r-1", 2, window, testimony.file),
             "web on web-1, rollout r-1 attempt 2\nwindow #11 to #24 on inode 2"
         );
-        let word = Word { claim: Claim::HandedOver, failed: None, cause: "", generation: 4, lingering: &[101, 102] };
+        let word = Word { claim: Claim::HandedOver, step: None, failed: None, cause: "", generation: 4, lingering: &[101, 102] };
         assert_eq!(
             conclusion(&word, &testimony),
             "agent    says: handed over, generation 4 is in charge; 2 of the old generation still there (101, 102)\n\
@@ -242,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_an_agent_says_names_the_step_that_failed() {
-        let word = |claim, failed, cause| Word { claim, failed, cause, generation: 3, lingering: &[] }.to_string();
+        let word = |claim, failed, cause| Word { claim, step: None, failed, cause, generation: 3, lingering: &[] }.to_string();
         assert_eq!(word(Claim::RolledBack, Some("step ready"), "503 from 201"), "rolled back at step ready: 503 from 201");
         assert_eq!(word(Claim::Broken, None, "both are gone"), "broken: both are gone");
     }

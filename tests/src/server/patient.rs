@@ -20,6 +20,14 @@ pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     command
 }
 
+/// The same in a shell that holds the lock too, on a descriptor that its children inherit, and starts it again whenever it ends.
+pub(super) fn wrapped(command: &Command, lock: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("exec 9>>\"$0\"; flock -s 9; while :; do \"$@\" || sleep 0.1; done").arg(lock);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
 /// The fault that a flawed release is.
 pub(super) fn fault(flaw: Flaw) -> Fault {
     match flaw {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use baton_agent::service::{Attempt, Command, Refusal, Service};
-use baton_proto::custody::Testimony;
+use baton_agent::service::{Attempt, Command, Past, Refusal, Service};
+use baton_proto::custody::{History, Testimony};
 use baton_proto::v1::{self, reload_event, watch_event};
 use tokio::sync::mpsc;
 
@@ -21,6 +21,7 @@ struct State {
     refusal: Option<String>,
     scripts: VecDeque<Vec<reload_event::Event>>,
     records: Vec<v1::Record>,
+    history: v1::History,
     watchers: Vec<mpsc::Sender<v1::WatchEvent>>,
 }
 
@@ -58,11 +59,16 @@ impl Driver {
         self.state.lock().unwrap().records = records;
     }
 
+    /// What befell the services.
+    pub(crate) fn set_history(&self, history: &History) {
+        self.state.lock().unwrap().history = history.into();
+    }
+
     /// Tells every watcher of a drop.
     pub(crate) async fn drop_lock(&self) {
         let watchers = self.state.lock().unwrap().watchers.clone();
         for watcher in watchers {
-            let event = watch_event::Event::Drop(v1::Drop { seq: 5, last_master: None });
+            let event = watch_event::Event::Drop(v1::Drop { seq: 5, ..v1::Drop::default() });
             watcher.send(v1::WatchEvent { epoch: 1, event: Some(event), ..v1::WatchEvent::default() }).await.unwrap();
         }
     }
@@ -75,10 +81,14 @@ impl Driver {
     async fn answer(self, service: String, mut inbox: mpsc::Receiver<Command>) {
         while let Some(command) = inbox.recv().await {
             match command {
-                Command::Status(reply) => drop(reply.send(status(&service))),
+                Command::Status(reply) | Command::Farewell(reply) => drop(reply.send(status(&service))),
+                Command::Census(reply) => drop(reply.send(census(&service))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
-                Command::Records(reply) => drop(reply.send(self.state.lock().unwrap().records.clone())),
+                Command::Past(reply) => {
+                    let state = self.state.lock().unwrap();
+                    drop(reply.send(Past { records: state.records.clone(), history: state.history.clone() }));
+                }
             }
         }
     }
@@ -108,6 +118,14 @@ impl Driver {
 
 fn status(service: &str) -> v1::ServiceStatus {
     v1::ServiceStatus { service: service.to_owned(), ..v1::ServiceStatus::default() }
+}
+
+/// The state with the list of holders that was asked for.
+fn census(service: &str) -> v1::ServiceStatus {
+    let process = Some(v1::Process { pid: 100, start_ticks: 7 });
+    let holder =
+        v1::Holder { process, role: v1::HolderRole::Master.into(), command: "ruby".into(), taker: 100, ..v1::Holder::default() };
+    v1::ServiceStatus { holders: 1, census: vec![holder], ..status(service) }
 }
 
 pub(crate) fn record(rollout: &str) -> v1::Record {

@@ -1,4 +1,4 @@
-//! The table of `baton status`.
+//! The table of `baton status`: below each service, a line for whatever else is amiss.
 
 use baton_proto::span::Span;
 
@@ -10,10 +10,15 @@ const HEAD: [&str; 8] = ["HOST", "SERVICE", "LOCK", "GENERATION", "MASTER", "EPO
 /// One line for each service of each host, and one for each host that gives no answer.
 pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
     let mut cells = vec![HEAD.map(str::to_owned)];
+    let mut below = vec![Vec::new()];
     for (host, answer) in rows {
         match answer {
             Ok(standings) if standings.is_empty() => cells.push(silent(host, "the agent has no services")),
-            Ok(standings) => cells.extend(standings.iter().map(|standing| row(host, standing))),
+            Ok(standings) => {
+                cells.extend(standings.iter().map(|standing| row(host, standing)));
+                below.resize(cells.len() - standings.len(), Vec::new());
+                below.extend(standings.iter().map(findings));
+            }
             Err(cause) => cells.push(silent(host, cause)),
         }
     }
@@ -23,7 +28,14 @@ pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
         let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         format!("{}\n", columns.join("  ").trim_end())
     };
-    cells.iter().map(aligned).collect()
+    below.resize(cells.len(), Vec::new());
+    cells.iter().zip(below).flat_map(|(row, below)| std::iter::once(aligned(row)).chain(below)).collect()
+}
+
+/// The findings that are not told as the service's trouble.
+fn findings(standing: &Standing) -> Vec<String> {
+    let others = standing.findings.iter().filter(|finding| finding.sentence != standing.trouble);
+    others.map(|finding| format!("    {}\n", finding.sentence)).collect()
 }
 
 fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {

@@ -83,6 +83,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
+        Told::History(chronicle) => Text::result(testimony::chronicle(chronicle)),
         Told::Certified { identity, fleet, files, until, cut_short } => {
             let who = identity.map_or_else(|| format!("the authority of {fleet}"), ToString::to_string);
             let why = if *cut_short { " (its authority is valid no longer)" } else { "" };

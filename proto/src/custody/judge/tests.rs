@@ -88,7 +88,8 @@ fn a_clean_handover_in_place_is_kept() {
 
 #[test]
 fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
-    let flaws: Vec<(Shape, fn(&mut Testimony), Doubt)> = vec![
+    type Spoil = fn(&mut Testimony);
+    let flaws: Vec<(Shape, Spoil, Doubt)> = vec![
         // With another image at the end, it was not in place; with the same one, it was no exec.
         (Shape::InPlace, |t| t.observations = stationary(Shape::Exec).observations, Doubt::Exec { role: Role::Master }),
         (Shape::Exec, |t| t.observations = stationary(Shape::InPlace).observations, Doubt::NoHandover(process(Role::Master))),
@@ -99,6 +100,11 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
             Shape::Exec,
             |t| (look(t, 4).image, look(t, 4).image_after) = (look(t, 0).image, look(t, 0).image),
             Doubt::NoNewWorker(Some("300 runs the image that the master ran before".into())),
+        ),
+        (
+            Shape::Exec,
+            |t| reorder(t, |lines| drop(lines.remove(1))),
+            Doubt::NoNewWorker(Some("300 was there before the signal".into())),
         ),
         (Shape::InPlace, |t| look(t, 4).parent = 1, Doubt::NoNewWorker(Some("300 is no child of the master 250".into()))),
         (Shape::InPlace, |t| look(t, 4).role = Role::NewMaster, Doubt::NoNewWorker(None)),
@@ -238,6 +244,7 @@ fn each_flaw_has_its_own_doubt() {
                 for index in [3, 5, 8] {
                     look(t, index).process = process(Role::OldMaster);
                 }
+                t.observations[7].fact = ready();
             }),
             Doubt::NoHandover(process(Role::OldMaster)),
         ),

@@ -54,10 +54,8 @@ pub(crate) fn play(sandbox: Sandbox) -> Result<(), Surprise> {
 
 fn set_the_stage(sandbox: Sandbox) -> Fleet {
     let kind = Kind::best();
-    let server = match kind {
-        Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => "Unicorn",
-        Kind::Patient => "the patient (our own prefork server, for Unicorn is not installed)",
-    };
+    let server =
+        if kind == Kind::Patient { "the patient (our own prefork server, for Unicorn is not installed)" } else { "Unicorn" };
     report::act("A fleet on this machine");
     report::line("Starting", format!("{HOSTS} hosts with {server}, an agent each, under a throw-away certificate authority"));
     let began = clock::now();

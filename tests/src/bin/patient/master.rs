@@ -5,35 +5,35 @@
 //!                                      └────QUIT, TERM────┴──▶ leaving ──last worker gone──▶ gone
 //! ```
 //!
-//! **Invariant:** the lock is opened anew by each master and closed by nothing but its end, except for the gap that was asked for.
+//! **Invariant:** the lock is opened anew by each master and closed by nothing but its end, except where a fault asks for it.
+
+mod agenda;
+mod boot;
+mod custody;
+mod handover;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use baton_tests::clock;
-use baton_tests::fault::{self, Fault};
+use baton_tests::fault::{Fault, Faults};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::{Pid, pause, pipe2};
 
-use crate::pidfile::{PidFile, suffixed};
+use crate::pidfile::PidFile;
 use crate::process::{Side, split};
-use crate::relay::{self, Relay};
 use crate::signals::Notice;
 use crate::worker::Worker;
-use crate::{Args, Failed, lock, say, signals};
-
-/// How long a successor may take to come to its lock when there must be a gap.
-const SUCCESSOR_MILLISECONDS: u16 = 10_000;
+use crate::{Args, Failed, say, signals};
+use agenda::{Agenda, Deed};
 
 /// Runs a master to its end; in a forked worker, the worker.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failed> {
@@ -47,17 +47,22 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failed> {
 struct Master {
     args: Args,
     signals: SignalFd,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     pidfile: PidFile,
     lock: Option<File>,
     release: String,
-    ready: bool,
-    dies_at: Option<Instant>,
+    /// What this generation was told when it booted.
+    faults: Faults,
+    /// What makes its death take long.
+    _memory: Vec<u8>,
+    agenda: Agenda,
+    closes_listener_at: Option<Instant>,
     /// The workers have the read end; it ends when the write end, which only the master has, is closed.
     lifeline: (OwnedFd, OwnedFd),
     workers: BTreeSet<Pid>,
-    successor: Option<Pid>,
+    successors: BTreeSet<Pid>,
     is_leaving: bool,
+    is_late_worker: bool,
 }
 
 /// What comes after a notice.
@@ -66,44 +71,54 @@ enum Turn {
     Serve,
     /// This process is a new worker.
     Work,
+    /// This process is a new child that keeps the lock and does nothing.
+    Linger,
     /// The master is done.
     Leave,
+    /// The master ends as one that crashes: its pid file stays.
+    Die,
 }
 
 impl Master {
     /// Everything up to the workers; none when the release was told to die.
     fn boot(args: Args, signals: SignalFd) -> Result<Option<Self>, Failed> {
-        let listener = listener(&args).map_err(Failed::at(format!("listen on {}", args.listen)))?;
+        let listener = boot::listener(&args).map_err(Failed::at(format!("listen on {}", args.listen)))?;
         let pidfile = PidFile::new(&args.pidfile);
         pidfile.write().map_err(Failed::at("write the pid file"))?;
-        let faults = faults(&args.faults)?;
-        if let Some(boot) = faults.iter().find_map(|fault| if let Fault::SlowBoot(boot) = fault { Some(*boot) } else { None }) {
-            std::thread::sleep(boot);
-        }
-        if faults.contains(&Fault::DieAtBoot) {
+        let faults = boot::faults(&args.faults)?;
+        std::thread::sleep(faults.time(Fault::SlowBoot).unwrap_or_default());
+        if faults.has(Fault::DieAtBoot) {
             say("told to die at boot");
             return Ok(None);
         }
-        let release = fs::read_to_string(&args.release).map_err(Failed::at("read the release"))?.trim().to_owned();
-        let lock = if faults.contains(&Fault::NoLock) { None } else { Some(take_lock(&args)?) };
-        let die_after = faults.iter().find_map(|fault| if let Fault::DieAfter(after) = fault { Some(*after) } else { None });
+        let memory = boot::memory(faults.mebibytes().unwrap_or(0));
+        let release = boot::release(&args)?;
+        let has_no_lock = faults.has(Fault::NoLock) || faults.time(Fault::LockLate).is_some();
+        let lock = if has_no_lock { None } else { Some(boot::take_lock(&args, &faults)?) };
+        let now = clock::now();
         Ok(Some(Self {
             signals,
-            listener,
+            listener: Some(listener),
             pidfile,
             lock,
             release,
-            ready: !faults.contains(&Fault::NeverReady),
-            dies_at: die_after.map(|after| clock::now() + after),
+            _memory: memory,
+            agenda: Agenda::of(&faults, now),
+            closes_listener_at: faults.time(Fault::CloseListener).map(|after| now + after),
+            faults,
             lifeline: pipe2(OFlag::O_CLOEXEC).map_err(Failed::at("open a pipe"))?,
             workers: BTreeSet::new(),
-            successor: None,
+            successors: BTreeSet::new(),
             is_leaving: false,
+            is_late_worker: false,
             args,
         }))
     }
 
     fn serve(mut self) -> Result<ExitCode, Failed> {
+        if let Turn::Linger = self.start_helpers(&self.faults)? {
+            return self.linger();
+        }
         for _ in 0..self.args.workers {
             if let Turn::Work = self.fork_worker()? {
                 return self.work();
@@ -111,87 +126,81 @@ impl Master {
         }
         say(&format!("serving {} on {}", self.release, self.args.listen));
         loop {
-            if !self.wait()? {
-                say("told to die after boot");
-                return Ok(ExitCode::FAILURE);
-            }
-            while let Some(notice) = signals::next(&self.signals).map_err(Failed::at("read a signal"))? {
-                match self.follow(notice)? {
-                    Turn::Serve => {}
-                    Turn::Work => return self.work(),
-                    Turn::Leave => return self.leave(),
-                }
+            match self.next_turn()? {
+                Turn::Serve => {}
+                Turn::Work => return self.work(),
+                Turn::Linger => return self.linger(),
+                Turn::Leave => return self.leave(),
+                Turn::Die => return Ok(ExitCode::FAILURE),
             }
         }
     }
 
-    /// Waits for a signal; false when the hour of the master's death came first.
-    fn wait(&self) -> Result<bool, Failed> {
+    /// Waits for a signal or an hour, and does what that asks for.
+    fn next_turn(&mut self) -> Result<Turn, Failed> {
+        while let Some(notice) = signals::next(&self.signals).map_err(Failed::at("read a signal"))? {
+            let turn = self.follow(notice)?;
+            if !matches!(turn, Turn::Serve) {
+                return Ok(turn);
+            }
+        }
+        while let Some(deed) = self.agenda.take_due(clock::now()) {
+            let turn = self.act(deed)?;
+            if !matches!(turn, Turn::Serve) {
+                return Ok(turn);
+            }
+        }
         let mut readable = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let remaining = self.dies_at.map(|at| at.saturating_duration_since(clock::now()));
-        let woken = poll(&mut readable, timeout(remaining)).map_err(Failed::at("wait for signals"))?;
-        Ok(woken > 0 || self.dies_at.is_none_or(|at| clock::now() < at))
+        poll(&mut readable, timeout(self.agenda.pause(clock::now()))).map_err(Failed::at("wait for signals"))?;
+        Ok(Turn::Serve)
+    }
+
+    fn act(&mut self, deed: Deed) -> Result<Turn, Failed> {
+        match deed {
+            Deed::Die => {
+                say("told to die after boot");
+                return Ok(Turn::Die);
+            }
+            Deed::TakeLock => self.lock = Some(boot::take_lock(&self.args, &self.faults)?),
+            Deed::MoveLock => {
+                let faults = self.faults.clone();
+                self.move_lock(&faults)?;
+            }
+            Deed::CloseListener => self.listener = None,
+            Deed::Finish => return self.begin_leaving(Signal::SIGQUIT),
+        }
+        Ok(Turn::Serve)
     }
 
     fn follow(&mut self, notice: Notice) -> Result<Turn, Failed> {
         match notice {
             Notice::HandOver => self.hand_over(),
-            Notice::Finish => self.begin_leaving(Signal::SIGQUIT),
+            Notice::Relock => self.relock(),
+            Notice::Finish => self.finish(),
+            Notice::Stop if boot::faults(&self.args.faults)?.has(Fault::IgnoreTerm) => Ok(Turn::Serve),
             Notice::Stop => self.begin_leaving(Signal::SIGTERM),
             Notice::ChildEnded => self.reap(),
         }
     }
 
-    fn hand_over(&mut self) -> Result<Turn, Failed> {
-        if self.is_leaving || self.successor.is_some() {
-            say("USR2 ignored: leaving, or the successor is alive");
+    fn finish(&mut self) -> Result<Turn, Failed> {
+        let faults = boot::faults(&self.args.faults)?;
+        if faults.has(Fault::UnlockAtQuit) {
+            self.unlock()?;
+        }
+        if faults.has(Fault::IgnoreQuit) {
             return Ok(Turn::Serve);
         }
-        let gap =
-            faults(&self.args.faults)?.into_iter().find_map(|fault| if let Fault::Gap(gap) = fault { Some(gap) } else { None });
-        let relay =
-            gap.map(|_| Relay::open(&relay_path(&self.args.pidfile))).transpose().map_err(Failed::at("open the relay"))?;
-        self.pidfile.step_aside().map_err(Failed::at("rename the pid file"))?;
-        self.successor = Some(self.start_successor(gap).map_err(Failed::at("start the successor"))?);
-        match relay {
-            None => Ok(Turn::Serve),
-            Some(relay) => self.leave_first(relay),
+        if let Some(drain) = faults.time(Fault::SlowDrain) {
+            self.agenda.add(clock::now() + drain, Deed::Finish);
+            return Ok(Turn::Serve);
         }
-    }
-
-    fn start_successor(&self, gap: Option<Duration>) -> io::Result<Pid> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--listen").arg(self.args.listen.to_string());
-        command.arg("--pidfile").arg(&self.args.pidfile).arg("--release").arg(&self.args.release);
-        command.arg("--faults").arg(&self.args.faults).arg("--workers").arg(self.args.workers.to_string());
-        command.arg("--inherited").stdin(Stdio::from(OwnedFd::from(self.listener.try_clone()?)));
-        if let Some(gap) = gap {
-            command.arg("--gap-us").arg(gap.as_micros().to_string());
+        if faults.has(Fault::Orphan)
+            && let Turn::Linger = custody::fork_lingering()?
+        {
+            return Ok(Turn::Linger);
         }
-        let id = command.spawn()?.id();
-        Ok(Pid::from_raw(i32::try_from(id).map_err(io::Error::other)?))
-    }
-
-    /// The fault: the whole old generation lets go and leaves before the successor takes the lock.
-    fn leave_first(&mut self, relay: Relay) -> Result<Turn, Failed> {
-        let successor = match relay.await_successor(SUCCESSOR_MILLISECONDS) {
-            Ok(successor) => successor,
-            Err(error) => {
-                say(&format!("no gap was made: {error}"));
-                return Ok(Turn::Serve);
-            }
-        };
-        self.signal_workers(Signal::SIGKILL);
-        for worker in std::mem::take(&mut self.workers) {
-            waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
-        }
-        let at = relay::let_go(self.lock.take(), &successor).map_err(Failed::at("let go of the lock"))?;
-        say(&format!("let go at {} ns", at.as_nanos()));
-        let live_on = faults(&self.args.faults)?
-            .into_iter()
-            .find_map(|fault| if let Fault::LiveOn(time) = fault { Some(time) } else { None });
-        std::thread::sleep(live_on.unwrap_or_default());
-        Ok(Turn::Leave)
+        self.begin_leaving(Signal::SIGQUIT)
     }
 
     fn begin_leaving(&mut self, signal: Signal) -> Result<Turn, Failed> {
@@ -223,10 +232,11 @@ impl Master {
     }
 
     fn bury(&mut self, pid: Pid) -> Result<Turn, Failed> {
-        if self.successor == Some(pid) {
-            self.successor = None;
+        if self.successors.remove(&pid) {
             say(&format!("the successor {pid} is dead"));
-            self.pidfile.step_back().map_err(Failed::at("rename the pid file back"))?;
+            if self.successors.is_empty() {
+                self.pidfile.step_back().map_err(Failed::at("rename the pid file back"))?;
+            }
         } else if self.workers.remove(&pid) && !self.is_leaving {
             return self.fork_worker();
         }
@@ -245,57 +255,34 @@ impl Master {
 
     fn work(self) -> Result<ExitCode, Failed> {
         let (lifeline, masters_end) = self.lifeline;
-        drop(masters_end);
+        let held = self.is_late_worker.then_some(masters_end);
         let worker = Worker {
-            listener: &self.listener,
+            listener: self.listener.filter(|_| !self.faults.has(Fault::Deaf)),
+            closes_listener_at: self.closes_listener_at,
             signals: &self.signals,
             lifeline: &lifeline,
             release: &self.release,
-            ready: self.ready,
+            ready: !self.faults.has(Fault::NeverReady),
         };
         worker.run()?;
-        // Until here the worker has held its copy of the lock.
-        drop(self.lock);
+        // Until here the worker has held its copy of the lock, and a late one has kept its own lifeline from ending.
+        drop((self.lock, held));
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Keeps the lock and nothing else, until it is killed: the signals are blocked.
+    fn linger(self) -> Result<ExitCode, Failed> {
+        let _lock = self.lock;
+        drop((self.lifeline, self.listener, self.signals));
+        loop {
+            pause();
+        }
     }
 
     fn leave(self) -> Result<ExitCode, Failed> {
         self.pidfile.remove_own().map_err(Failed::at("remove the pid file"))?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn listener(args: &Args) -> io::Result<TcpListener> {
-    let listener = if args.inherited {
-        TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?)
-    } else {
-        TcpListener::bind(args.listen)?
-    };
-    // Several processes accept from one socket: who comes too late must not block.
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn faults(path: &Path) -> Result<Vec<Fault>, Failed> {
-    let read = || fault::read(&fs::read_to_string(path)?).map_err(io::Error::other);
-    match read() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read.map_err(Failed::at("read the faults")),
-    }
-}
-
-fn take_lock(args: &Args) -> Result<File, Failed> {
-    if let Some(gap) = args.gap_us {
-        relay::await_turn(&relay_path(&args.pidfile), Duration::from_micros(gap)).map_err(Failed::at("await the turn"))?;
-    }
-    let lock = lock::take(&suffixed(&args.pidfile, ".lock")).map_err(Failed::at("take the lock"))?;
-    let at = clock::monotonic().map_err(Failed::at("read the clock"))?;
-    say(&format!("took the lock at {} ns", at.as_nanos()));
-    Ok(lock)
-}
-
-fn relay_path(pidfile: &Path) -> PathBuf {
-    suffixed(pidfile, ".relay")
 }
 
 /// As poll wants it: rounded up, so that nothing is due a little later than the wake-up.

@@ -61,7 +61,11 @@ pub(crate) fn await_turn(path: &Path, gap: Duration) -> io::Result<()> {
     let mut stream = UnixStream::connect(path)?;
     let mut bytes = [0; 8];
     stream.read_exact(&mut bytes)?;
-    let turn = Duration::from_nanos(u64::from_ne_bytes(bytes)) + gap;
+    wait_until(Duration::from_nanos(u64::from_ne_bytes(bytes)) + gap)
+}
+
+/// Returns at a time of CLOCK_MONOTONIC, and hardly later.
+pub(crate) fn wait_until(turn: Duration) -> io::Result<()> {
     // All but the last two milliseconds are slept: a sleep may be late by that, a spin is not.
     let asleep = turn.saturating_sub(clock::monotonic()?).saturating_sub(Duration::from_millis(2));
     if !asleep.is_zero() {

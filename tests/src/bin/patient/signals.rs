@@ -12,15 +12,18 @@ pub(crate) enum Notice {
     Finish,
     /// TERM or INT: leave now.
     Stop,
+    /// TTIN: unlock the lock and lock it again.
+    Relock,
     /// CHLD: a child has ended.
     ChildEnded,
 }
 
-const NOTICES: [(Signal, Notice); 5] = [
+const NOTICES: [(Signal, Notice); 6] = [
     (Signal::SIGUSR2, Notice::HandOver),
     (Signal::SIGQUIT, Notice::Finish),
     (Signal::SIGTERM, Notice::Stop),
     (Signal::SIGINT, Notice::Stop),
+    (Signal::SIGTTIN, Notice::Relock),
     (Signal::SIGCHLD, Notice::ChildEnded),
 ];
 

@@ -25,8 +25,10 @@ const LINGER: Duration = Duration::from_millis(250);
 /// What a worker has from its master.
 #[derive(Debug)]
 pub(crate) struct Worker<'a> {
-    /// The listening socket.
-    pub(crate) listener: &'a TcpListener,
+    /// The listening socket; none in a generation that takes no connection.
+    pub(crate) listener: Option<TcpListener>,
+    /// When it closes that.
+    pub(crate) closes_listener_at: Option<Instant>,
     /// The blocked signals.
     pub(crate) signals: &'a SignalFd,
     /// Ends when the master is gone.
@@ -47,12 +49,15 @@ struct Woken {
 
 impl Worker<'_> {
     /// Serves until told to leave.
-    pub(crate) fn run(&self) -> Result<(), Failed> {
+    pub(crate) fn run(mut self) -> Result<(), Failed> {
         let mut connections = Vec::new();
         let mut leaving_since = None;
         while leaving_since.is_none() || !connections.is_empty() {
             let woken = self.wait(&connections, leaving_since).map_err(Failed::at("wait for clients"))?;
             let now = clock::now();
+            if self.closes_listener_at.is_some_and(|at| at <= now) {
+                (self.listener, self.closes_listener_at) = (None, None);
+            }
             if woken.signals && self.is_stopped(&mut leaving_since, now)? {
                 break;
             }
@@ -74,12 +79,14 @@ impl Worker<'_> {
     }
 
     fn wait(&self, connections: &[Connection], leaving_since: Option<Instant>) -> io::Result<Woken> {
-        let fixed = [self.signals.as_fd(), self.lifeline.as_fd(), self.listener.as_fd()];
+        let fixed = [self.signals.as_fd(), self.lifeline.as_fd()].into_iter().chain(self.listener.as_ref().map(AsFd::as_fd));
         // Once the worker is leaving, the lifeline may have ended and the listener belongs to others.
-        let watched = if leaving_since.is_some() { 1 } else { fixed.len() };
-        let mut readable: Vec<PollFd> = fixed[..watched].iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        let fixed = fixed.take(if leaving_since.is_some() { 1 } else { usize::MAX });
+        let mut readable: Vec<PollFd> = fixed.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let watched = readable.len();
         readable.extend(connections.iter().map(|connection| PollFd::new(connection.as_fd(), connection.interest())));
-        let due = connections.iter().filter_map(|connection| wake_at(connection, leaving_since)).min();
+        let due =
+            connections.iter().filter_map(|connection| wake_at(connection, leaving_since)).chain(self.closes_listener_at).min();
         poll(&mut readable, timeout(due.map(|due| due.saturating_duration_since(clock::now()))))?;
         let woken: Vec<bool> = readable.iter().map(|fd| fd.any().unwrap_or(true)).collect();
         let fixed_woken = |index: usize| index < watched && woken[index];
@@ -98,7 +105,7 @@ impl Worker<'_> {
                 Notice::Finish => {
                     leaving_since.get_or_insert(now);
                 }
-                Notice::HandOver | Notice::ChildEnded => {}
+                Notice::HandOver | Notice::Relock | Notice::ChildEnded => {}
             }
         }
         Ok(false)
@@ -106,7 +113,8 @@ impl Worker<'_> {
 
     /// Takes what waits; a sibling may have been faster, and a client may be gone again.
     fn accept(&self, connections: &mut Vec<Connection>, now: Instant) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        let Some(listener) = &self.listener else { return };
+        while let Ok((stream, _)) = listener.accept() {
             connections.extend(Connection::new(stream, now));
         }
     }

@@ -6,18 +6,14 @@ use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::span::Span;
 use baton_proto::step::Step;
 
-use super::{Action, Answer, Ending, Failure, Found, Handover, Intent, Outcome, Presence, State, Whom};
+use super::{Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Presence, Readiness, State, Whom};
 
-/// Half of the first pause between two probes; it doubles up to [`PROBE_PAUSE_MAX`].
-const PROBE_PAUSE_MIN: Duration = Duration::from_millis(1);
-/// The longest pause between two probes.
-const PROBE_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// How long the disk may take to write an intent.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long an old master that lives without its lock may take to be gone, before it counts as staying.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
-impl Handover {
+impl Beside {
     pub(super) fn looked(&mut self, now: Duration, role: Role, found: Found) -> Vec<Action> {
         let (lives, found) = match found {
             Found::Holding => (true, Ok(())),
@@ -117,8 +113,7 @@ impl Handover {
 
     pub(super) fn await_ready(&mut self, now: Duration) -> Vec<Action> {
         let deadline = self.signalled_at.unwrap_or(now) + self.timing.ready_within;
-        let last = "it has not answered yet".to_owned();
-        self.state = State::Readying { deadline, ready_since: None, pause: PROBE_PAUSE_MIN, last };
+        self.state = State::Readying(Readiness::until(deadline));
         let new = self.new.map(|new| new.to_string()).unwrap_or_default();
         vec![
             Action::Tell(Step::Ready, format!("waiting for the new master {new} to be ready")),
@@ -128,35 +123,12 @@ impl Handover {
     }
 
     pub(super) fn probed(&mut self, now: Duration, answer: Answer) -> Vec<Action> {
-        let settle = self.timing.settle;
-        let State::Readying { deadline, ready_since, pause, last } = &mut self.state else { return Vec::new() };
-        match answer {
-            Answer::Ready(detail) => {
-                let first = ready_since.is_none();
-                let since = *ready_since.get_or_insert(now);
-                if now >= since + settle {
-                    return self.witness(detail);
-                }
-                let left = (since + settle).saturating_sub(now);
-                let mut actions = vec![Action::Deadline(Some(*deadline + settle)), Action::Probe(left.min(PROBE_PAUSE_MAX))];
-                if first {
-                    // From here on both are seen to hold: the overlap is as long as it can be shown to be.
-                    actions.push(Action::Look(Role::NewMaster));
-                    actions.push(Action::Tell(Step::Ready, format!("{detail}; it must stay so for {}", Span(settle))));
-                }
-                actions
-            }
-            Answer::Failing(cause) => {
-                *ready_since = None;
-                *last = cause;
-                *pause = (*pause * 2).min(PROBE_PAUSE_MAX);
-                vec![Action::Deadline(Some(*deadline)), Action::Probe(*pause)]
-            }
-            Answer::Elsewhere(cause) => {
-                *last = cause;
-                *pause = (*pause * 2).min(PROBE_PAUSE_MAX);
-                vec![Action::Probe(*pause)]
-            }
+        let State::Readying(readiness) = &mut self.state else { return Vec::new() };
+        match readiness.hear(now, self.timing.settle, answer) {
+            Heard::Ready(detail) => self.witness(detail),
+            // From here on both are seen to hold: the overlap is as long as it can be shown to be.
+            Heard::First(told, again) => [again, vec![Action::Look(Role::NewMaster), told]].concat(),
+            Heard::Again(again) => again,
         }
     }
 
@@ -222,7 +194,7 @@ impl Handover {
                 self.fail(now, Step::Signal, "the old master exited before it was signalled".into())
             }
             State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
-            State::Readying { .. } => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
+            State::Readying(_) => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
             State::Restoring => self.confirm(),
             State::Deciding => self.leave_it_alone(),
             State::Overlapping
@@ -248,12 +220,12 @@ impl Handover {
         self.new_presence = self.new_presence.max(Presence::Headless);
         let new = self.new.map(|new| new.to_string()).unwrap_or_default();
         match &self.state {
-            State::Readying { ready_since: None, last, .. } => {
+            State::Readying(Readiness { since: None, last, .. }) => {
                 let cause =
                     format!("the new master {new} exited before it was ready ({last}); its reason is in the server's own log");
                 self.fail(now, Step::Ready, cause)
             }
-            State::Readying { ready_since: Some(since), .. } => {
+            State::Readying(Readiness { since: Some(since), .. }) => {
                 let lived = now.saturating_sub(*since);
                 let cause =
                     format!("the new master {new} exited {lived:.1?} after it was ready; its reason is in the server's own log");
@@ -281,7 +253,7 @@ impl Handover {
         let within = self.timing.ready_within;
         match &self.state {
             State::Appearing => self.fail(now, Step::Appear, format!("no new master appeared within {}", Span(within))),
-            State::Readying { last, .. } => {
+            State::Readying(Readiness { last, .. }) => {
                 let cause = format!("the new generation was not ready within {}: {last}", Span(within));
                 self.fail(now, Step::Ready, cause)
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_proto::custody::Role;
 use baton_proto::step::Step;
 
-use super::{Action, Failure, Handover, Outcome, Presence, State, Whom};
+use super::{Action, Beside, Failure, Outcome, Presence, State, Whom};
 use crate::dialect::Signal;
 
 /// How long a stopped new generation may take to finish its requests, if the drain's deadline is not sooner.
@@ -15,7 +15,7 @@ const STOP_RUNG: Duration = Duration::from_secs(5);
 /// How long the old master may take to put its pid file back. If a new master may still come, it is waited for longer.
 const RESTORE_WITHIN: Duration = Duration::from_secs(10);
 
-impl Handover {
+impl Beside {
     pub(super) fn restored(&mut self, now: Duration) -> Vec<Action> {
         self.restored = true;
         match self.state {
@@ -27,7 +27,7 @@ impl Handover {
             State::Opening
             | State::Arming
             | State::Signalling
-            | State::Readying { .. }
+            | State::Readying(_)
             | State::Overlapping
             | State::Committing
             | State::Assuring

@@ -3,7 +3,7 @@ use std::time::Duration;
 use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Succession, Verdict};
 use proptest::prelude::*;
 
-use super::{Action, Answer, Ending, Event, Found, Handover, Intent, Timing, Whom};
+use super::{Action, Answer, Beside, Ending, Event, Found, Intent, Timing, Whom};
 use crate::dialect::Signal;
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
@@ -13,8 +13,8 @@ fn timing() -> Timing {
     Timing { ready_within: Duration::from_mins(1), settle: Duration::ZERO, drain_within: Duration::from_mins(2) }
 }
 
-fn handover() -> Handover {
-    Handover::new(timing(), Signal::Usr2, Signal::Quit, OLD)
+fn handover() -> Beside {
+    Beside::new(timing(), Signal::Usr2, Signal::Quit, OLD)
 }
 
 fn kept() -> Verdict {
@@ -69,6 +69,7 @@ fn deeds(actions: &[Action]) -> String {
         }
         Action::Probe(_) => "probe".to_owned(),
         Action::Weigh => "weigh".to_owned(),
+        Action::List => "list".to_owned(),
         Action::Deadline(_) | Action::Tell(..) => String::new(),
         Action::Finish(Ending { outcome, failed_step, .. }) => {
             format!("{outcome:?}{}", failed_step.map(|step| format!("@{step}")).unwrap_or_default())
@@ -200,7 +201,7 @@ fn a_drain_that_takes_too_long_is_not_waited_for() {
 #[test]
 fn ready_must_hold_for_the_settle_time() {
     let settle = Duration::from_secs(3);
-    let mut handover = Handover::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
     handover.begin();
     for letter in "opsa".chars() {
         handover.handle(Duration::ZERO, event(letter));
@@ -219,7 +220,7 @@ fn ready_must_hold_for_the_settle_time() {
 #[test]
 fn a_new_master_that_dies_while_it_settles_is_told_from_one_that_never_was_ready() {
     let settle = Duration::from_secs(3);
-    let mut handover = Handover::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
     handover.begin();
     for letter in "opsar".chars() {
         handover.handle(Duration::ZERO, event(letter));

@@ -1,0 +1,215 @@
+//! What is amiss: one finding for each thing, with its sentence and whether a handover is refused for it.
+
+use super::role::{Role, roles};
+use super::{Facts, Holder, LockFile, Named, words};
+
+/// What kind of thing is amiss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Processes of a master that is gone hold the lock.
+    Orphans,
+    /// Somebody with a lock of its own on the file.
+    ForeignHolder,
+    /// Somebody has the master's own lock, and is not below it.
+    LeakedDescriptor,
+    /// A process above the master holds the lock.
+    Wrapper,
+    /// A process below the master holds the lock and runs another program.
+    Helper,
+    /// Somebody holds it who cannot be found.
+    UnseenHolder,
+    /// Another master holds the lock, too.
+    TwoMasters,
+    /// The old master's pid file names a process that lives.
+    Predecessor,
+    /// The old master's pid file names a process that is dead and not buried.
+    PredecessorUnburied,
+    /// The path names another file than the one that is held.
+    LockReplaced,
+    /// The path names no file any more.
+    LockUnlinked,
+    /// The lock's path cannot be looked at.
+    LockUnreadable,
+    /// Nobody waits for the lock.
+    NoWaiter,
+    /// The lock is on a network file system.
+    NetworkFileSystem,
+    /// Two services have one lock file.
+    SharedLockFile,
+    /// The pid file names a process that does not hold the lock.
+    PidFileNamesNoHolder,
+    /// The pid file names a process that is gone, or was never the master.
+    StalePidFile,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::NetworkFileSystem,
+        Self::SharedLockFile,
+        Self::LockReplaced,
+        Self::LockUnlinked,
+        Self::LockUnreadable,
+        Self::NoWaiter,
+        Self::StalePidFile,
+        Self::PidFileNamesNoHolder,
+        Self::TwoMasters,
+        Self::Predecessor,
+        Self::PredecessorUnburied,
+        Self::Orphans,
+        Self::Wrapper,
+        Self::LeakedDescriptor,
+        Self::ForeignHolder,
+        Self::UnseenHolder,
+        Self::Helper,
+    ];
+
+    /// Whether it is about holders that the service's configuration may allow.
+    fn is_foreign(self) -> bool {
+        match self {
+            Self::Orphans | Self::ForeignHolder | Self::LeakedDescriptor | Self::Wrapper | Self::UnseenHolder => true,
+            Self::Helper
+            | Self::TwoMasters
+            | Self::Predecessor
+            | Self::PredecessorUnburied
+            | Self::LockReplaced
+            | Self::LockUnlinked
+            | Self::LockUnreadable
+            | Self::NoWaiter
+            | Self::NetworkFileSystem
+            | Self::SharedLockFile
+            | Self::PidFileNamesNoHolder
+            | Self::StalePidFile => false,
+        }
+    }
+}
+
+/// One thing that is amiss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// The processes that it is about.
+    pub pids: Vec<u32>,
+    /// What it is, what it means and what to do, for a person.
+    pub sentence: String,
+    /// Whether no handover begins while it is so.
+    pub refuses: bool,
+}
+
+/// Everything that is amiss, the gravest first.
+pub fn examine(facts: &Facts) -> Vec<Finding> {
+    let roles = roles(facts);
+    let all = Kind::ALL.iter().flat_map(|kind| match kind {
+        Kind::NetworkFileSystem => {
+            facts.network.map(|name| finding(*kind, [], words::network(facts, name))).into_iter().collect()
+        }
+        Kind::SharedLockFile => facts.twin.iter().map(|twin| finding(*kind, [], words::twin(facts, twin))).collect(),
+        Kind::LockReplaced | Kind::LockUnlinked | Kind::LockUnreadable | Kind::NoWaiter => {
+            lock_file(facts).into_iter().filter(|found| found.kind == *kind).collect()
+        }
+        Kind::StalePidFile | Kind::PidFileNamesNoHolder => {
+            pid_file(facts, &roles).into_iter().filter(|found| found.kind == *kind).collect()
+        }
+        Kind::TwoMasters => two_masters(facts, &roles),
+        Kind::Predecessor | Kind::PredecessorUnburied => {
+            predecessor(facts).into_iter().filter(|found| found.kind == *kind).collect()
+        }
+        Kind::Orphans => by_lock(facts, &roles, *kind, Role::Orphan),
+        Kind::Wrapper => by_lock(facts, &roles, *kind, Role::Wrapper),
+        Kind::LeakedDescriptor => by_lock(facts, &roles, *kind, Role::Leak),
+        Kind::ForeignHolder => by_lock(facts, &roles, *kind, Role::Foreign),
+        Kind::UnseenHolder => unseen(facts),
+        Kind::Helper => by_lock(facts, &roles, *kind, Role::Helper),
+    });
+    all.map(|found| Finding { refuses: refuses(facts, found.kind), ..found }).collect::<Vec<Finding>>()
+}
+
+fn refuses(facts: &Facts, kind: Kind) -> bool {
+    if kind.is_foreign() { !facts.allows_foreign } else { kind != Kind::Helper }
+}
+
+fn finding(kind: Kind, pids: impl Into<Vec<u32>>, sentence: String) -> Finding {
+    Finding { kind, pids: pids.into(), sentence, refuses: true }
+}
+
+/// What is amiss about the lock file while a master holds it.
+fn lock_file(facts: &Facts) -> Option<Finding> {
+    facts.master?;
+    let (kind, sentence) = match (&facts.lock_file, facts.watched) {
+        (LockFile::Present(file), Some(watched)) if *file == watched => return None,
+        (LockFile::Present(_), Some(_)) => (Kind::LockReplaced, words::replaced(facts)),
+        (LockFile::Present(_), None) => (Kind::NoWaiter, words::no_waiter(facts)),
+        (LockFile::Missing, _) => (Kind::LockUnlinked, words::unlinked(facts)),
+        (LockFile::Unknown(why), _) => (Kind::LockUnreadable, words::unreadable(facts, why)),
+    };
+    Some(finding(kind, [], sentence))
+}
+
+/// What is amiss about the pid file while the master that it names does not hold the lock.
+fn pid_file(facts: &Facts, roles: &[Role]) -> Option<Finding> {
+    if facts.master.is_some() {
+        return None;
+    }
+    let others: Vec<&Holder> = of(facts, roles, Role::OtherMaster).collect();
+    match &facts.pid_file.named {
+        Named::Nobody => None,
+        Named::Gone(pid) | Named::Unburied(pid) => Some(finding(Kind::StalePidFile, [*pid], words::stale(facts, *pid))),
+        Named::Living { process, command, younger } => {
+            let was_master = facts.last.as_ref().is_some_and(|last| last.process.pid == process.pid && last.process != *process);
+            let (kind, sentence) = if was_master {
+                (Kind::StalePidFile, words::reused(facts, *process, command))
+            } else if !younger.is_zero() {
+                (Kind::StalePidFile, words::younger(facts, *process, command))
+            } else {
+                (Kind::PidFileNamesNoHolder, words::no_holder(facts, *process, command, &others))
+            };
+            Some(finding(kind, [process.pid], sentence))
+        }
+    }
+}
+
+fn two_masters(facts: &Facts, roles: &[Role]) -> Vec<Finding> {
+    let others: Vec<&Holder> = of(facts, roles, Role::OtherMaster).collect();
+    let masters: Vec<&Holder> = facts.chief().into_iter().chain(others).collect();
+    if masters.len() < 2 {
+        return Vec::new();
+    }
+    let pids: Vec<u32> = masters.iter().map(|master| master.process.pid).collect();
+    vec![finding(Kind::TwoMasters, pids, words::two_masters(facts, &masters))]
+}
+
+fn predecessor(facts: &Facts) -> Option<Finding> {
+    facts.master?;
+    match &facts.pid_file_old.named {
+        Named::Nobody | Named::Gone(_) => None,
+        Named::Living { process, .. } => Some(finding(Kind::Predecessor, [process.pid], words::predecessor(facts, process.pid))),
+        Named::Unburied(pid) => Some(finding(Kind::PredecessorUnburied, [*pid], words::unburied(facts, *pid))),
+    }
+}
+
+/// Those whose lock is nobody's who could be found.
+fn unseen(facts: &Facts) -> Vec<Finding> {
+    let takers = &facts.unknown_takers;
+    if takers.is_empty() { Vec::new() } else { vec![finding(Kind::UnseenHolder, takers.clone(), words::unseen(takers))] }
+}
+
+/// One finding for each open file description of holders with this role: who shares one came to it together.
+fn by_lock(facts: &Facts, roles: &[Role], kind: Kind, role: Role) -> Vec<Finding> {
+    let mut groups: Vec<Vec<&Holder>> = Vec::new();
+    for holder in of(facts, roles, role) {
+        match groups.iter_mut().find(|group| group.iter().any(|other| other.shares(holder))) {
+            Some(group) => group.push(holder),
+            None => groups.push(vec![holder]),
+        }
+    }
+    let told = |group: Vec<&Holder>| {
+        let pids: Vec<u32> = group.iter().map(|holder| holder.process.pid).collect();
+        finding(kind, pids, words::holders(facts, kind, &group))
+    };
+    groups.into_iter().map(told).collect()
+}
+
+fn of<'a>(facts: &'a Facts, roles: &'a [Role], wanted: Role) -> impl Iterator<Item = &'a Holder> {
+    facts.holders.iter().zip(roles).filter(move |(_, role)| **role == wanted).map(|(holder, _)| holder)
+}

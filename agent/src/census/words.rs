@@ -1,0 +1,156 @@
+//! The sentences of the findings: what it is, what it means, what to do.
+
+use baton_proto::custody::Process;
+
+use super::{Facts, Holder, Kind};
+
+/// More names than a sentence should have.
+const NAMES_MAX: usize = 8;
+
+pub(super) fn network(facts: &Facts, name: &str) -> String {
+    format!(
+        "the lock file {} is on {name}: a process of another host may hold it, and nobody here would see it; put it on a disk of this host",
+        facts.path
+    )
+}
+
+pub(super) fn twin(facts: &Facts, twin: &str) -> String {
+    format!("the lock file {} is also that of the service {twin}: each needs one of its own", facts.path)
+}
+
+pub(super) fn replaced(facts: &Facts) -> String {
+    format!(
+        "the lock file {} was replaced: the master holds another file than the path names; find who replaced it, then restart the service once",
+        facts.path
+    )
+}
+
+pub(super) fn unlinked(facts: &Facts) -> String {
+    format!(
+        "the lock file {} is gone: the master holds a file that the path does not name any more, and a new one would take another; find who removed it, then restart the service once",
+        facts.path
+    )
+}
+
+pub(super) fn unreadable(facts: &Facts, why: &str) -> String {
+    format!("the lock file {} cannot be looked at: {why}", facts.path)
+}
+
+pub(super) fn no_waiter(facts: &Facts) -> String {
+    format!("nobody waits for the lock {}: a drop would not be seen", facts.path)
+}
+
+pub(super) fn stale(facts: &Facts, pid: u32) -> String {
+    format!(
+        "the pid file {} is stale: it names process {pid}, which is dead; if nobody serves, start the service",
+        facts.pid_file.path
+    )
+}
+
+pub(super) fn reused(facts: &Facts, process: Process, command: &str) -> String {
+    format!(
+        "the pid file {} is stale: the master {process} is gone and its pid was given to another process ({command}); do not signal it; start the service",
+        facts.pid_file.path
+    )
+}
+
+pub(super) fn younger(facts: &Facts, process: Process, command: &str) -> String {
+    format!(
+        "the pid file {} is stale: it names process {process} ({command}), which does not hold the lock and started after the file was written; do not signal it; start the service",
+        facts.pid_file.path
+    )
+}
+
+pub(super) fn no_holder(facts: &Facts, process: Process, command: &str, others: &[&Holder]) -> String {
+    let head = format!("the pid file {} names process {process} ({command}), which does not hold the lock", facts.pid_file.path);
+    if others.is_empty() {
+        format!("{head}: it has no lock hook, or takes another file than {}", facts.path)
+    } else {
+        format!("{head}; the master that does is {}: two servers share one pid file, or it was written by another", names(others))
+    }
+}
+
+pub(super) fn two_masters(facts: &Facts, masters: &[&Holder]) -> String {
+    let pid_file = &facts.pid_file.path;
+    format!(
+        "two masters hold the lock, and both may serve: {}; end the one that the pid file {pid_file} does not name",
+        names(masters)
+    )
+}
+
+pub(super) fn predecessor(facts: &Facts, pid: u32) -> String {
+    format!("an older generation is still there: {} names the living process {pid}", facts.pid_file_old.path)
+}
+
+pub(super) fn unburied(facts: &Facts, pid: u32) -> String {
+    format!(
+        "an older generation is not buried yet: {} names the dead process {pid}, whose parent has not waited for it; the server takes it for alive and would ignore a reload",
+        facts.pid_file_old.path
+    )
+}
+
+pub(super) fn unseen(takers: &[u32]) -> String {
+    let takers: Vec<String> = takers.iter().map(ToString::to_string).collect();
+    format!(
+        "somebody who cannot be found holds the lock, too: it was taken by process {}; a drop would not be seen; `baton-agent status --census` looks at every process",
+        takers.join(", ")
+    )
+}
+
+pub(super) fn holders(facts: &Facts, kind: Kind, holders: &[&Holder]) -> String {
+    let who = names(holders);
+    let is_one = holders.len() == 1;
+    let (holds, are, they, them) = if is_one { ("holds", "is", "it", "it") } else { ("hold", "are", "they", "them") };
+    let blinds = "a drop of the service would not be seen";
+    match kind {
+        Kind::Orphans if facts.master.is_none() => format!(
+            "orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; end {them} when {they} can be spared, and start the service",
+            have = if is_one { "has" } else { "have" },
+        ),
+        Kind::Orphans => {
+            format!(
+                "orphans: {who} {holds} the lock of a master that is gone: as long as {they} {live} {blinds}; end {them}",
+                live = if is_one { "lives" } else { "live" },
+            )
+        }
+        Kind::Wrapper => format!(
+            "a wrapper: {who}, above the master, {holds} the lock that the server took or inherited: it holds on when the server is dead, so {blinds}; start the server with exec, or close the descriptor there"
+        ),
+        Kind::LeakedDescriptor => format!(
+            "a leaked descriptor: {who} {holds} the server's own lock and {are} not of the server: as long as {they} {live} {blinds}; end {them}",
+            live = if is_one { "lives" } else { "live" },
+        ),
+        Kind::Helper => format!(
+            "a helper: {who}, below the master, {holds} the lock that it inherited and runs another program: should it outlive the server, {blinds}; close the descriptor in it"
+        ),
+        Kind::ForeignHolder
+        | Kind::UnseenHolder
+        | Kind::TwoMasters
+        | Kind::Predecessor
+        | Kind::PredecessorUnburied
+        | Kind::LockReplaced
+        | Kind::LockUnlinked
+        | Kind::LockUnreadable
+        | Kind::NoWaiter
+        | Kind::NetworkFileSystem
+        | Kind::SharedLockFile
+        | Kind::PidFileNamesNoHolder
+        | Kind::StalePidFile => format!(
+            "a foreign holder blinds the waiter: {who} {holds} the lock and {are} not of the service: {blinds}; end {them}, and have {them} use another file"
+        ),
+    }
+}
+
+/// Commands with their pids.
+fn names(holders: &[&Holder]) -> String {
+    let mut names: Vec<String> =
+        holders.iter().take(NAMES_MAX).map(|holder| format!("{} ({})", holder.command, holder.process)).collect();
+    if holders.len() > NAMES_MAX {
+        names.push(format!("{} more", holders.len() - NAMES_MAX));
+    }
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,245 @@
+//! What befell the service: drops, and times in which no agent watched. Noted when it happens, completed when more is learnt.
+//!
+//! How a master ended is known to the kernel only once its parent has waited for it, which is after the drop: its pidfd is kept, and tells
+//! when that is so.
+//!
+//! **Invariant:** a happening is on its way to the disk before anybody is told of it, and what a testimony says of it is there.
+
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use baton_proto::custody::{Drop, Found, Handover, Happening, History, Image, Lock, Moment, Process, Unwatched, What};
+use baton_proto::v1;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::{Driver, Input};
+use crate::history;
+use crate::os::process::{self, Handle, Seen};
+use crate::os::readable::Readable;
+use crate::os::{clock, ending};
+use crate::store::{Flush, Stored};
+use crate::waiter::Grant;
+
+/// What this run of the agent knows of the past, beside what is kept on disk.
+#[derive(Debug)]
+pub(super) struct Past {
+    /// What is kept, in our own words.
+    history: History,
+    /// The master that was seen holding last.
+    last: Option<Handle>,
+    /// The one before the newest drop, as long as it is not known how it ended.
+    unburied: Option<Unburied>,
+    /// What the run of the agent before this one had left, until it is known what became of it.
+    left: Option<Left>,
+    /// Tells when the last happening is written.
+    writing: Option<Written>,
+}
+
+/// Whether a write was made.
+type Written = oneshot::Receiver<Result<(), String>>;
+
+/// How long the disk may take before the past is told all the same.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A master that ended and was not yet waited for by its parent.
+#[derive(Debug)]
+struct Unburied {
+    handle: Handle,
+    waiting: Option<AbortHandle>,
+}
+
+impl std::ops::Drop for Unburied {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.waiting {
+            waiting.abort();
+        }
+    }
+}
+
+/// How an earlier run of the agent had left the service: held.
+#[derive(Debug)]
+struct Left {
+    boot: String,
+    master: Process,
+    image: Option<Image>,
+    lock: Option<Lock>,
+    until: Option<Moment>,
+}
+
+impl Left {
+    fn of(stored: &Stored) -> Option<Self> {
+        // What becomes of a handover under way is told in its own testimony.
+        let is_held = stored.held_since_ns != 0 && stored.under_way.is_none();
+        Some(Self {
+            boot: stored.boot_id.clone(),
+            master: stored.master.filter(|_| is_held)?.into(),
+            image: stored.image.clone().and_then(|image| image.try_into().ok()),
+            lock: stored.lock.and_then(|lock| lock.try_into().ok()),
+            until: stored.watched_until.clone().map(Into::into),
+        })
+    }
+
+    /// Whether this is the same master with the same lock, which by the contract it has had all the while.
+    fn joins(&self, boot: &str, seen: &Seen) -> bool {
+        // An exec may let go of a lock that bears no mark, and take it again.
+        let is_bound = seen.lock.mark != 0 || self.image.is_none_or(|image| image == seen.image);
+        self.boot == boot && self.master == seen.process && self.lock.is_none_or(|lock| lock == seen.lock) && is_bound
+    }
+
+    fn unwatched(self) -> What {
+        What::Unwatched(Unwatched { from: self.until, last: self.master, found: None })
+    }
+}
+
+impl Past {
+    pub(super) fn of(stored: &Stored) -> Self {
+        let history = stored.history.clone().unwrap_or_default().try_into().unwrap_or_else(|error| {
+            tracing::error!(%error, "what befell the service cannot be read: it is forgotten");
+            History::default()
+        });
+        // An agent that kept no history counted all the same.
+        let history = History { epoch: stored.epoch, ..history };
+        Self { history, last: None, unburied: None, left: Left::of(stored), writing: None }
+    }
+}
+
+impl Driver {
+    /// Nobody held the lock at the moment of the grant.
+    pub(super) fn note_drop(&mut self, grant: Grant) -> Drop {
+        let held = self.held.take().map(|held| held.master());
+        let stored = self.stored.master.filter(|_| self.stored.boot_id == self.witness.boot);
+        let since = std::mem::take(&mut self.stored.held_since_ns);
+        self.stored.epoch += 1;
+        let last = self.past.last.take();
+        let drop = Drop {
+            seq: grant.seq,
+            epoch: self.stored.epoch,
+            file: grant.file,
+            last: held.or(stored.map(Into::into)),
+            held_since: (since != 0).then(|| Duration::from_nanos(since)),
+            ended: last.as_ref().and_then(|last| ending::of(last.as_fd())),
+            handover: self.run.as_ref().map(|run| {
+                let attempt = &run.attempt;
+                Handover { rollout: attempt.rollout.clone(), attempt: attempt.number }
+            }),
+            found: None,
+        };
+        self.past.unburied = last.filter(|_| drop.ended.is_none()).map(|last| Unburied::of(last, self.own.clone()));
+        self.note(Happening { at: self.moment(grant.at), what: What::Drop(drop.clone()) });
+        drop
+    }
+
+    /// A master was found holding, which is about to be written down. Whether it is the one that an earlier run of the agent had left
+    /// is told only here.
+    pub(super) fn note_holder(&mut self, seen: &Seen) {
+        self.note_burial();
+        if let Some(left) = self.past.left.take()
+            && !left.joins(&self.witness.boot, seen)
+        {
+            self.note_unwatched(left);
+        }
+        let found = Found { master: seen.process, at: self.moment(clock::since_boot()) };
+        history::found(&mut self.past.history, found);
+        if self.past.last.as_ref().is_none_or(|last| last.process() != seen.process) {
+            // One that is gone already will be missed soon enough.
+            self.past.last = Handle::open(seen.process).ok();
+        }
+        self.retain();
+    }
+
+    /// After the first look of this run of the agent: if the master that was left is dead, nothing that comes will join it.
+    pub(super) fn note_return(&mut self) {
+        let boot = &self.witness.boot;
+        let is_gone = |left: &mut Left| match process::find(left.master.pid) {
+            Ok((found, _)) => left.boot != *boot || found != left.master,
+            Err(unseen) => left.boot != *boot || unseen.is_dead(),
+        };
+        if let Some(left) = self.past.left.take_if(is_gone) {
+            self.note_unwatched(left);
+        }
+    }
+
+    fn note_unwatched(&mut self, left: Left) {
+        tracing::warn!(
+            last_master = left.master.pid,
+            "the master that was held is not the one that is found: whether the lock was free meanwhile is not known"
+        );
+        // Whoever comes is held from then on.
+        self.stored.held_since_ns = 0;
+        self.note(Happening { at: self.moment(clock::since_boot()), what: left.unwatched() });
+    }
+
+    /// If the kernel tells by now how the last master before the newest drop ended, that is kept.
+    pub(super) fn note_burial(&mut self) {
+        let Some(unburied) = &self.past.unburied else { return };
+        let Some(ended) = ending::of(unburied.handle.as_fd()) else { return };
+        let process = unburied.handle.process();
+        self.past.unburied = None;
+        tracing::info!(pid = process.pid, %ended, "the last master before the drop has ended");
+        if history::ended(&mut self.past.history, process, ended) {
+            self.past.writing = Some(self.remember());
+        }
+    }
+
+    fn note(&mut self, happening: Happening) {
+        history::note(&mut self.past.history, happening);
+        self.past.writing = Some(self.remember());
+    }
+
+    /// What befell the service, once that is written.
+    pub(super) async fn history(&mut self) -> v1::History {
+        self.note_burial();
+        if let Some(writing) = self.past.writing.take()
+            && !matches!(timeout(WRITE_WITHIN, writing).await, Ok(Ok(Ok(()))))
+        {
+            tracing::error!("what befell the service is not written yet");
+        }
+        (&self.past.history).into()
+    }
+
+    /// Puts what is known now, and that the service is watched until now, where the next write takes it.
+    fn retain(&mut self) {
+        self.stored.history = Some((&self.past.history).into());
+        self.stored.watched_until = Some((&self.moment(clock::since_boot())).into());
+    }
+
+    /// Begins to write what is known now.
+    pub(super) fn remember(&mut self) -> Written {
+        self.retain();
+        self.store.write(&self.stored, Flush::Later)
+    }
+
+    /// A time of this boot, also by the wall clock as it is set now.
+    fn moment(&self, at: Duration) -> Moment {
+        let ago = clock::since_boot().saturating_sub(at);
+        Moment { at, boot: self.witness.boot.clone(), wall: clock::since_1970().saturating_sub(ago) }
+    }
+}
+
+impl Unburied {
+    /// Tells `inputs` when it is known how it ended.
+    fn of(handle: Handle, inputs: mpsc::Sender<Input>) -> Self {
+        let waiting = match (Readable::of(handle.as_fd()), handle.as_fd().try_clone_to_owned()) {
+            (Ok(pidfd), Ok(own)) => {
+                let buried = async move {
+                    // It is readable at its end, and once more when its parent has waited for it (since Linux 6.9).
+                    while pidfd.ready().await.is_ok() {
+                        if ending::of(own.as_fd()).is_some() {
+                            let _ = inputs.send(Input::Buried).await;
+                            return;
+                        }
+                    }
+                };
+                Some(tokio::spawn(buried).abort_handle())
+            }
+            // It is asked again when the next master is found, and when somebody wants to know.
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "the end of a master cannot be waited for");
+                None
+            }
+        };
+        Self { handle, waiting }
+    }
+}

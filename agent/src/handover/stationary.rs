@@ -1,0 +1,220 @@
+//! A handover in place: the master stays, and replaces its workers, by exec or not.
+//!
+//! ```text
+//! Opening ─ Arming ─ Signalling ─ Readying ─ Draining ─ Closing ─ Over
+//!    └────────┴──────────┴─────────── failed ─┴─ Confirming ─ Over
+//! ```
+//!
+//! Once the master was signalled nothing of ours can undo it. A failure is *rolled back* when it is seen that nothing was
+//! replaced: the master runs the image that it ran, and every worker of before is there. Else it is *broken*.
+//!
+//! **Invariant:** one signal is asked for, at most once, and never by a resumed handover.
+
+use std::time::Duration;
+
+use baton_proto::custody::{Process, Role};
+use baton_proto::span::Span;
+use baton_proto::step::Step;
+
+use super::readiness::{Heard, Readiness};
+use super::{Action, Answer, Ending, Event, Failure, Found, Intent, Outcome, Timing, Whom};
+use crate::dialect::Signal;
+
+/// How long the disk may take to write the intent.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Opening,
+    Arming,
+    Signalling,
+    Readying(Readiness),
+    Draining,
+    Closing,
+    Confirming,
+    Over,
+}
+
+/// Such a handover under way.
+#[derive(Debug)]
+pub(super) struct Stationary {
+    timing: Timing,
+    reload: Signal,
+    master: Process,
+    state: State,
+    /// Every worker of before is gone.
+    is_drained: bool,
+    failure: Option<Failure>,
+}
+
+impl Stationary {
+    pub(super) fn new(timing: Timing, reload: Signal, master: Process) -> Self {
+        Self { timing, reload, master, state: State::Opening, is_drained: false, failure: None }
+    }
+
+    pub(super) fn begin(&mut self) -> Vec<Action> {
+        vec![Action::Tell(Step::Open, format!("looking at the master {}", self.master)), Action::Look(Role::OldMaster)]
+    }
+
+    /// Whether the signal was sent is not known; it is not sent again.
+    pub(super) fn resume(&mut self, now: Duration, master_lives: bool) -> Vec<Action> {
+        if !master_lives {
+            return self.fail(Step::Ready, "the agent was restarted and found the master gone".into());
+        }
+        let looked = vec![Action::Look(Role::OldMaster)];
+        [looked, self.await_ready(now, "the agent was restarted; waiting for a new worker to be ready")].concat()
+    }
+
+    pub(super) fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
+        match event {
+            Event::Looked(Role::OldMaster, found) => self.looked(now, found),
+            Event::Persisted(written) => self.persisted(written),
+            Event::Signalled(sent) => self.signalled(now, sent),
+            Event::Exited(Role::OldMaster) => self.exited(),
+            Event::Emptied(Role::OldMaster) => self.emptied(),
+            Event::Probed(answer) => self.probed(now, answer),
+            Event::Expired => self.expired(),
+            // There is no other master, and what was seen of a worker is for the judge.
+            Event::Looked(Role::NewMaster | Role::Master | Role::Worker, _)
+            | Event::Exited(Role::NewMaster | Role::Master | Role::Worker)
+            | Event::Emptied(Role::NewMaster | Role::Master | Role::Worker)
+            | Event::Appeared(_)
+            | Event::Restored
+            | Event::Weighed(_) => Vec::new(),
+        }
+    }
+
+    fn looked(&mut self, now: Duration, found: Found) -> Vec<Action> {
+        let found = match found {
+            Found::Holding => Ok(()),
+            Found::Otherwise(cause) | Found::Gone(cause) => Err(cause),
+        };
+        match (&self.state, found) {
+            (State::Opening, Ok(())) => {
+                self.state = State::Arming;
+                let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
+                vec![Action::List, Action::Persist(Intent::Signal), deadline]
+            }
+            (State::Opening, Err(cause)) => self.fail(Step::Open, cause),
+            (State::Closing, Ok(())) => self.finish(Outcome::HandedOver),
+            (State::Closing, Err(cause)) => {
+                self.failure = Some(Failure { step: Step::Close, cause });
+                self.finish(Outcome::Broken)
+            }
+            (State::Confirming, Ok(())) => self.finish(Outcome::RolledBack),
+            (State::Confirming, Err(cause)) => {
+                if let Some(failure) = &mut self.failure {
+                    failure.cause = format!("{}; it cannot be undone: {cause}", failure.cause);
+                }
+                self.finish(Outcome::Broken)
+            }
+            (State::Arming | State::Signalling | State::Readying(_) | State::Draining | State::Over, Ok(()) | Err(_)) => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn persisted(&mut self, written: Result<(), String>) -> Vec<Action> {
+        match (&self.state, written) {
+            (State::Arming, Ok(())) => {
+                self.state = State::Signalling;
+                vec![
+                    Action::Tell(Step::Signal, format!("{} to the master {}", self.reload, self.master)),
+                    Action::Signal(Role::OldMaster, Whom::Master, self.reload),
+                ]
+            }
+            (State::Arming, Err(cause)) => self.fail(Step::Signal, cause),
+            _ => Vec::new(),
+        }
+    }
+
+    fn signalled(&mut self, now: Duration, sent: Result<(), String>) -> Vec<Action> {
+        match (&self.state, sent) {
+            (State::Signalling, Ok(())) => self.await_ready(now, "waiting for a new worker to be ready"),
+            (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
+            _ => Vec::new(),
+        }
+    }
+
+    fn await_ready(&mut self, now: Duration, told: &str) -> Vec<Action> {
+        let deadline = now + self.timing.ready_within;
+        self.state = State::Readying(Readiness::until(deadline));
+        vec![Action::Tell(Step::Ready, told.into()), Action::Deadline(Some(deadline)), Action::Probe(Duration::ZERO)]
+    }
+
+    fn probed(&mut self, now: Duration, answer: Answer) -> Vec<Action> {
+        let State::Readying(readiness) = &mut self.state else { return Vec::new() };
+        match readiness.hear(now, self.timing.settle, answer) {
+            Heard::Ready(detail) => [vec![Action::Tell(Step::Ready, detail)], self.drain(now)].concat(),
+            Heard::First(told, again) => [again, vec![told]].concat(),
+            Heard::Again(again) => again,
+        }
+    }
+
+    fn drain(&mut self, now: Duration) -> Vec<Action> {
+        if self.is_drained {
+            return self.close();
+        }
+        self.state = State::Draining;
+        let told = Action::Tell(Step::Drain, "waiting for the workers of before to finish their requests".into());
+        vec![told, Action::Deadline(Some(now + self.timing.drain_within))]
+    }
+
+    fn emptied(&mut self) -> Vec<Action> {
+        self.is_drained = true;
+        let State::Draining = self.state else { return Vec::new() };
+        [vec![Action::Tell(Step::Drain, "every worker of before is gone".into())], self.close()].concat()
+    }
+
+    fn close(&mut self) -> Vec<Action> {
+        self.state = State::Closing;
+        vec![
+            Action::Deadline(None),
+            Action::Tell(Step::Close, "looking at a new worker and at the master once more".into()),
+            Action::Look(Role::Worker),
+            Action::Look(Role::OldMaster),
+        ]
+    }
+
+    fn exited(&mut self) -> Vec<Action> {
+        let cause = |when| format!("the master {} exited {when}; its reason is in the server's own log", self.master);
+        match &self.state {
+            State::Opening | State::Arming | State::Signalling => self.fail(Step::Signal, cause("before it was signalled")),
+            State::Readying(_) => self.fail(Step::Ready, cause("before a new worker was ready")),
+            State::Draining => self.fail(Step::Drain, cause("before the workers of before were gone")),
+            State::Closing | State::Confirming | State::Over => Vec::new(),
+        }
+    }
+
+    fn expired(&mut self) -> Vec<Action> {
+        match &self.state {
+            State::Arming => self.fail(Step::Signal, format!("the intent was not written to disk within {}", Span(WRITE_WITHIN))),
+            State::Readying(Readiness { last, .. }) => {
+                let cause = format!("no new worker was ready within {}: {last}", Span(self.timing.ready_within));
+                self.fail(Step::Ready, cause)
+            }
+            State::Draining => {
+                let told = format!("the workers of before are not gone within {}", Span(self.timing.drain_within));
+                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
+            }
+            State::Opening | State::Signalling | State::Closing | State::Confirming | State::Over => Vec::new(),
+        }
+    }
+
+    /// Something failed: was anything replaced?
+    fn fail(&mut self, step: Step, cause: String) -> Vec<Action> {
+        let told = Action::Tell(Step::Undo, format!("{step} failed: {cause}"));
+        self.failure = Some(Failure { step, cause });
+        self.state = State::Confirming;
+        vec![told, Action::Deadline(None), Action::Confirm]
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Vec<Action> {
+        self.state = State::Over;
+        let (step, cause) = self.failure.take().map(|failure| (failure.step, failure.cause)).unzip();
+        vec![Action::Deadline(None), Action::Finish(Ending { outcome, failed_step: step, cause: cause.unwrap_or_default() })]
+    }
+}
+
+#[cfg(test)]
+mod tests;

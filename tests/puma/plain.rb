@@ -1,0 +1,13 @@
+# The hook that comes to mind: the lock is taken where the configuration is read, so that the exec of a restart drops it.
+directory ENV.fetch("WEB_ROOT")
+rackup ENV.fetch("WEB_RACKUP")
+bind "tcp://#{ENV.fetch("WEB_LISTEN")}"
+workers Integer(ENV.fetch("WEB_WORKERS"))
+threads 1, 1
+preload_app!
+pidfile "#{ENV.fetch("WEB_RUN")}/unicorn.pid"
+
+$lock ||= File.open("#{ENV.fetch("WEB_RUN")}/unicorn.pid.lock", File::RDWR | File::CREAT, 0o640).tap do |lock|
+  lock.flock(File::LOCK_SH)
+  lock.sysseek(Random.new.rand(1...(1 << 43))) if ENV["MARKED"] == "true"
+end

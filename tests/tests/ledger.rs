@@ -1,0 +1,363 @@
+//! The kernel's own ledger of locks beside the agent: what is called kept was never free.
+//!
+//! `BATON_HANDOVERS` says how many handovers there are to be, `BATON_SEED` repeats those of another run as far as the machine lets it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use baton_tests::controller::{Run, Running};
+use baton_tests::dice::Dice;
+use baton_tests::fault::Fault;
+use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
+use baton_tests::ledger::{Account, Free, Ledger};
+use baton_tests::sandbox::Sandbox;
+use baton_tests::server::Kind;
+use baton_tests::{binaries, clock, wait};
+use serde_json::Value;
+
+const TIMING: Timing =
+    Timing { ready_within: Duration::from_secs(20), settle: Duration::ZERO, drain_within: Duration::from_secs(20) };
+const RUN_WITHIN: Duration = Duration::from_mins(1);
+
+/// The ledger's times are in whole microseconds, rounded up or down.
+const ROUNDED: Duration = Duration::from_micros(1);
+
+/// How many handovers without the variable.
+const HANDOVERS: usize = 1_000;
+/// Of them, those of a whole fleet at once.
+const WALKS: usize = 10;
+const PATIENTS: usize = 6;
+const UNICORNS: usize = 2;
+/// One in so many is a handover of Unicorn, which takes a hundred times as long.
+const UNICORNS_SHARE: usize = 25;
+/// How often the kernel's buffer is emptied.
+const TAKE_DOWN_EVERY: Duration = Duration::from_millis(200);
+
+#[test]
+fn the_ledger_tells_a_lock_that_is_passed_on_from_one_that_is_dropped() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path().join("lock");
+    let open = || File::create(&path).expect("a file in the sandbox can be made");
+    let (old, new) = (open(), open());
+    let mut ledger = Ledger::open([&*path]).expect("a ledger");
+    let mut account = || {
+        ledger.take_down().expect("a ledger without a loss");
+        ledger.account(&path).expect("an account")
+    };
+    old.lock_shared().expect("it is free");
+    new.lock_shared().expect("shared is shared");
+    let opened = now();
+    let copy = old.try_clone().expect("a descriptor");
+    drop(old);
+    drop(copy);
+    // Whoever looks at this process in /proc keeps the open file for a moment longer, and so the lock.
+    wait::until("one of two to hold", RUN_WITHIN, || {
+        if account().holders() == 1 { Ok(()) } else { Err(format!("{:?}", account())) }
+    });
+    let passed = now();
+    assert_eq!(account().free_within(opened, passed), []);
+    new.unlock().expect("ours");
+    new.lock_shared().expect("it is free");
+    let locked = now();
+    drop(new);
+    wait::until("nobody to hold", RUN_WITHIN, || if account().holders() == 0 { Ok(()) } else { Err(format!("{:?}", account())) });
+    let [gap, last] = account().free_within(opened, now())[..] else { panic!("a gap and the end: {:?}", account()) };
+    assert!(gap.from + ROUNDED >= passed && gap.to.is_some_and(|to| to <= locked + ROUNDED), "{gap}; {passed:?} to {locked:?}");
+    assert!(matches!(last, Free { to: None, from } if from + ROUNDED >= locked), "{last}; {locked:?}");
+    assert_eq!(account().free_within(opened, passed), []);
+}
+
+#[test]
+fn a_thousand_random_handovers_are_kept_only_where_the_ledger_shows_no_free_moment() {
+    let seed = variable("BATON_SEED").unwrap_or_else(|| u64::try_from(now().as_nanos()).expect("not so long after boot"));
+    let handovers =
+        variable("BATON_HANDOVERS").map_or(HANDOVERS, |number| usize::try_from(number).expect("a number of handovers"));
+    say(&format!("BATON_SEED={seed} BATON_HANDOVERS={handovers}"));
+    let (patients, unicorns) = (Sandbox::new(), Sandbox::new());
+    let locks: Vec<PathBuf> = lock_files(&patients, PATIENTS).chain(lock_files(&unicorns, UNICORNS)).collect();
+    let ledger = Ledger::open(locks.iter().map(PathBuf::as_path)).expect("a ledger");
+    let patients = fleet(Fleet::of(PATIENTS).server(Kind::Patient), patients);
+    let unicorns = fleet(Fleet::of(UNICORNS).server(Kind::Unicorn), unicorns);
+    let (ledger, rounds) = beside(ledger, || {
+        let mut rounds: Vec<Round> = (0..WALKS.min(handovers / PATIENTS)).flat_map(|_| walk(&patients)).collect();
+        let (slow, fast) = (handovers / UNICORNS_SHARE, handovers - handovers / UNICORNS_SHARE - rounds.len());
+        rounds.extend(thread::scope(|scope| {
+            let slow = scope.spawn(|| side_by_side(&unicorns, seed ^ 1, slow));
+            let fast = side_by_side(&patients, seed, fast);
+            [fast, slow.join().expect("the rounds of Unicorn")].concat()
+        }));
+        rounds
+    });
+    let tally = weigh(&ledger, &rounds);
+    say(&format!("{seed}: {tally}"));
+    tally.is_as_it_should_be(rounds.len());
+}
+
+fn now() -> Duration {
+    clock::since_boot().expect("a clock")
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name)?.into_string().expect("a number");
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+#[expect(clippy::print_stderr, reason = "the harness shows it with the failed test, or with --nocapture")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The lock files that the servers of a fleet will have: made before anybody holds them, so that the ledger begins with nothing.
+fn lock_files(sandbox: &Sandbox, hosts: usize) -> impl Iterator<Item = PathBuf> + use<> {
+    let root = sandbox.path().to_owned();
+    (1..=hosts).map(move |number| {
+        let directory = root.join(format!("web-{number}/server"));
+        fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
+        let lock = directory.join("unicorn.pid.lock");
+        File::create(&lock).expect("a file in the sandbox can be made");
+        lock
+    })
+}
+
+fn fleet(builder: Builder, sandbox: Sandbox) -> Fleet {
+    builder.timing(TIMING).log("info").start_in(sandbox)
+}
+
+/// Does `work` while the ledger is taken down beside it, to its end.
+fn beside<T>(mut ledger: Ledger, work: impl FnOnce() -> T) -> (Ledger, T) {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let clerk = scope.spawn(move || {
+            while is_done.recv_timeout(TAKE_DOWN_EVERY) == Err(RecvTimeoutError::Timeout) {
+                ledger.take_down().expect("a ledger without a loss");
+            }
+            ledger.take_down().expect("a ledger without a loss");
+            ledger
+        });
+        let result = work();
+        drop(done);
+        (clerk.join().expect("the ledger is whole"), result)
+    })
+}
+
+/// What a server is told to do in a handover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Conduct {
+    /// To keep the contract.
+    Honest,
+    /// To keep it, after a while.
+    Late(Duration),
+    /// To die before it takes the lock: the old generation stays.
+    Stillborn,
+    /// To leave before the new generation takes the lock.
+    Gap(Duration),
+}
+
+impl Conduct {
+    fn at_random(dice: &mut Dice) -> Self {
+        match dice.below(20) {
+            0..10 => Self::Honest,
+            10..14 => Self::Late(Duration::from_micros(dice.below(8_000))),
+            14 => Self::Stillborn,
+            _ => Self::Gap(Duration::from_micros(dice.pick(&[0, 100, 1_000, 10_000]))),
+        }
+    }
+
+    fn faults(self) -> Vec<Fault> {
+        match self {
+            Self::Honest => Vec::new(),
+            Self::Late(time) => vec![Fault::SlowBoot(time)],
+            Self::Stillborn => vec![Fault::DieAtBoot],
+            Self::Gap(gap) => vec![Fault::Gap(gap)],
+        }
+    }
+
+    fn hands_over_honestly(self) -> bool {
+        matches!(self, Self::Honest | Self::Late(_))
+    }
+}
+
+impl fmt::Display for Conduct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Honest | Self::Late(_) => f.write_str("honest"),
+            Self::Stillborn => f.write_str("stillborn"),
+            Self::Gap(gap) => write!(f, "gap of {gap:?}"),
+        }
+    }
+}
+
+/// A handover that is over, and what its testimony is judged to show.
+#[derive(Debug, Clone)]
+struct Round {
+    lock: PathBuf,
+    conduct: Conduct,
+    from: Duration,
+    to: Duration,
+    verdict: String,
+    /// The last line of the testimony.
+    judged: Value,
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lock, conduct, from, to, judged, .. } = self;
+        write!(f, "{}, {conduct}, window from {from:?} to {to:?}: {judged}", lock.display())
+    }
+}
+
+impl Round {
+    /// Reads the testimony of the handover that was asked for after `asked`; `answer` is what was said to that.
+    #[track_caller]
+    fn of(fleet: &Fleet, host: &Host, conduct: Conduct, asked: Duration, answer: &Run) -> Self {
+        let run = local(fleet, host, &["testimony", SERVICE, "--output", "json"]).expect_code(0);
+        let objects = run.objects();
+        let times: Vec<Duration> =
+            objects.iter().filter_map(|line| milliseconds(line.get("seq").and(line.get("at_ms"))?)).collect();
+        let (Some(from), Some(to), Some(judged)) = (times.first(), times.last(), objects.last()) else { panic!("{run}") };
+        assert!(*from >= asked, "{conduct} was not tried on {}: {answer}", host.name);
+        let verdict = judged["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
+        Self { lock: host.server.lock(), conduct, from: *from, to: *to, verdict, judged: judged.clone() }
+    }
+
+    /// Whether some generation is said to have held throughout.
+    fn claims_custody(&self) -> bool {
+        ["kept", "unbroken"].contains(&self.verdict.as_str())
+    }
+}
+
+fn milliseconds(value: &Value) -> Option<Duration> {
+    value.as_f64().map(|milliseconds| Duration::from_secs_f64(milliseconds / 1_000.0))
+}
+
+/// Runs a local command of a host's agent.
+#[track_caller]
+fn local(fleet: &Fleet, host: &Host, args: &[&str]) -> Run {
+    let mut command = Command::new(binaries::find("baton-agent"));
+    command.args(args).arg("--socket").arg(host.agent.socket());
+    Running::start(command, fleet.directory()).finish(RUN_WITHIN)
+}
+
+/// One restart of the whole fleet by the controller, all hosts at once.
+fn walk(fleet: &Fleet) -> Vec<Round> {
+    let asked = now();
+    let all = fleet.hosts.len().to_string();
+    let run = fleet.baton(&["restart", SERVICE, "--max-in-flight", &all, "--yes"]);
+    assert!(run.code.is_some_and(|code| code != 1 && code != 2), "{run}");
+    fleet.hosts.iter().map(|host| Round::of(fleet, host, Conduct::Honest, asked, &run)).collect()
+}
+
+/// So many handovers, shared among the hosts, each of which goes its own way.
+fn side_by_side(fleet: &Fleet, seed: u64, handovers: usize) -> Vec<Round> {
+    let hosts = fleet.hosts.len();
+    thread::scope(|scope| {
+        let start = |(number, host)| {
+            let mut dice = Dice::new(seed.wrapping_add(u64::try_from(number).expect("few hosts") << 32));
+            let own = (handovers + hosts - 1 - number) / hosts;
+            scope.spawn(move || (0..own).map(|_| hand_over(fleet, host, &mut dice)).collect::<Vec<_>>())
+        };
+        let threads: Vec<_> = fleet.hosts.iter().enumerate().map(start).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("the rounds of a host")).collect()
+    })
+}
+
+/// One handover, asked for on the host itself or by the controller.
+fn hand_over(fleet: &Fleet, host: &Host, dice: &mut Dice) -> Round {
+    wait::until("the lock to be held", RUN_WITHIN, || {
+        let run = local(fleet, host, &["status", "--output", "json"]).expect_code(0);
+        let status = &run.objects()[0];
+        if status["lock"] == "held" && status["step"].is_null() { Ok(()) } else { Err(run.to_string()) }
+    });
+    let conduct = if host.server.kind() == Kind::Patient { Conduct::at_random(dice) } else { Conduct::Honest };
+    if host.server.kind() == Kind::Patient {
+        host.server.set_faults(&conduct.faults());
+    }
+    let asked = now();
+    let answer = if dice.below(5) == 0 {
+        fleet.baton(&["restart", SERVICE, &host.name, "--yes"])
+    } else {
+        local(fleet, host, &["reload", SERVICE, "--output", "json"])
+    };
+    Round::of(fleet, host, conduct, asked, &answer)
+}
+
+/// How many ended how, and what was wrong.
+#[derive(Debug, Default)]
+struct Tally {
+    ended: BTreeMap<(String, String), usize>,
+    /// Handovers in whose window the ledger shows a free moment, by what the server was told to do.
+    free: BTreeMap<String, usize>,
+    honest: usize,
+    kept: usize,
+    false_claims: Vec<String>,
+    doubts: Vec<String>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "of {} honest handovers {} were kept", self.honest, self.kept)?;
+        for ((conduct, verdict), count) in &self.ended {
+            writeln!(f, "{conduct:>14}: {verdict} {count}")?;
+        }
+        for (conduct, count) in &self.free {
+            writeln!(f, "{conduct:>14}: free within the window, by the ledger, {count}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn enter(&mut self, round: &Round, account: &Account) {
+        let conduct = round.conduct.to_string();
+        *self.ended.entry((conduct.clone(), round.verdict.clone())).or_default() += 1;
+        let free = account.free_within(round.from, round.to);
+        if !free.is_empty() {
+            *self.free.entry(conduct).or_default() += 1;
+        }
+        if !free.is_empty() && round.claims_custody() {
+            let stretches: Vec<String> = free.iter().map(ToString::to_string).collect();
+            self.false_claims.push(format!("{round}: {}", stretches.join("; ")));
+        }
+        if round.conduct.hands_over_honestly() {
+            self.honest += 1;
+            self.kept += usize::from(round.verdict == "kept");
+            if round.verdict != "kept" {
+                self.doubts.push(round.to_string());
+            }
+        }
+    }
+
+    #[track_caller]
+    fn is_as_it_should_be(&self, rounds: usize) {
+        assert_eq!(self.false_claims, [""; 0], "{self}");
+        assert!(self.kept * 100 >= self.honest * 99, "{self}{:#?}", self.doubts);
+        // The ledger saw what it is there to see, and chance dealt both kinds.
+        assert!(self.honest * 2 > rounds, "{self}");
+        for gap in [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(10)].map(Conduct::Gap) {
+            let tried: usize =
+                self.ended.iter().filter(|((conduct, _), _)| *conduct == gap.to_string()).map(|(_, count)| count).sum();
+            assert_eq!(self.free.get(&gap.to_string()).copied().unwrap_or_default(), tried, "{self}");
+        }
+        assert_eq!(self.free.get("honest"), None, "{self}");
+    }
+}
+
+fn weigh(ledger: &Ledger, rounds: &[Round]) -> Tally {
+    let mut accounts: BTreeMap<&Path, Account> = BTreeMap::new();
+    let mut tally = Tally::default();
+    for round in rounds {
+        let account = accounts.entry(&round.lock).or_insert_with(|| ledger.account(&round.lock).expect("an account"));
+        tally.enter(round, account);
+    }
+    for (lock, account) in accounts {
+        let own = rounds.iter().filter(|round| round.lock == lock && round.conduct != Conduct::Stillborn).count();
+        assert!(account.shared() > own, "{}: {} locks in {own} handovers", lock.display(), account.shared());
+    }
+    tally
+}
