@@ -31,7 +31,7 @@ pub struct Testified {
     pub to: Duration,
     /// Such as `kept`.
     pub verdict: String,
-    /// What else is judged: the last line of the testimony.
+    /// What else is judged.
     pub judged: Value,
 }
 
@@ -43,10 +43,10 @@ impl Testified {
     #[track_caller]
     pub fn last(fleet: &Fleet, host: &Host) -> Option<Self> {
         let run = local(fleet, host, &["testimony", SERVICE, "--output", "json"]).expect_code(0);
-        let objects = run.objects();
-        let times: Vec<Duration> =
-            objects.iter().filter_map(|line| milliseconds(line.get("seq").and(line.get("at_ms"))?)).collect();
-        let judged = objects.last()?.clone();
+        let testimony = run.objects().into_iter().find(|object| object["event"] == "testimony")?;
+        let observations = testimony["observations"].as_array().unwrap_or_else(|| panic!("{run}"));
+        let times: Vec<Duration> = observations.iter().filter_map(|line| milliseconds(&line["at_ms"])).collect();
+        let judged = testimony["verdict"].clone();
         let verdict = judged["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
         Some(Self { from: *times.first()?, to: *times.last()?, verdict, judged })
     }
