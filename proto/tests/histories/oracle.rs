@@ -58,6 +58,8 @@ flaws! {
     CloseNotRequired,
     NoWorkerRequired,
     OldWorkerAccepted,
+    /// By exec, a worker that runs the image of before is new.
+    ImageOfBeforeAccepted,
     ForeignWorkerAccepted,
     ExecUnmarkedAccepted,
     NoExecRequired,
@@ -341,12 +343,10 @@ impl Oracle<'_> {
         let workers = self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker);
         workers.max_by_key(|(seq, _)| *seq).is_some_and(|(seq, worker)| {
             let is_child = worker.parent == master.first.1.process.pid && worker.process != master.first.1.process;
-            let is_new = match self.testimony.shape {
-                Shape::Exec => worker.image == master.last.1.image,
-                Shape::Beside | Shape::InPlace => {
-                    before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process))
-                }
-            };
+            let came_later =
+                before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process));
+            let is_of_before = self.testimony.shape == Shape::Exec && worker.image == master.first.1.image;
+            let is_new = came_later && (!is_of_before || self.has(Flaw::ImageOfBeforeAccepted));
             let is_whole = worker.image == worker.image_after;
             (is_child || self.has(Flaw::ForeignWorkerAccepted))
                 && (is_new || self.has(Flaw::OldWorkerAccepted))
