@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baton_proto::custody::{Basis, Fact, Process, Role, Seq, Shape, Sighting, Testimony};
+use baton_proto::custody::{Basis, Fact, FileIdentity, Process, Role, Seq, Shape, Sighting, Testimony};
 
 /// What the oracle says. Why it doubts is for whoever debugs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Oracle<'_> {
     fn drop_seen(self) -> Option<Seq> {
         let testimony = self.testimony;
         let grants = testimony.observations.iter().filter(|line| {
-            let is_grant = matches!(line.fact, Fact::Grant { file } if file == testimony.file);
+            let is_grant = grant(&line.fact) == Some(testimony.file);
             is_grant && testimony.opened <= line.seq && line.seq <= testimony.closed && !self.has(Flaw::GrantIgnored)
         });
         grants.map(|line| line.seq).min()
@@ -141,8 +141,8 @@ impl Oracle<'_> {
         self.numbers()?;
         self.witnesses()?;
         let expected = testimony.file;
-        for (_, sighting) in self.sightings() {
-            let seen = sighting.lock.file;
+        let granted = testimony.observations.iter().filter_map(|line| grant(&line.fact));
+        for seen in self.sightings().map(|(_, sighting)| sighting.lock.file).chain(granted) {
             let same_number = seen.device == expected.device && seen.inode == expected.inode;
             let same = seen == expected || (same_number && self.has(Flaw::BirthIgnored));
             if !same && !self.has(Flaw::FileIgnored) {
@@ -375,6 +375,10 @@ impl Oracle<'_> {
         let (_, workers) = listings.max_by_key(|(seq, _)| *seq)?;
         Some((signalled, workers))
     }
+}
+
+fn grant(fact: &Fact) -> Option<FileIdentity> {
+    if let Fact::Grant { file } = fact { Some(*file) } else { None }
 }
 
 fn basis(marked: bool) -> Basis {
