@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baton_proto::custody::{Basis, Fact, Process, Role, Seq, Shape, Sighting, Testimony};
+use baton_proto::custody::{Basis, Fact, FileIdentity, Process, Role, Seq, Shape, Sighting, Testimony};
 
 /// What the oracle says. Why it doubts is for whoever debugs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,8 @@ flaws! {
     CloseNotRequired,
     NoWorkerRequired,
     OldWorkerAccepted,
+    /// By exec, a worker that runs the image of before is new.
+    ImageOfBeforeAccepted,
     ForeignWorkerAccepted,
     ExecUnmarkedAccepted,
     NoExecRequired,
@@ -124,7 +126,7 @@ impl Oracle<'_> {
     fn drop_seen(self) -> Option<Seq> {
         let testimony = self.testimony;
         let grants = testimony.observations.iter().filter(|line| {
-            let is_grant = matches!(line.fact, Fact::Grant { file } if file == testimony.file);
+            let is_grant = grant(&line.fact) == Some(testimony.file);
             is_grant && testimony.opened <= line.seq && line.seq <= testimony.closed && !self.has(Flaw::GrantIgnored)
         });
         grants.map(|line| line.seq).min()
@@ -139,8 +141,8 @@ impl Oracle<'_> {
         self.numbers()?;
         self.witnesses()?;
         let expected = testimony.file;
-        for (_, sighting) in self.sightings() {
-            let seen = sighting.lock.file;
+        let granted = testimony.observations.iter().filter_map(|line| grant(&line.fact));
+        for seen in self.sightings().map(|(_, sighting)| sighting.lock.file).chain(granted) {
             let same_number = seen.device == expected.device && seen.inode == expected.inode;
             let same = seen == expected || (same_number && self.has(Flaw::BirthIgnored));
             if !same && !self.has(Flaw::FileIgnored) {
@@ -341,12 +343,10 @@ impl Oracle<'_> {
         let workers = self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker);
         workers.max_by_key(|(seq, _)| *seq).is_some_and(|(seq, worker)| {
             let is_child = worker.parent == master.first.1.process.pid && worker.process != master.first.1.process;
-            let is_new = match self.testimony.shape {
-                Shape::Exec => worker.image == master.last.1.image,
-                Shape::Beside | Shape::InPlace => {
-                    before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process))
-                }
-            };
+            let came_later =
+                before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process));
+            let is_of_before = self.testimony.shape == Shape::Exec && worker.image == master.first.1.image;
+            let is_new = came_later && (!is_of_before || self.has(Flaw::ImageOfBeforeAccepted));
             let is_whole = worker.image == worker.image_after;
             (is_child || self.has(Flaw::ForeignWorkerAccepted))
                 && (is_new || self.has(Flaw::OldWorkerAccepted))
@@ -375,6 +375,10 @@ impl Oracle<'_> {
         let (_, workers) = listings.max_by_key(|(seq, _)| *seq)?;
         Some((signalled, workers))
     }
+}
+
+fn grant(fact: &Fact) -> Option<FileIdentity> {
+    if let Fact::Grant { file } = fact { Some(*file) } else { None }
 }
 
 fn basis(marked: bool) -> Basis {

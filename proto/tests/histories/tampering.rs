@@ -62,6 +62,7 @@ tamperings! {
     WorkersAllListed,
     WorkersOfAnother,
     Granted,
+    GrantedElsewhere,
     AbsentInBetween,
     ExitedInBetween,
 }
@@ -209,6 +210,10 @@ fn facts(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> bo
         Tampering::WorkersOfAnother => return workers_of_another(testimony),
         Tampering::Granted => {
             let fact = Fact::Grant { file: testimony.file };
+            return replace_between(testimony, dice, |line| line.fact.began().is_none(), |_| fact.clone());
+        }
+        Tampering::GrantedElsewhere => {
+            let fact = Fact::Grant { file: another(testimony.file, dice) };
             return replace_between(testimony, dice, |line| line.fact.began().is_none(), |_| fact.clone());
         }
         Tampering::AbsentInBetween => {
