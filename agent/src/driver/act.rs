@@ -122,7 +122,10 @@ impl Driver {
         let Some(run) = &mut self.run else { return Found::Gone("no handover is under way".into()) };
         let file = run.journal.file();
         let began = run.opened.take().unwrap_or_else(|| self.numbers.take());
-        let looked = process::look_again(process, file);
+        let looked = match run.generation(role) {
+            Some(generation) => generation.look(file),
+            None => process::look_again(process, file),
+        };
         let role = run.told_as(role);
         let (ended, at) = (self.numbers.take(), clock::since_boot());
         let (fact, found) = match looked {
