@@ -27,8 +27,10 @@ pub enum Fault {
     RenameLock,
     /// So long after it has begun to serve, the master unlinks the lock file, makes it anew, and moves its lock to the new one.
     MoveLock(Duration),
-    /// At TTIN the master unlocks its own descriptor and locks it again so long after.
+    /// At TTIN or HUP the master unlocks its own descriptor and locks it again so long after.
     Relock(Duration),
+    /// At HUP the generation closes its lock, as a garbage collector may, and so long after the master takes it anew, as a later hook may.
+    Reopen(Duration),
     /// `/up` is answered with 503.
     NeverReady,
     /// The new generation never takes a connection: the old one answers all of them.
@@ -47,17 +49,25 @@ pub enum Fault {
     LiveOn(Duration),
     /// At USR2 the old master starts a new one, and is killed with its workers.
     DieAtHandover,
-    /// At USR2 the old master and its workers are killed, and nothing is started.
+    /// At USR2 or HUP the master and its workers are killed, and nothing is started.
     CrashAtHandover,
     /// At USR2 the old master starts two new ones, and at each further USR2 yet another.
     TwoSuccessors,
-    /// At USR2 the old master forks one more worker, which outlives it.
+    /// At USR2 or HUP the old master forks one more worker, which outlives it.
     LateWorker,
+    /// At USR2 the master calls exec, and its lock goes through that.
+    Exec,
+    /// At USR2 the master kills its workers and calls exec, which closes its lock; it takes it anew when it boots.
+    ExecDrops,
+    /// A new generation forks no workers.
+    NoWorkers,
+    /// At HUP nothing happens, but for a late worker if there is to be one.
+    IgnoreHup,
     /// At QUIT nothing happens.
     IgnoreQuit,
     /// At TERM nothing happens.
     IgnoreTerm,
-    /// At QUIT the generation goes on for so long before it begins to leave.
+    /// At QUIT, or when it was replaced, the generation goes on for so long before it begins to leave.
     SlowDrain(Duration),
     /// At QUIT the master forks a process that keeps the lock and never leaves.
     Orphan,
@@ -66,16 +76,16 @@ pub enum Fault {
 }
 
 use Fault::{
-    CloseListener, CrashAtHandover, Deaf, DieAfter, DieAtBoot, DieAtHandover, Gap, HelperExecuted, HelperForked, IgnoreQuit,
-    IgnoreTerm, LateWorker, LiveOn, LockLate, Memory, MoveLock, NeverReady, NoLock, NoMark, Orphan, Relock, RenameLock, SlowBoot,
-    SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
+    CloseListener, CrashAtHandover, Deaf, DieAfter, DieAtBoot, DieAtHandover, Exec, ExecDrops, Gap, HelperExecuted, HelperForked,
+    IgnoreHup, IgnoreQuit, IgnoreTerm, LateWorker, LiveOn, LockLate, Memory, MoveLock, NeverReady, NoLock, NoMark, NoWorkers,
+    Orphan, Relock, RenameLock, Reopen, SlowBoot, SlowDrain, TwoSuccessors, UnlinkLock, UnlockAtQuit,
 };
 
 /// Words, and what makes the fault of each out of its time.
 type Timed<'a> = (&'a str, fn(Duration) -> Fault);
 
 /// The faults that are a word alone.
-const PLAIN: [(&str, Fault); 17] = [
+const PLAIN: [(&str, Fault); 21] = [
     ("die-at-boot", DieAtBoot),
     ("no-lock", NoLock),
     ("no-mark", NoMark),
@@ -89,6 +99,10 @@ const PLAIN: [(&str, Fault); 17] = [
     ("crash-at-handover", CrashAtHandover),
     ("two-successors", TwoSuccessors),
     ("late-worker", LateWorker),
+    ("exec", Exec),
+    ("exec-drops", ExecDrops),
+    ("no-workers", NoWorkers),
+    ("ignore-hup", IgnoreHup),
     ("ignore-quit", IgnoreQuit),
     ("ignore-term", IgnoreTerm),
     ("orphan", Orphan),
@@ -107,16 +121,16 @@ const MILLISECONDS: [Timed<'_>; 7] = [
 ];
 
 /// The faults that are a word and a time in microseconds.
-const MICROSECONDS: [Timed<'_>; 2] = [("gap-us", Gap), ("relock-us", Relock)];
+const MICROSECONDS: [Timed<'_>; 3] = [("gap-us", Gap), ("relock-us", Relock), ("reopen-us", Reopen)];
 
 impl Fault {
     fn time(self) -> Option<Duration> {
         match self {
-            SlowBoot(time) | LockLate(time) | MoveLock(time) | Relock(time) | CloseListener(time) | DieAfter(time)
-            | Gap(time) | LiveOn(time) | SlowDrain(time) => Some(time),
+            SlowBoot(time) | LockLate(time) | MoveLock(time) | Relock(time) | Reopen(time) | CloseListener(time)
+            | DieAfter(time) | Gap(time) | LiveOn(time) | SlowDrain(time) => Some(time),
             DieAtBoot | Memory(_) | NoLock | NoMark | UnlinkLock | RenameLock | NeverReady | Deaf | HelperForked
-            | HelperExecuted | DieAtHandover | CrashAtHandover | TwoSuccessors | LateWorker | IgnoreQuit | IgnoreTerm
-            | Orphan | UnlockAtQuit => None,
+            | HelperExecuted | DieAtHandover | CrashAtHandover | Exec | ExecDrops | NoWorkers | IgnoreHup | TwoSuccessors
+            | LateWorker | IgnoreQuit | IgnoreTerm | Orphan | UnlockAtQuit => None,
         }
     }
 

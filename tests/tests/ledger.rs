@@ -6,20 +6,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use baton_tests::controller::{Run, Running};
+use baton_tests::controller::Run;
 use baton_tests::dice::Dice;
 use baton_tests::fault::Fault;
 use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::{Account, Free, Ledger};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::Kind;
-use baton_tests::{binaries, clock, wait};
-use serde_json::Value;
+use baton_tests::testified::{Testified, local};
+use baton_tests::{clock, wait};
 
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(20), settle: Duration::ZERO, drain_within: Duration::from_secs(20) };
@@ -193,22 +192,18 @@ impl fmt::Display for Conduct {
     }
 }
 
-/// A handover that is over, and what its testimony is judged to show.
+/// A handover that is over.
 #[derive(Debug, Clone)]
 struct Round {
     lock: PathBuf,
     conduct: Conduct,
-    from: Duration,
-    to: Duration,
-    verdict: String,
-    /// The last line of the testimony.
-    judged: Value,
+    testified: Testified,
 }
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lock, conduct, from, to, judged, .. } = self;
-        write!(f, "{}, {conduct}, window from {from:?} to {to:?}: {judged}", lock.display())
+        let Testified { from, to, judged, .. } = &self.testified;
+        write!(f, "{}, {}, window from {from:?} to {to:?}: {judged}", self.lock.display(), self.conduct)
     }
 }
 
@@ -216,32 +211,10 @@ impl Round {
     /// Reads the testimony of the handover that was asked for after `asked`; `answer` is what was said to that.
     #[track_caller]
     fn of(fleet: &Fleet, host: &Host, conduct: Conduct, asked: Duration, answer: &Run) -> Self {
-        let run = local(fleet, host, &["testimony", SERVICE, "--output", "json"]).expect_code(0);
-        let objects = run.objects();
-        let times: Vec<Duration> =
-            objects.iter().filter_map(|line| milliseconds(line.get("seq").and(line.get("at_ms"))?)).collect();
-        let (Some(from), Some(to), Some(judged)) = (times.first(), times.last(), objects.last()) else { panic!("{run}") };
-        assert!(*from >= asked, "{conduct} was not tried on {}: {answer}", host.name);
-        let verdict = judged["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
-        Self { lock: host.server.lock(), conduct, from: *from, to: *to, verdict, judged: judged.clone() }
+        let testified = Testified::last(fleet, host).filter(|testified| testified.from >= asked);
+        let testified = testified.unwrap_or_else(|| panic!("{conduct} was not tried on {}: {answer}", host.name));
+        Self { lock: host.server.lock(), conduct, testified }
     }
-
-    /// Whether some generation is said to have held throughout.
-    fn claims_custody(&self) -> bool {
-        ["kept", "unbroken"].contains(&self.verdict.as_str())
-    }
-}
-
-fn milliseconds(value: &Value) -> Option<Duration> {
-    value.as_f64().map(|milliseconds| Duration::from_secs_f64(milliseconds / 1_000.0))
-}
-
-/// Runs a local command of a host's agent.
-#[track_caller]
-fn local(fleet: &Fleet, host: &Host, args: &[&str]) -> Run {
-    let mut command = Command::new(binaries::find("baton-agent"));
-    command.args(args).arg("--socket").arg(host.agent.socket());
-    Running::start(command, fleet.directory()).finish(RUN_WITHIN)
 }
 
 /// One restart of the whole fleet by the controller, all hosts at once.
@@ -315,19 +288,19 @@ impl fmt::Display for Tally {
 impl Tally {
     fn enter(&mut self, round: &Round, account: &Account) {
         let conduct = round.conduct.to_string();
-        *self.ended.entry((conduct.clone(), round.verdict.clone())).or_default() += 1;
-        let free = account.free_within(round.from, round.to);
+        *self.ended.entry((conduct.clone(), round.testified.verdict.clone())).or_default() += 1;
+        let free = account.free_within(round.testified.from, round.testified.to);
         if !free.is_empty() {
             *self.free.entry(conduct).or_default() += 1;
         }
-        if !free.is_empty() && round.claims_custody() {
+        if !free.is_empty() && round.testified.claims_custody() {
             let stretches: Vec<String> = free.iter().map(ToString::to_string).collect();
             self.false_claims.push(format!("{round}: {}", stretches.join("; ")));
         }
         if round.conduct.hands_over_honestly() {
             self.honest += 1;
-            self.kept += usize::from(round.verdict == "kept");
-            if round.verdict != "kept" {
+            self.kept += usize::from(round.testified.verdict == "kept");
+            if round.testified.verdict != "kept" {
                 self.doubts.push(round.to_string());
             }
         }

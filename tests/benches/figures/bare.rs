@@ -52,14 +52,19 @@ impl Place {
 
     /// Waits until somebody is blocked in an exclusive flock on the lock file.
     pub(crate) fn await_waiter(&self) {
-        let inode = fs::metadata(self.lock()).expect("the lock file is there").ino();
-        let wanted = format!(":{inode} ");
-        wait::until("a waiter to be blocked", SOON, || {
-            let locks = fs::read_to_string("/proc/locks").map_err(|error| error.to_string())?;
-            let blocked = |line: &str| line.contains("->") && line.contains("WRITE") && line.contains(&wanted);
-            if locks.lines().any(blocked) { Ok(()) } else { Err(locks) }
-        });
+        await_waiter(&self.lock());
     }
+}
+
+/// Waits until somebody is blocked in an exclusive flock on this file.
+pub(crate) fn await_waiter(lock: &Path) {
+    let inode = fs::metadata(lock).expect("the lock file is there").ino();
+    let wanted = format!(":{inode} ");
+    wait::until("a waiter to be blocked", SOON, || {
+        let locks = fs::read_to_string("/proc/locks").map_err(|error| error.to_string())?;
+        let blocked = |line: &str| line.contains("->") && line.contains("WRITE") && line.contains(&wanted);
+        if locks.lines().any(blocked) { Ok(()) } else { Err(locks) }
+    });
 }
 
 /// A process that holds a lock and does nothing else.

@@ -13,6 +13,8 @@ use nix::sys::signal::Signal;
 use crate::trial::{Ending, Serves, TIMING, Trial, on};
 
 const NO_OVERLAP: &str = "no overlap was seen: the old master was not seen holding after the new one was";
+/// A host that is told to live with whoever else holds the lock: what is proven is the same.
+const ALLOWED: &str = "foreign-holders = \"allow\"\n";
 const SOON: Duration = Duration::from_secs(20);
 
 /// Far longer than any gap that a waiter misses.
@@ -41,7 +43,7 @@ fn a_helper_of_the_app_that_keeps_the_lock_does_not_prove_that_the_server_was_th
 
 #[test]
 fn a_cron_job_that_keeps_the_lock_does_not_prove_that_the_server_was_there() {
-    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).start();
+    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).more(ALLOWED).start();
     let host = &fleet.hosts[0];
     let mut job = flock(host);
     wait::until("the job to have its lock", SOON, || {
@@ -56,7 +58,7 @@ fn a_cron_job_that_keeps_the_lock_does_not_prove_that_the_server_was_there() {
 
 #[test]
 fn a_shell_that_starts_the_server_again_and_keeps_the_lock_does_not_prove_that_the_server_was_there() {
-    let fleet = Fleet::of(1).server(Kind::PatientWrapped).timing(TIMING).start();
+    let fleet = Fleet::of(1).server(Kind::PatientWrapped).timing(TIMING).more(ALLOWED).start();
     let crash = Trial::of(&[Fault::CrashAtHandover, Fault::SlowBoot(Duration::from_millis(300))], Ending::Unproven);
     on(&fleet, &[crash.because(NO_OVERLAP)]);
     assert_eq!(fleet.standings()[0].epoch, 0, "the waiter saw a drop: the shell did not keep the lock");
@@ -73,7 +75,7 @@ fn a_worker_that_the_old_master_forked_after_the_signal_does_not_prove_that_the_
 
 #[test]
 fn an_orphan_of_an_earlier_generation_does_not_prove_that_the_server_was_there() {
-    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).start();
+    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).more(ALLOWED).start();
     let host = &fleet.hosts[0];
     Trial::of(&[Fault::Orphan], Ending::Kept("marked")).expect_on(&fleet, host);
     // What it keeps is the lock of a generation that has left.
@@ -118,4 +120,15 @@ fn two_services_on_one_lock_file_are_refused() {
     let run = fleet.baton(&["restart", "web"]).expect_code(3);
     assert!(run.stderr.contains(also), "{run}");
     assert_eq!(server.master(), before, "{run}");
+}
+
+#[test]
+fn whoever_else_holds_the_lock_is_named_and_refused_unless_it_is_allowed() {
+    let fleet = Fleet::of(1).server(Kind::Patient).timing(TIMING).start();
+    let host = &fleet.hosts[0];
+    Trial::of(&[Fault::Orphan], Ending::Kept("marked")).expect_on(&fleet, host);
+    let before = host.server.master();
+    let run = fleet.baton(&["restart", "web"]).expect_code(3);
+    assert!(run.stderr.contains("was refused and not touched: orphans: patient ("), "{run}");
+    assert_eq!(host.server.master(), before, "{run}");
 }

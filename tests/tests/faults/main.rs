@@ -3,6 +3,7 @@
 
 mod boot;
 mod holes;
+mod in_place;
 mod leave;
 mod lock_file;
 mod serve;

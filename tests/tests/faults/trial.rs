@@ -20,8 +20,6 @@ pub(crate) enum Ending {
     Kept(&'static str),
     /// Exit 3: the old generation is in charge, and its lock is unbroken.
     RolledBack,
-    /// Exit 4, although the old generation is in charge and its lock is unbroken: what the host is found to be after that is odd.
-    RolledBackOddly,
     /// Exit 4.
     Unproven,
     /// Exit 5.
@@ -37,7 +35,6 @@ impl Ending {
         match self {
             Self::Kept(basis) => (&[0], vec![format!("kept ({basis}): ")]),
             Self::RolledBack => (&[3], vec!["unbroken (".to_owned()]),
-            Self::RolledBackOddly => (&[4], vec!["unbroken (".to_owned()]),
             Self::Unproven => (&[4], vec![unproven]),
             Self::Dropped => (&[5], vec![dropped]),
             Self::NeverKept => (&[4, 5], vec![unproven, dropped]),
@@ -58,8 +55,12 @@ pub(crate) enum Serves {
     Both,
     /// Both releases, and some requests may have failed.
     BothAfterLosses,
+    /// The old release, and some requests may have failed.
+    OldAfterLosses,
     /// Nobody.
     Nobody,
+    /// Nobody asks: it is too early for an answer that is always the same.
+    Unasked,
 }
 
 /// One handover with faults.
@@ -78,7 +79,7 @@ impl Trial {
     pub(crate) fn of(faults: &[Fault], ending: Ending) -> Self {
         let serves = match ending {
             Ending::Kept(_) => Serves::New,
-            Ending::RolledBack | Ending::RolledBackOddly => Serves::Old,
+            Ending::RolledBack => Serves::Old,
             Ending::Unproven | Ending::Dropped | Ending::NeverKept => Serves::NewAfterLosses,
         };
         Self { faults: faults.to_vec(), timing: TIMING, ending, because: Vec::new(), seen: Vec::new(), serves }
@@ -138,7 +139,7 @@ impl Trial {
         };
         let (codes, verdicts) = self.ending.shown();
         check(tried.run.code.is_some_and(|code| codes.contains(&code)), format!("the exit code is not one of {codes:?}"));
-        let judged = tried.testimony.lines().last().and_then(|line| line.strip_prefix("verdict  ")).unwrap_or_default();
+        let judged = tried.testimony.lines().find_map(|line| line.strip_prefix("verdict  ")).unwrap_or_default();
         check(verdicts.iter().any(|verdict| judged.starts_with(verdict)), format!("the verdict is not one of {verdicts:?}"));
         let told = tried.run.text();
         for words in &self.because {
@@ -153,14 +154,14 @@ impl Trial {
             Serves::New => (&["v2"], true),
             Serves::Both => (&["v1", "v2"], true),
             Serves::NewAfterLosses => (&["v2"], false),
+            Serves::OldAfterLosses => (&["v1"], false),
             Serves::BothAfterLosses => (&["v1", "v2"], false),
-            Serves::Nobody => (&[], false),
+            Serves::Nobody | Serves::Unasked => (&[], false),
         };
         let serving = tried.serving.as_deref();
         let is_served = serving.map_or(releases.is_empty(), |release| releases.contains(&release));
-        check(is_served, format!("{serving:?} serves, not {releases:?}"));
+        check(is_served || self.serves == Serves::Unasked, format!("{serving:?} serves, not {releases:?}"));
         check(!is_lossless || tried.failed == 0, format!("{} requests failed", tried.failed));
-        check(!releases.is_empty() || tried.failed > 0, "no request failed".to_owned());
         wrong
     }
 }

@@ -77,16 +77,17 @@ impl Living {
         Ok(procfs::is_dumping_core(&self.text("status", "status")?))
     }
 
-    /// The fingerprint of the image that runs now.
+    /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
+    /// moment ago is not.
     pub(in crate::os) fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
-        let address = procfs::random_address(&self.bytes("auxv", "auxv")?).ok_or_else(|| malformed(self.pid, "auxv"))?;
+        let address = procfs::random_address(&self.bytes("auxv", "auxv")?).ok_or(Unseen::Changed(self.pid))?;
         let memory = self.open_file("mem", "mem")?;
         let mut random = [0_u8; 16];
-        let read = pread(&memory, &mut random[..], address).map_err(|error| self.unseen("mem", error))?;
-        if read != random.len() {
-            return Err(malformed(self.pid, "mem"));
+        match pread(&memory, &mut random[..], address) {
+            Ok(read) if read == random.len() => Ok(Image { start_stack: stat.start_stack, random }),
+            Ok(_) | Err(Errno::IO) => Err(Unseen::Changed(self.pid)),
+            Err(error) => Err(self.unseen("mem", error)),
         }
-        Ok(Image { start_stack: stat.start_stack, random })
     }
 
     /// The file that it executes; none where that may not be known.

@@ -1,4 +1,5 @@
 //! The patient: a small prefork HTTP server that hands over at USR2 as Unicorn does, fast, and does wrong what it is told to.
+//! At HUP it replaces its workers as nginx does, and told to, it calls exec at USR2 as `HAProxy` does.
 //!
 //! A master takes a shared lock on `<pidfile>.lock`, forks workers and waits for signals. USR2 starts a new master beside it,
 //! which inherits the listening socket; QUIT lets the workers finish, TERM does not. It answers `GET /`, `/up` and `/slow?ms=N`
@@ -43,6 +44,9 @@ struct Args {
     /// Set by an old master for its successor: the listening socket is standard input.
     #[arg(long, hide = true)]
     inherited: bool,
+    /// Set by a master that calls exec: its lock is standard output.
+    #[arg(long, hide = true)]
+    carried: bool,
     /// Set by an old master for its successor: take the lock so many microseconds after the old one has let go.
     #[arg(long, hide = true)]
     gap_us: Option<u64>,

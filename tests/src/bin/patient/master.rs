@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! boot: pid file, lock, workers ──▶ serving ──USR2──▶ serving beside a successor ──it dies──▶ serving
+//!                                      ├────HUP: new workers, old ones retired────▶ serving
 //!                                      └────QUIT, TERM────┴──▶ leaving ──last worker gone──▶ gone
 //! ```
 //!
@@ -11,6 +12,7 @@ mod agenda;
 mod boot;
 mod custody;
 mod handover;
+mod in_place;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -60,6 +62,8 @@ struct Master {
     /// The workers have the read end; it ends when the write end, which only the master has, is closed.
     lifeline: (OwnedFd, OwnedFd),
     workers: BTreeSet<Pid>,
+    /// Workers that were replaced and have not left yet.
+    retired: BTreeSet<Pid>,
     successors: BTreeSet<Pid>,
     is_leaving: bool,
     is_late_worker: bool,
@@ -96,6 +100,8 @@ impl Master {
         let has_no_lock = faults.has(Fault::NoLock) || faults.time(Fault::LockLate).is_some();
         let lock = if has_no_lock { None } else { Some(boot::take_lock(&args, &faults)?) };
         let now = clock::now();
+        let mut agenda = Agenda::default();
+        agenda.follow(&faults, now);
         Ok(Some(Self {
             signals,
             listener: Some(listener),
@@ -103,11 +109,12 @@ impl Master {
             lock,
             release,
             _memory: memory,
-            agenda: Agenda::of(&faults, now),
+            agenda,
             closes_listener_at: faults.time(Fault::CloseListener).map(|after| now + after),
             faults,
             lifeline: pipe2(OFlag::O_CLOEXEC).map_err(Failed::at("open a pipe"))?,
             workers: BTreeSet::new(),
+            retired: BTreeSet::new(),
             successors: BTreeSet::new(),
             is_leaving: false,
             is_late_worker: false,
@@ -119,10 +126,8 @@ impl Master {
         if let Turn::Linger = self.start_helpers(&self.faults)? {
             return self.linger();
         }
-        for _ in 0..self.args.workers {
-            if let Turn::Work = self.fork_worker()? {
-                return self.work();
-            }
+        if let Turn::Work = self.fork_workers()? {
+            return self.work();
         }
         say(&format!("serving {} on {}", self.release, self.args.listen));
         loop {
@@ -168,6 +173,7 @@ impl Master {
             }
             Deed::CloseListener => self.listener = None,
             Deed::Finish => return self.begin_leaving(Signal::SIGQUIT),
+            Deed::Retire => signal_all(&self.retired, Signal::SIGQUIT),
         }
         Ok(Turn::Serve)
     }
@@ -175,7 +181,11 @@ impl Master {
     fn follow(&mut self, notice: Notice) -> Result<Turn, Failed> {
         match notice {
             Notice::HandOver => self.hand_over(),
-            Notice::Relock => self.relock(),
+            Notice::Reload => self.reload(),
+            Notice::Relock => {
+                let gap = boot::faults(&self.args.faults)?.time(Fault::Relock).unwrap_or_default();
+                self.relock(gap).map(|()| Turn::Serve)
+            }
             Notice::Finish => self.finish(),
             Notice::Stop if boot::faults(&self.args.faults)?.has(Fault::IgnoreTerm) => Ok(Turn::Serve),
             Notice::Stop => self.begin_leaving(Signal::SIGTERM),
@@ -209,11 +219,17 @@ impl Master {
         self.reap()
     }
 
-    /// A worker that is gone already is found by [`Self::reap`].
     fn signal_workers(&self, signal: Signal) {
-        for worker in &self.workers {
-            let _gone = kill(*worker, signal);
+        signal_all(&self.workers, signal);
+        signal_all(&self.retired, signal);
+    }
+
+    fn kill_workers(&mut self) -> Result<(), Failed> {
+        self.signal_workers(Signal::SIGKILL);
+        for worker in std::mem::take(&mut self.workers) {
+            waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
         }
+        Ok(())
     }
 
     fn reap(&mut self) -> Result<Turn, Failed> {
@@ -228,7 +244,7 @@ impl Master {
                 Err(error) => return Err(Failed::at("wait for children")(error)),
             }
         }
-        Ok(if self.is_leaving && self.workers.is_empty() { Turn::Leave } else { Turn::Serve })
+        Ok(if self.is_leaving && self.workers.is_empty() && self.retired.is_empty() { Turn::Leave } else { Turn::Serve })
     }
 
     fn bury(&mut self, pid: Pid) -> Result<Turn, Failed> {
@@ -237,8 +253,18 @@ impl Master {
             if self.successors.is_empty() {
                 self.pidfile.step_back().map_err(Failed::at("rename the pid file back"))?;
             }
-        } else if self.workers.remove(&pid) && !self.is_leaving {
+        } else if !self.retired.remove(&pid) && self.workers.remove(&pid) && !self.is_leaving {
             return self.fork_worker();
+        }
+        Ok(Turn::Serve)
+    }
+
+    fn fork_workers(&mut self) -> Result<Turn, Failed> {
+        let workers = if self.faults.has(Fault::NoWorkers) { 0 } else { self.args.workers };
+        for _ in 0..workers {
+            if let Turn::Work = self.fork_worker()? {
+                return Ok(Turn::Work);
+            }
         }
         Ok(Turn::Serve)
     }
@@ -282,6 +308,13 @@ impl Master {
     fn leave(self) -> Result<ExitCode, Failed> {
         self.pidfile.remove_own().map_err(Failed::at("remove the pid file"))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// One that is gone already is found by [`Master::reap`].
+fn signal_all(workers: &BTreeSet<Pid>, signal: Signal) {
+    for worker in workers {
+        let _gone = kill(*worker, signal);
     }
 }
 

@@ -8,6 +8,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 pub(crate) enum Notice {
     /// USR2: start a new generation.
     HandOver,
+    /// HUP: replace the workers.
+    Reload,
     /// QUIT: finish what was begun, then leave.
     Finish,
     /// TERM or INT: leave now.
@@ -18,8 +20,9 @@ pub(crate) enum Notice {
     ChildEnded,
 }
 
-const NOTICES: [(Signal, Notice); 6] = [
+const NOTICES: [(Signal, Notice); 7] = [
     (Signal::SIGUSR2, Notice::HandOver),
+    (Signal::SIGHUP, Notice::Reload),
     (Signal::SIGQUIT, Notice::Finish),
     (Signal::SIGTERM, Notice::Stop),
     (Signal::SIGINT, Notice::Stop),

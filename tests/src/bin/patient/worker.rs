@@ -105,7 +105,7 @@ impl Worker<'_> {
                 Notice::Finish => {
                     leaving_since.get_or_insert(now);
                 }
-                Notice::HandOver | Notice::Relock | Notice::ChildEnded => {}
+                Notice::HandOver | Notice::Reload | Notice::Relock | Notice::ChildEnded => {}
             }
         }
         Ok(false)

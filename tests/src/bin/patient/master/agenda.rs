@@ -17,6 +17,8 @@ pub(crate) enum Deed {
     CloseListener,
     /// Let the workers finish, and leave.
     Finish,
+    /// Let the workers that were replaced finish.
+    Retire,
 }
 
 /// The deeds that are still to be done.
@@ -24,15 +26,13 @@ pub(crate) enum Deed {
 pub(crate) struct Agenda(Vec<(Instant, Deed)>);
 
 impl Agenda {
-    /// What a master that begins to serve now was told.
-    pub(crate) fn of(faults: &Faults, now: Instant) -> Self {
-        let mut agenda = Self::default();
-        let mut add = |after: Option<Duration>, deed| agenda.0.extend(after.map(|after| (now + after, deed)));
+    /// Adds what a generation that begins to serve now was told.
+    pub(crate) fn follow(&mut self, faults: &Faults, now: Instant) {
+        let mut add = |after: Option<Duration>, deed| self.0.extend(after.map(|after| (now + after, deed)));
         add(faults.time(Fault::DieAfter), Deed::Die);
         add(faults.time(Fault::LockLate), Deed::TakeLock);
         add(faults.time(Fault::MoveLock), Deed::MoveLock);
         add(faults.time(Fault::CloseListener), Deed::CloseListener);
-        agenda
     }
 
     /// Adds one.

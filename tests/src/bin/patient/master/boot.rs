@@ -10,7 +10,7 @@ use std::time::Duration;
 use baton_tests::clock;
 use baton_tests::fault::{self, Fault, Faults};
 
-use nix::unistd::dup2_stdin;
+use nix::unistd::{dup2_stdin, dup2_stdout};
 
 use crate::lock::{self, Marking};
 use crate::pidfile::suffixed;
@@ -64,6 +64,9 @@ pub(crate) fn take_lock(args: &Args, faults: &Faults) -> Result<File, Failed> {
     if let Some(gap) = args.gap_us {
         relay::await_turn(&relay_path(&args.pidfile), Duration::from_micros(gap)).map_err(Failed::at("await the turn"))?;
     }
+    if args.carried {
+        return carried_lock().map_err(Failed::at("take over the lock that was carried through exec"));
+    }
     let path = lock_path(&args.pidfile);
     if faults.has(Fault::UnlinkLock) {
         lock::unlink(&path).map_err(Failed::at("unlink the lock file"))?;
@@ -75,6 +78,14 @@ pub(crate) fn take_lock(args: &Args, faults: &Faults) -> Result<File, Failed> {
     let lock = lock::take(&path, marking).map_err(Failed::at("take the lock"))?;
     let at = clock::monotonic().map_err(Failed::at("read the clock"))?;
     say(&format!("took the lock at {} ns", at.as_nanos()));
+    Ok(lock)
+}
+
+/// The lock that went through exec as standard output, to which nobody writes here.
+fn carried_lock() -> io::Result<File> {
+    let lock = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    // Whoever is started from here on would inherit it.
+    dup2_stdout(io::stderr())?;
     Ok(lock)
 }
 

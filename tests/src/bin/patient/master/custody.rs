@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use baton_tests::clock;
 use baton_tests::fault::{Fault, Faults};
@@ -10,7 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::{Master, Turn, boot};
 use crate::process::{Side, split};
-use crate::{Failed, lock, relay, say};
+use crate::{Args, Failed, lock, relay, say};
 
 /// Longer than any test, in seconds.
 const FOR_EVER: &str = "86400";
@@ -25,9 +26,8 @@ impl Master {
     }
 
     /// The fault: unlocks and locks the same descriptor; neither its mark nor its taker changes.
-    pub(super) fn relock(&mut self) -> Result<Turn, Failed> {
-        let gap = boot::faults(&self.args.faults)?.time(Fault::Relock).unwrap_or_default();
-        let Some(lock) = &self.lock else { return Ok(Turn::Serve) };
+    pub(super) fn relock(&self, gap: Duration) -> Result<(), Failed> {
+        let Some(lock) = &self.lock else { return Ok(()) };
         let relock = || {
             lock.unlock()?;
             let free_since = clock::monotonic()?;
@@ -37,13 +37,23 @@ impl Master {
         };
         let (since, until) = relock().map_err(Failed::at("lock again"))?;
         say(&format!("was without the lock from {} ns to {} ns", since.as_nanos(), until.as_nanos()));
-        Ok(Turn::Serve)
+        Ok(())
+    }
+
+    /// The fault: the workers are killed, for they have copies, the descriptor is closed, and another one is opened and locked.
+    pub(super) fn reopen(&mut self, gap: Duration, faults: &Faults) -> Result<(), Failed> {
+        self.kill_workers()?;
+        drop(self.lock.take());
+        let until = clock::monotonic().map_err(Failed::at("read the clock"))? + gap;
+        relay::wait_until(until).map_err(Failed::at("wait"))?;
+        self.lock = Some(boot::take_lock(&Args { carried: false, ..self.args.clone() }, faults)?);
+        Ok(())
     }
 
     /// The fault: the path names a new file from now on, and that is the one that this master holds. Its workers keep the old one.
     pub(super) fn move_lock(&mut self, faults: &Faults) -> Result<(), Failed> {
         lock::unlink(&boot::lock_path(&self.args.pidfile)).map_err(Failed::at("unlink the lock file"))?;
-        self.lock = Some(boot::take_lock(&self.args, faults)?);
+        self.lock = Some(boot::take_lock(&Args { carried: false, ..self.args.clone() }, faults)?);
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use baton_tests::fault::{Fault, Faults};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid};
 
 use super::{Master, Turn, boot};
@@ -30,6 +29,9 @@ impl Master {
         }
         if faults.has(Fault::CrashAtHandover) {
             return self.die();
+        }
+        if faults.has(Fault::Exec) || faults.has(Fault::ExecDrops) {
+            return self.exec(&faults);
         }
         let gap = faults.time(Fault::Gap);
         let relay =
@@ -72,7 +74,7 @@ impl Master {
     }
 
     /// The same program with the same arguments and the listening socket.
-    fn again(&self) -> io::Result<Command> {
+    pub(super) fn again(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--listen").arg(self.args.listen.to_string());
         command.arg("--pidfile").arg(&self.args.pidfile).arg("--release").arg(&self.args.release);
@@ -84,7 +86,7 @@ impl Master {
     }
 
     /// The fault: the old generation is killed, all of it but what it does not know.
-    fn die(&self) -> Result<Turn, Failed> {
+    pub(super) fn die(&self) -> Result<Turn, Failed> {
         say("told to die at the handover");
         self.signal_workers(Signal::SIGKILL);
         kill(getpid(), Signal::SIGKILL).map_err(Failed::at("die"))?;
@@ -92,7 +94,7 @@ impl Master {
     }
 
     /// The fault: a worker of the old generation that nobody listed before the signal. Its lifeline never ends.
-    fn fork_late_worker(&mut self) -> Result<Turn, Failed> {
+    pub(super) fn fork_late_worker(&mut self) -> Result<Turn, Failed> {
         match split().map_err(Failed::at("fork"))? {
             Side::Child => {
                 self.is_late_worker = true;
@@ -114,10 +116,7 @@ impl Master {
                 return Ok(Turn::Serve);
             }
         };
-        self.signal_workers(Signal::SIGKILL);
-        for worker in std::mem::take(&mut self.workers) {
-            waitpid(worker, None).map_err(Failed::at("wait for a worker"))?;
-        }
+        self.kill_workers()?;
         let at = relay::let_go(self.lock.take(), &successor).map_err(Failed::at("let go of the lock"))?;
         say(&format!("let go at {} ns", at.as_nanos()));
         std::thread::sleep(faults.time(Fault::LiveOn).unwrap_or_default());
