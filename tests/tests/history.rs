@@ -124,9 +124,9 @@ fn a_server_that_was_killed_is_told_with_its_end_and_with_who_came_next() {
 fn the_end_of_a_master_that_nobody_buries_is_told_too() {
     let fleet = fleet();
     let first = master(&fleet);
-    fleet.baton(&["restart", "web"]).expect_code(0);
+    let run = fleet.baton(&["restart", "web"]).expect_code(0);
     let second = master(&fleet);
-    assert_ne!(first, second);
+    assert_ne!(first, second, "{run}");
     server(&fleet).kill();
     let drop = last_happening(&fleet, "the drop, and how the master ended", |last| {
         is_drop(last) && (last["signal"] == "SIGKILL" || !tells_ends())
