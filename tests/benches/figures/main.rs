@@ -1,5 +1,6 @@
 //! The figures: what Baton costs, each beside a baseline that was measured in the same run, in turns with it.
 //!
+//! - [`census`]: to know who holds a lock, beside reading nine known files of /proc
 //! - [`wake`]: from the death of the last holder to the agent's observation, beside a bare flock
 //! - [`orchestration`]: what a rollout adds to the handovers of fifty hosts, beside the same handovers by hand
 //! - [`idle`]: what an agent and `hold` cost while nothing happens, beside `flock(1)`
@@ -7,13 +8,14 @@
 //! - [`spread`], [`report`]: samples, and the tables made of them
 //! - [`bare`], [`by_hand`], [`site`], [`client`], [`process`]: the baselines, and what is measured
 //!
-//! `cargo bench -p baton-tests --bench figures -- wake` makes one of them, without a name it makes all four.
+//! `cargo bench -p baton-tests --bench figures -- wake` makes one of them, without a name it makes all five.
 //! Whatever it starts is on the leash of a sandbox.
 //!
 //! **Invariant:** a figure is the shipped binary's: agents and controller are run in the release profile, as `make bench` builds them.
 
 mod bare;
 mod by_hand;
+mod census;
 mod client;
 mod idle;
 mod orchestration;
@@ -29,8 +31,13 @@ use std::process::ExitCode;
 /// A bench, by its name.
 type Bench = (&'static str, fn());
 
-const BENCHES: [Bench; 4] =
-    [("idle", idle::run), ("wake", wake::run), ("orchestration", orchestration::run), ("relock", relock::run)];
+const BENCHES: [Bench; 5] = [
+    ("census", census::run),
+    ("idle", idle::run),
+    ("wake", wake::run),
+    ("orchestration", orchestration::run),
+    ("relock", relock::run),
+];
 
 fn main() -> ExitCode {
     // cargo adds flags such as `--bench`.

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, open, openat, statx};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, read};
 
 use super::Unseen;
 use crate::os::lock;
@@ -17,6 +17,10 @@ use crate::procfs;
 
 /// More than any file of /proc that we read; a longer one is refused.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
+/// More than most files of /proc have.
+const FIRST_READ_BYTES: usize = 1_024;
+/// The kernel breaks what it says between records, such as the pids of children, and never for want of less than this.
+const LINE_BYTES: usize = 256;
 /// Threads of a process whose leader is gone that are looked at for one that lives.
 const THREADS_MAX: usize = 256;
 
@@ -198,8 +202,14 @@ fn text(pid: u32, directory: &OwnedFd, name: &str, what: &'static str) -> Result
     Ok(String::from_utf8_lossy(&contents(file).map_err(failed)?).into_owned())
 }
 
+/// All that a file of /proc says. What leaves room for another line was all of it: most files cost one read.
 fn contents(file: OwnedFd) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::with_capacity(1024);
+    let mut first = [0; FIRST_READ_BYTES];
+    let length = read(&file, &mut first)?;
+    let mut bytes = first.get(..length).unwrap_or_default().to_vec();
+    if length + LINE_BYTES <= FIRST_READ_BYTES {
+        return Ok(bytes);
+    }
     match File::from(file).take(TEXT_BYTES_MAX).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
