@@ -11,15 +11,23 @@ use crate::fleet::{Fleet, Host, SERVICE};
 
 const RUN_WITHIN: Duration = Duration::from_mins(1);
 
+/// Starts a local command of a host's agent.
+///
+/// # Panics
+/// When it does not start.
+pub fn begin(fleet: &Fleet, host: &Host, args: &[&str]) -> Running {
+    let mut command = Command::new(binaries::find("baton-agent"));
+    command.args(args).arg("--socket").arg(host.agent.socket());
+    Running::start(command, fleet.directory())
+}
+
 /// Runs a local command of a host's agent to its end.
 ///
 /// # Panics
 /// When it does not come to its end.
 #[track_caller]
 pub fn local(fleet: &Fleet, host: &Host, args: &[&str]) -> Run {
-    let mut command = Command::new(binaries::find("baton-agent"));
-    command.args(args).arg("--socket").arg(host.agent.socket());
-    Running::start(command, fleet.directory()).finish(RUN_WITHIN)
+    begin(fleet, host, args).finish(RUN_WITHIN)
 }
 
 /// A handover on record.
@@ -31,7 +39,7 @@ pub struct Testified {
     pub to: Duration,
     /// Such as `kept`.
     pub verdict: String,
-    /// What else is judged.
+    /// The verdict with its basis, or with its doubt.
     pub judged: Value,
 }
 
@@ -43,12 +51,12 @@ impl Testified {
     #[track_caller]
     pub fn last(fleet: &Fleet, host: &Host) -> Option<Self> {
         let run = local(fleet, host, &["testimony", SERVICE, "--output", "json"]).expect_code(0);
-        let testimony = run.objects().into_iter().find(|object| object["event"] == "testimony")?;
-        let observations = testimony["observations"].as_array().unwrap_or_else(|| panic!("{run}"));
-        let times: Vec<Duration> = observations.iter().filter_map(|line| milliseconds(&line["at_ms"])).collect();
-        let judged = testimony["verdict"].clone();
-        let verdict = judged["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
-        Some(Self { from: *times.first()?, to: *times.last()?, verdict, judged })
+        let objects = run.objects();
+        let told = objects.iter().rfind(|object| object["event"] == "testimony")?;
+        let observations = told["observations"].as_array().unwrap_or_else(|| panic!("{run}"));
+        let times: Vec<Duration> = observations.iter().filter_map(|seen| milliseconds(&seen["at_ms"])).collect();
+        let verdict = told["verdict"]["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
+        Some(Self { from: *times.first()?, to: *times.last()?, verdict, judged: told["verdict"].clone() })
     }
 
     /// Whether some generation is said to have held throughout.

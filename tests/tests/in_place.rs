@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use baton_tests::controller::Run;
 use baton_tests::deployed;
-use baton_tests::fleet::{Fleet, Host, SERVICE, Timing};
+use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
@@ -29,16 +29,18 @@ const SHORT: Timing = Timing { drain_within: Duration::from_secs(1), ..TIMING };
 const LOAD: Mix = Mix { keep_alive: 0, close: 3, pace: Duration::from_millis(20), long: 0, long_for: Duration::ZERO };
 
 /// A fleet of one host with such a server, and the ledger of its lock from before it was first held.
-fn stage(kind: Kind, timing: Timing) -> (Ledger, Fleet) {
+fn stage(kind: Kind) -> (Ledger, Fleet) {
+    stage_of(kind, Fleet::of(1).timing(TIMING))
+}
+
+fn stage_of(kind: Kind, fleet: Builder) -> (Ledger, Fleet) {
     let sandbox = Sandbox::new();
     let directory = sandbox.path().join("web-1/server");
     fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
     let lock = directory.join("unicorn.pid.lock");
     File::create(&lock).expect("a file in the sandbox can be made");
     let ledger = Ledger::open([&*lock]).expect("a ledger");
-    // One of the servers starts a program that holds the lock: a handover would be refused for it.
-    let more = if matches!(kind, Kind::PumaPlain { helped: true, .. }) { "foreign-holders = \"allow\"\n" } else { "" };
-    (ledger, Fleet::of(1).server(kind).timing(timing).more(more).start_in(sandbox))
+    (ledger, fleet.server(kind).start_in(sandbox))
 }
 
 fn lock(host: &Host) -> PathBuf {
@@ -63,7 +65,7 @@ fn was_free(ledger: &mut Ledger, lock: &Path, window: &Testified) -> bool {
 /// Handovers under load: all are kept by a marked lock, by one master, and each to the new release; what the clients met.
 #[track_caller]
 fn all_are_kept(kind: Kind) -> Tally {
-    let (mut ledger, fleet) = stage(kind, TIMING);
+    let (mut ledger, fleet) = stage(kind);
     let host = &fleet.hosts[0];
     let master = host.server.master().expect("it serves");
     let load = Load::start(&fleet.targets(), LOAD);
@@ -112,7 +114,7 @@ fn uwsgi_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() 
 /// Above the soft limit of descriptors the lock survives by chance; below it, only by `--safe-fd`.
 #[test]
 fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
-    let (mut ledger, fleet) = stage(Kind::UwsgiUnsafe, TIMING);
+    let (mut ledger, fleet) = stage(Kind::UwsgiUnsafe);
     let testified = hand_over(&fleet, "v2");
     assert_eq!(testified.verdict, "dropped", "{}", testified.judged);
     assert!(was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
@@ -121,7 +123,10 @@ fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
 /// Handovers of Puma with a hook that drops its lock at each exec: the verdict of each, and what else was judged.
 #[track_caller]
 fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testified, bool)) {
-    let (mut ledger, fleet) = stage(Kind::PumaPlain { marked, helped }, if helped { SHORT } else { TIMING });
+    let fleet = Fleet::of(1).timing(if helped { SHORT } else { TIMING });
+    // Such a holder is refused before the signal, unless the host's operator has decided otherwise.
+    let fleet = if helped { fleet.more("foreign-holders = \"allow\"\n") } else { fleet };
+    let (mut ledger, fleet) = stage_of(Kind::PumaPlain { marked, helped }, fleet);
     let host = &fleet.hosts[0];
     for number in 0..if helped { HANDOVERS_HELPED } else { HANDOVERS } {
         fleet.await_held();
@@ -188,7 +193,7 @@ fn hand_over_to_a_release_that_cannot_boot(fleet: &Fleet) -> (Testified, Run) {
 /// Its old workers are gone by then, and so is the master: nothing can be undone, and it is said as it is.
 #[track_caller]
 fn is_an_outage(kind: Kind) {
-    let (_, fleet) = stage(kind, TIMING);
+    let (_, fleet) = stage(kind);
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
     assert_eq!((testified.verdict.as_str(), answer.code), ("dropped", Some(5)), "{answer}");
     assert!(fleet.hosts[0].server.ask("/").is_err());
@@ -206,7 +211,7 @@ fn a_release_that_cannot_boot_is_an_outage_at_uwsgi_and_told_as_a_drop() {
 
 #[test]
 fn a_configuration_that_haproxy_refuses_leaves_the_old_worker_in_charge() {
-    let (mut ledger, fleet) = stage(Kind::Haproxy, TIMING);
+    let (mut ledger, fleet) = stage(Kind::Haproxy);
     let host = &fleet.hosts[0];
     let before = host.server.ask("/").expect("it serves");
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);

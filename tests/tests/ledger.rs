@@ -11,14 +11,16 @@ use std::thread;
 use std::time::Duration;
 
 use baton_tests::controller::Run;
+use baton_tests::deployed::signal;
 use baton_tests::dice::Dice;
 use baton_tests::fault::Fault;
 use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::{Account, Free, Ledger};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::Kind;
-use baton_tests::testified::{Testified, local};
+use baton_tests::testified::{Testified, begin, local};
 use baton_tests::{clock, wait};
+use rustix::process::Signal;
 
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(20), settle: Duration::ZERO, drain_within: Duration::from_secs(20) };
@@ -35,6 +37,8 @@ const PATIENTS: usize = 6;
 const UNICORNS: usize = 2;
 /// One in so many is a handover of Unicorn, which takes a hundred times as long.
 const UNICORNS_SHARE: usize = 25;
+/// How long the old master is the only one who holds, where it is to let go and take again.
+const RELOCK_WITHIN: Duration = Duration::from_millis(40);
 /// How often the kernel's buffer is emptied.
 const TAKE_DOWN_EVERY: Duration = Duration::from_millis(200);
 
@@ -156,6 +160,8 @@ enum Conduct {
     Stillborn,
     /// To leave before the new generation takes the lock.
     Gap(Duration),
+    /// To unlock its own descriptor and lock it again so long after, before the new generation takes the lock: nobody can see it.
+    Relock(Duration),
 }
 
 impl Conduct {
@@ -164,6 +170,7 @@ impl Conduct {
             0..10 => Self::Honest,
             10..14 => Self::Late(Duration::from_micros(dice.below(8_000))),
             14 => Self::Stillborn,
+            15..17 => Self::Relock(Duration::from_micros(dice.pick(&[0, 100, 1_000, 10_000]))),
             _ => Self::Gap(Duration::from_micros(dice.pick(&[0, 100, 1_000, 10_000]))),
         }
     }
@@ -174,6 +181,7 @@ impl Conduct {
             Self::Late(time) => vec![Fault::SlowBoot(time)],
             Self::Stillborn => vec![Fault::DieAtBoot],
             Self::Gap(gap) => vec![Fault::Gap(gap)],
+            Self::Relock(gap) => vec![Fault::SlowBoot(RELOCK_WITHIN), Fault::Relock(gap)],
         }
     }
 
@@ -188,6 +196,7 @@ impl fmt::Display for Conduct {
             Self::Honest | Self::Late(_) => f.write_str("honest"),
             Self::Stillborn => f.write_str("stillborn"),
             Self::Gap(gap) => write!(f, "gap of {gap:?}"),
+            Self::Relock(gap) => write!(f, "relock after {gap:?}"),
         }
     }
 }
@@ -245,19 +254,46 @@ fn hand_over(fleet: &Fleet, host: &Host, dice: &mut Dice) -> Round {
     wait::until("the lock to be held", RUN_WITHIN, || {
         let run = local(fleet, host, &["status", "--output", "json"]).expect_code(0);
         let status = &run.objects()[0];
-        if status["lock"] == "held" && status["step"].is_null() { Ok(()) } else { Err(run.to_string()) }
+        if status["lock"] == "held" && status["step"].is_null() && status["trouble"] == "" {
+            Ok(())
+        } else {
+            Err(run.to_string())
+        }
     });
     let conduct = if host.server.kind() == Kind::Patient { Conduct::at_random(dice) } else { Conduct::Honest };
     if host.server.kind() == Kind::Patient {
         host.server.set_faults(&conduct.faults());
     }
+    let old = host.server.master().expect("its lock is held");
     let asked = now();
-    let answer = if dice.below(5) == 0 {
-        fleet.baton(&["restart", SERVICE, &host.name, "--yes"])
+    let asking = if dice.below(5) == 0 {
+        fleet.begin(&["restart", SERVICE, &host.name, "--yes"])
     } else {
-        local(fleet, host, &["reload", SERVICE, "--output", "json"])
+        begin(fleet, host, &["reload", SERVICE, "--output", "json"])
     };
+    if matches!(conduct, Conduct::Relock(_)) {
+        wait::until("the new master to boot", RUN_WITHIN, || match host.server.master() {
+            Ok(master) if master != old => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        signal(old, Signal::TTIN);
+    }
+    let answer = asking.finish(RUN_WITHIN);
+    if matches!(conduct, Conduct::Relock(_)) {
+        end(host, old);
+    }
     Round::of(fleet, host, conduct, asked, &answer)
+}
+
+/// Ends a master that was seen to be without its lock, so that the agent left it alone, and that then has it again: there are two,
+/// as its agent says until a person has ended one.
+fn end(host: &Host, old: u32) {
+    let directory = host.server.lock().parent().expect("it is in a directory").to_owned();
+    let is_there = || fs::read_link(format!("/proc/{old}/cwd")).is_ok_and(|its| its == directory);
+    if is_there() && host.server.master() != Ok(old) {
+        signal(old, Signal::QUIT);
+        wait::until("the old master to leave", RUN_WITHIN, || if is_there() { Err(old.to_string()) } else { Ok(()) });
+    }
 }
 
 /// How many ended how, and what was wrong.
@@ -266,6 +302,9 @@ struct Tally {
     ended: BTreeMap<(String, String), usize>,
     /// Handovers in whose window the ledger shows a free moment, by what the server was told to do.
     free: BTreeMap<String, usize>,
+    /// Handovers in which a server was without its lock and took it again on the same descriptor, by the ledger, and how many of them
+    /// were called kept.
+    relocked: BTreeMap<Duration, (usize, usize)>,
     honest: usize,
     kept: usize,
     false_claims: Vec<String>,
@@ -276,10 +315,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "of {} honest handovers {} were kept", self.honest, self.kept)?;
         for ((conduct, verdict), count) in &self.ended {
-            writeln!(f, "{conduct:>14}: {verdict} {count}")?;
+            writeln!(f, "{conduct:>20}: {verdict} {count}")?;
         }
         for (conduct, count) in &self.free {
-            writeln!(f, "{conduct:>14}: free within the window, by the ledger, {count}")?;
+            writeln!(f, "{conduct:>20}: free within the window, by the ledger, {count}")?;
+        }
+        for (gap, (relocked, unseen)) in &self.relocked {
+            writeln!(f, "of {relocked} relocks of an own descriptor after {gap:?} {unseen} were seen by nobody")?;
         }
         Ok(())
     }
@@ -293,7 +335,11 @@ impl Tally {
         if !free.is_empty() {
             *self.free.entry(conduct).or_default() += 1;
         }
-        if !free.is_empty() && round.testified.claims_custody() {
+        if let (Conduct::Relock(gap), false) = (round.conduct, free.is_empty()) {
+            let (relocked, unseen) = self.relocked.entry(gap).or_default();
+            *relocked += 1;
+            *unseen += usize::from(round.testified.claims_custody());
+        } else if !free.is_empty() && round.testified.claims_custody() {
             let stretches: Vec<String> = free.iter().map(ToString::to_string).collect();
             self.false_claims.push(format!("{round}: {}", stretches.join("; ")));
         }
@@ -310,7 +356,8 @@ impl Tally {
     fn is_as_it_should_be(&self, rounds: usize) {
         assert_eq!(self.false_claims, [""; 0], "{self}");
         assert!(self.kept * 100 >= self.honest * 99, "{self}{:#?}", self.doubts);
-        // The ledger saw what it is there to see, and chance dealt both kinds.
+        assert!(self.relocked.values().map(|(relocked, _)| relocked).sum::<usize>() * 100 >= rounds, "{self}");
+        // The ledger saw what it is there to see, and chance dealt all kinds.
         assert!(self.honest * 2 > rounds, "{self}");
         for gap in [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(10)].map(Conduct::Gap) {
             let tried: usize =
