@@ -47,6 +47,10 @@ pub(super) fn stayed(testimony: &Testimony) -> Result<Unbroken, Doubt> {
         let master = Custody::of(testimony, role, Images::One)?;
         master.opens(testimony)?;
         master.closes(testimony)?;
+        // A window of one look and nothing else is that look.
+        if testimony.opened.next() != testimony.closed {
+            master.lasts()?;
+        }
         Ok(Unbroken { basis: master.basis(), master: master.process })
     })
 }
@@ -78,6 +82,8 @@ fn beside(testimony: &Testimony) -> Result<Kept, Doubt> {
         return Err(Doubt::NoOverlap);
     }
     new.closes(testimony)?;
+    old.lasts()?;
+    new.lasts()?;
     let basis = match (old.basis(), new.basis()) {
         (Basis::Marked, Basis::Marked) => Basis::Marked,
         (Basis::Contract, Basis::Marked | Basis::Contract) | (Basis::Marked, Basis::Contract) => Basis::Contract,
@@ -91,6 +97,7 @@ fn in_place(testimony: &Testimony) -> Result<Kept, Doubt> {
     let master = Custody::of(testimony, Role::Master, Images::One)?;
     master.opens(testimony)?;
     master.closes(testimony)?;
+    master.lasts()?;
     let (began, worker) = worker_at_the_close(testimony, &master)?;
     if !came_after_the_signal(testimony, master.process, worker.process, began) {
         return Err(Doubt::NoHandover(master.process));
@@ -102,6 +109,7 @@ fn by_exec(testimony: &Testimony) -> Result<Kept, Doubt> {
     let master = Custody::of(testimony, Role::Master, Images::Several)?;
     master.opens(testimony)?;
     master.closes(testimony)?;
+    master.lasts()?;
     if master.image == master.image_last {
         return Err(Doubt::NoHandover(master.process));
     }

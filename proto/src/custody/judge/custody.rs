@@ -79,6 +79,11 @@ impl Custody {
         without.map_or(Ok(()), |line| Err(Doubt::Interrupted { role: self.role, at: line.seq }))
     }
 
+    /// The first look ended before the last one began: two that overlap may both be of one instant.
+    pub(super) fn lasts(&self) -> Result<(), Doubt> {
+        if self.first_ended < self.last_began { Ok(()) } else { Err(Doubt::NoLength { role: self.role }) }
+    }
+
     pub(super) fn basis(&self) -> Basis {
         if self.lock.mark == 0 { Basis::Contract } else { Basis::Marked }
     }

@@ -64,6 +64,12 @@ pub enum Doubt {
         /// Which one.
         role: Role,
     },
+    /// A master's first look had not ended when its last one began.
+    #[error("the looks at the {role} overlap: they may both be of one instant")]
+    NoLength {
+        /// Which one.
+        role: Role,
+    },
     /// A master was looked at in vain, or seen to exit, between two looks that found it holding.
     #[error("the {role} was not seen holding at #{}, between two looks that found it holding", .at.0)]
     Interrupted {

@@ -140,6 +140,42 @@ fn in_place_without_a_mark_and_without_an_exec_rests_on_the_contract() {
 }
 
 #[test]
+fn a_custody_without_a_length_is_no_proof() {
+    // The last look at the master began before its first one had ended: both may be of one instant, at the very end.
+    let mut testimony = stationary(Shape::InPlace);
+    for (line, (began, seq)) in
+        testimony.observations.iter_mut().zip([(11, 19), (12, 13), (14, 14), (15, 15), (16, 17), (18, 20)])
+    {
+        line.seq = Seq(seq);
+        match &mut line.fact {
+            Fact::Sighting(sighting) => sighting.began = Seq(began),
+            Fact::Workers { began: first, .. } => *first = Seq(began),
+            Fact::Absence { .. } | Fact::Grant { .. } | Fact::Signal { .. } | Fact::Readiness { .. } | Fact::Exit { .. } => {}
+        }
+    }
+    testimony.observations.sort_by_key(|line| line.seq);
+    assert_eq!(judge(&testimony), Verdict::Unproven(Doubt::NoLength { role: Role::Master }));
+}
+
+#[test]
+fn a_hole_is_not_made_up_for_by_a_stray() {
+    assert_eq!(spoilt(|t| t.observations[2].seq = Seq(25)), Verdict::Unproven(Doubt::NumberingBroken(Seq(16))));
+    let verdict = spoilt(|t| {
+        t.observations.remove(2);
+        t.observations.push(grant(25, FileIdentity { inode: 9, ..FILE }));
+    });
+    assert!(matches!(verdict, Verdict::Unproven(Doubt::NumberingBroken(_))), "{verdict:?}");
+}
+
+#[test]
+fn a_file_is_told_by_device_inode_and_birth() {
+    for seen in [FileIdentity { device: 9, ..FILE }, FileIdentity { inode: 9, ..FILE }, FileIdentity { born: 9, ..FILE }] {
+        let verdict = spoilt(|t| [3, 5, 8].into_iter().for_each(|index| look(t, index).lock.file = seen));
+        assert_eq!(verdict, Verdict::Unproven(Doubt::FileReplaced { expected: FILE, seen }));
+    }
+}
+
+#[test]
 fn a_master_that_was_seen_without_its_lock_in_between_is_no_proof() {
     let (role, old) = (Role::OldMaster, process(Role::OldMaster));
     let reason = "process 100 lives but does not hold the lock".to_owned();
