@@ -3,6 +3,7 @@
 CARGO := cargo
 LOCKED := --locked --workspace
 SOAK_ROUNDS ?= 20
+SOAK_HANDOVERS ?= 10000
 
 .PHONY: help setup build test demo bench soak lint doc clean
 
@@ -32,10 +33,10 @@ bench: setup ## the figures, each beside a baseline of the same run; FIGURES="wa
 	$(CARGO) build $(LOCKED) --release --bins
 	$(CARGO) bench --locked --package baton-tests --bench figures -- $(FIGURES)
 
-soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times
+soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times, SOAK_HANDOVERS beside the kernel's ledger in each
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    echo "round $$round of $(SOAK_ROUNDS)"; \
-	    $(CARGO) test --locked --quiet --package baton-tests || exit 1; \
+	    BATON_HANDOVERS=$(SOAK_HANDOVERS) $(CARGO) test --locked --quiet --package baton-tests || exit 1; \
 	done
 
 clean: ## remove what was built

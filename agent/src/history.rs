@@ -6,7 +6,7 @@
 //! not watched ───┘                       └── who was found holding next
 //! ```
 //!
-//! **Invariant:** only the newest happening is ever completed, and what was filled in is never changed.
+//! **Invariant:** what was filled in is never changed. Who came next is told of the newest happening only.
 
 use baton_proto::custody::{Ended, Found, Happening, History, Process, What};
 
@@ -31,14 +31,18 @@ pub fn found(history: &mut History, found: Found) {
     }
 }
 
-/// The kernel tells how a master ended. Whether it is the last one before the newest drop, and that was still to be told.
+/// The kernel tells how a master ended. Whether that was still to be told of the last drop before which it was the master.
 pub fn ended(history: &mut History, master: Process, how: Ended) -> bool {
-    match history.happenings.last_mut().map(|happening| &mut happening.what) {
-        Some(What::Drop(drop)) if drop.ended.is_none() && drop.last == Some(master) => {
+    let drops = history.happenings.iter_mut().rev().filter_map(|happening| match &mut happening.what {
+        What::Drop(drop) => Some(drop),
+        What::Unwatched(_) => None,
+    });
+    match drops.into_iter().find(|drop| drop.last == Some(master)) {
+        Some(drop) if drop.ended.is_none() => {
             drop.ended = Some(how);
             true
         }
-        Some(What::Drop(_) | What::Unwatched(_)) | None => false,
+        Some(_) | None => false,
     }
 }
 
@@ -98,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_is_completed_once_and_no_other() {
+    fn the_newest_is_completed_once() {
         let mut history = History::default();
         let next = |seconds| Found { master: MASTER, at: moment(seconds) };
         found(&mut history, next(1));
@@ -119,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_nobody_watched_raises_no_epoch_and_has_no_end_of_a_master() {
+    fn a_time_that_nobody_watched_raises_no_epoch_and_leaves_the_drop_before_it_to_be_completed() {
         let mut history = History::default();
         note(&mut history, drop(7));
         note(&mut history, unwatched());
         assert_eq!(history.epoch, 7);
-        assert!(!ended(&mut history, MASTER, Ended::Exited(0)));
+        assert!(ended(&mut history, MASTER, Ended::Exited(0)));
         let next = Found { master: MASTER, at: moment(51) };
         found(&mut history, next.clone());
-        assert_eq!(history.happenings[1].found(), Some(&next));
+        assert_eq!((history.happenings[0].found(), history.happenings[1].found()), (None, Some(&next)));
     }
 }

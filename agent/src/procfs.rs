@@ -42,6 +42,15 @@ pub fn stat(text: &str) -> Option<Stat> {
     Some(Stat { state, parent, flags, threads, start_ticks, start_stack })
 }
 
+/// The status of a process that has ended and that its parent has not waited for yet, as `wait(2)` has it: field 52 of `/proc/PID/stat`.
+/// A process whose first thread has ended while others run has no status yet. With it comes when the process started, by which it is known.
+pub fn corpse_status(text: &str) -> Option<(u64, i32)> {
+    let found = stat(text).filter(|found| found.state == 'Z' && found.threads == 1)?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let status = rest.split_ascii_whitespace().nth(49)?.parse().ok()?;
+    Some((found.start_ticks, status))
+}
+
 /// The name of the command in `/proc/PID/stat`: between the first parenthesis and the last.
 pub fn command(stat: &str) -> Option<&str> {
     let (name, _) = stat.split_once('(')?.1.rsplit_once(')')?;
@@ -150,8 +159,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        Descriptor, Stat, cgroup, children, command, descriptor, is_dumping_core, pid_file, plain_files, random_address, stat,
-        takers,
+        Descriptor, Stat, cgroup, children, command, corpse_status, descriptor, is_dumping_core, pid_file, plain_files,
+        random_address, stat, takers,
     };
 
     #[test]
@@ -172,6 +181,17 @@ mod tests {
         assert_eq!(command("77 ruby"), None);
         assert_eq!(stat("77 (ruby) S 1"), None);
         assert_eq!(stat(""), None);
+    }
+
+    #[test]
+    fn the_status_of_a_corpse_is_its_last_field_and_nobody_elses() {
+        let line = |state: &str, threads: &str| {
+            format!("77 (a) b) {state} {} {threads} 0 7391 {} 139", ["0"; 16].join(" "), ["0"; 29].join(" "))
+        };
+        assert_eq!(corpse_status(&line("Z", "1")), Some((7391, 139)));
+        assert_eq!(corpse_status(&line("Z", "2")), None);
+        assert_eq!(corpse_status(&line("S", "1")), None);
+        assert_eq!(corpse_status("77 (a) Z 1 2 3"), None);
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Rpc {
                 return Err(Refused::NoAttempt { service: request.service.clone(), rollout: request.rollout.clone() });
             }
         }
-        keep_newest(&mut records, REPLY_BYTES_MAX - REPLY_BYTES_SPARE - history.encoded_len());
+        keep_newest(&mut records, (REPLY_BYTES_MAX - REPLY_BYTES_SPARE).saturating_sub(history.encoded_len()));
         Ok(Past { records, history })
     }
 }

@@ -8,6 +8,7 @@
 //! - [`sandbox`]: the directory of a test, and the leash that ends whatever was started in it
 //! - [`binaries`], [`address`], [`notify`], [`wait`], [`clock`], [`http`]: what these need
 //! - [`fault`]: what the patient can be told to do wrong
+//! - [`testified`]: what an agent has put on record of the last handover
 //! - [`ledger`]: the kernel's own record of who locked and unlocked, beside the agent's
 //! - [`dice`]: chance that can be repeated
 //! - [`steps`]: a rollout whose steps are read as they come
@@ -31,9 +32,11 @@ pub mod ledger;
 pub mod load;
 pub mod notify;
 pub mod pki;
+pub mod restless;
 pub mod sandbox;
 pub mod server;
 pub mod standing;
 pub mod steps;
+pub mod testified;
 pub mod tidy;
 pub mod wait;

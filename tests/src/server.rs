@@ -42,14 +42,19 @@ pub enum Kind {
     UnicornHeld,
     /// Puma, whose lock is carried over the exec of a restart: configured as `deploy/puma.rb`.
     Puma,
-    /// Puma with a hook that takes the lock anew, and marks it, after each exec.
-    PumaPlain,
-    /// The same without a mark.
-    PumaUnmarked,
+    /// Puma with a hook that takes the lock anew after each exec.
+    PumaPlain {
+        /// Whether it marks the lock.
+        marked: bool,
+        /// Whether a program that its master starts holds a lock of its own on the file, for as long as the master lives.
+        helped: bool,
+    },
     /// HAProxy with a master and a worker, started by `baton-agent hold`, which hands the lock down.
     Haproxy,
     /// uWSGI with a master and two workers, started by `baton-agent hold`, which hands the lock down.
     Uwsgi,
+    /// The same, not told to leave the descriptor of the lock alone, and allowed more descriptors than its number.
+    UwsgiUnsafe,
     /// Our own.
     Patient,
     /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
@@ -66,9 +71,9 @@ impl Kind {
             | Self::UnicornHeld
             | Self::Patient
             | Self::PatientWrapped => "unicorn",
-            Self::Puma | Self::PumaPlain | Self::PumaUnmarked => "puma",
+            Self::Puma | Self::PumaPlain { .. } => "puma",
             Self::Haproxy => "haproxy",
-            Self::Uwsgi => "uwsgi",
+            Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
         }
     }
 
@@ -210,11 +215,11 @@ impl Server {
             Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
-            Kind::Puma => puma::command(self.address, &self.directory, puma::Hook::Deployed),
-            Kind::PumaPlain => puma::command(self.address, &self.directory, puma::Hook::Plain { marked: true }),
-            Kind::PumaUnmarked => puma::command(self.address, &self.directory, puma::Hook::Plain { marked: false }),
+            Kind::Puma => puma::deployed(self.address, &self.directory),
+            Kind::PumaPlain { marked, helped } => puma::plain(self.address, &self.directory, marked, helped),
             Kind::Haproxy => self.held(&haproxy::command(self.address, &self.directory)),
-            Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory)),
+            Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory, true)),
+            Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
             Kind::Patient => patient::command(self.address, &self.directory),
             Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
@@ -294,9 +299,10 @@ impl Server {
             Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
-            Kind::Puma | Kind::PumaPlain | Kind::PumaUnmarked | Kind::Haproxy | Kind::Uwsgi => {
-                assert_eq!(release.flaw, None, "these serve sound releases only");
-                self.put(haproxy::ANSWER, &haproxy::answer(&release.name));
+            Kind::Puma | Kind::PumaPlain { .. } | Kind::Haproxy | Kind::Uwsgi | Kind::UwsgiUnsafe => {
+                assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
+                self.put("flaw", release.flaw.map_or("", unicorn::word));
+                self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));
             }
             Kind::Patient | Kind::PatientWrapped => {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());

@@ -119,6 +119,21 @@ fn a_server_that_was_killed_is_told_with_its_end_and_with_who_came_next() {
     }
 }
 
+/// Its parent has left, so whoever adopts it buries it: soon, late or never.
+#[test]
+fn the_end_of_a_master_that_nobody_buries_is_told_too() {
+    let fleet = fleet();
+    let first = master(&fleet);
+    let run = fleet.baton(&["restart", "web"]).expect_code(0);
+    let second = master(&fleet);
+    assert_ne!(first, second, "{run}");
+    server(&fleet).kill();
+    let drop = last_happening(&fleet, "the drop, and how the master ended", |last| {
+        is_drop(last) && (last["signal"] == "SIGKILL" || !tells_ends())
+    });
+    assert_eq!((&drop["epoch"], &drop["last_master_pid"]), (&1.into(), &second.into()), "{drop}");
+}
+
 #[test]
 fn a_server_that_left_by_itself_is_told_with_its_exit_code() {
     let fleet = fleet();

@@ -6,20 +6,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use baton_tests::controller::{Run, Running};
+use baton_tests::controller::Run;
+use baton_tests::deployed::signal;
 use baton_tests::dice::Dice;
 use baton_tests::fault::Fault;
 use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::{Account, Free, Ledger};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::Kind;
-use baton_tests::{binaries, clock, wait};
-use serde_json::Value;
+use baton_tests::testified::{Testified, begin, local};
+use baton_tests::{clock, wait};
+use rustix::process::Signal;
 
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(20), settle: Duration::ZERO, drain_within: Duration::from_secs(20) };
@@ -36,6 +37,8 @@ const PATIENTS: usize = 6;
 const UNICORNS: usize = 2;
 /// One in so many is a handover of Unicorn, which takes a hundred times as long.
 const UNICORNS_SHARE: usize = 25;
+/// How long the old master is the only one who holds, where it is to let go and take again.
+const RELOCK_WITHIN: Duration = Duration::from_millis(40);
 /// How often the kernel's buffer is emptied.
 const TAKE_DOWN_EVERY: Duration = Duration::from_millis(200);
 
@@ -157,6 +160,8 @@ enum Conduct {
     Stillborn,
     /// To leave before the new generation takes the lock.
     Gap(Duration),
+    /// To unlock its own descriptor and lock it again so long after, before the new generation takes the lock: nobody can see it.
+    Relock(Duration),
 }
 
 impl Conduct {
@@ -165,6 +170,7 @@ impl Conduct {
             0..10 => Self::Honest,
             10..14 => Self::Late(Duration::from_micros(dice.below(8_000))),
             14 => Self::Stillborn,
+            15..17 => Self::Relock(Duration::from_micros(dice.pick(&[0, 100, 1_000, 10_000]))),
             _ => Self::Gap(Duration::from_micros(dice.pick(&[0, 100, 1_000, 10_000]))),
         }
     }
@@ -175,6 +181,7 @@ impl Conduct {
             Self::Late(time) => vec![Fault::SlowBoot(time)],
             Self::Stillborn => vec![Fault::DieAtBoot],
             Self::Gap(gap) => vec![Fault::Gap(gap)],
+            Self::Relock(gap) => vec![Fault::SlowBoot(RELOCK_WITHIN), Fault::Relock(gap)],
         }
     }
 
@@ -189,26 +196,23 @@ impl fmt::Display for Conduct {
             Self::Honest | Self::Late(_) => f.write_str("honest"),
             Self::Stillborn => f.write_str("stillborn"),
             Self::Gap(gap) => write!(f, "gap of {gap:?}"),
+            Self::Relock(gap) => write!(f, "relock after {gap:?}"),
         }
     }
 }
 
-/// A handover that is over, and what its testimony is judged to show.
+/// A handover that is over.
 #[derive(Debug, Clone)]
 struct Round {
     lock: PathBuf,
     conduct: Conduct,
-    from: Duration,
-    to: Duration,
-    verdict: String,
-    /// The last line of the testimony.
-    judged: Value,
+    testified: Testified,
 }
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lock, conduct, from, to, judged, .. } = self;
-        write!(f, "{}, {conduct}, window from {from:?} to {to:?}: {judged}", lock.display())
+        let Testified { from, to, judged, .. } = &self.testified;
+        write!(f, "{}, {}, window from {from:?} to {to:?}: {judged}", self.lock.display(), self.conduct)
     }
 }
 
@@ -216,32 +220,10 @@ impl Round {
     /// Reads the testimony of the handover that was asked for after `asked`; `answer` is what was said to that.
     #[track_caller]
     fn of(fleet: &Fleet, host: &Host, conduct: Conduct, asked: Duration, answer: &Run) -> Self {
-        let run = local(fleet, host, &["testimony", SERVICE, "--output", "json"]).expect_code(0);
-        let objects = run.objects();
-        let times: Vec<Duration> =
-            objects.iter().filter_map(|line| milliseconds(line.get("seq").and(line.get("at_ms"))?)).collect();
-        let (Some(from), Some(to), Some(judged)) = (times.first(), times.last(), objects.last()) else { panic!("{run}") };
-        assert!(*from >= asked, "{conduct} was not tried on {}: {answer}", host.name);
-        let verdict = judged["verdict"].as_str().unwrap_or_else(|| panic!("{run}")).to_owned();
-        Self { lock: host.server.lock(), conduct, from: *from, to: *to, verdict, judged: judged.clone() }
+        let testified = Testified::last(fleet, host).filter(|testified| testified.from >= asked);
+        let testified = testified.unwrap_or_else(|| panic!("{conduct} was not tried on {}: {answer}", host.name));
+        Self { lock: host.server.lock(), conduct, testified }
     }
-
-    /// Whether some generation is said to have held throughout.
-    fn claims_custody(&self) -> bool {
-        ["kept", "unbroken"].contains(&self.verdict.as_str())
-    }
-}
-
-fn milliseconds(value: &Value) -> Option<Duration> {
-    value.as_f64().map(|milliseconds| Duration::from_secs_f64(milliseconds / 1_000.0))
-}
-
-/// Runs a local command of a host's agent.
-#[track_caller]
-fn local(fleet: &Fleet, host: &Host, args: &[&str]) -> Run {
-    let mut command = Command::new(binaries::find("baton-agent"));
-    command.args(args).arg("--socket").arg(host.agent.socket());
-    Running::start(command, fleet.directory()).finish(RUN_WITHIN)
 }
 
 /// One restart of the whole fleet by the controller, all hosts at once.
@@ -272,19 +254,46 @@ fn hand_over(fleet: &Fleet, host: &Host, dice: &mut Dice) -> Round {
     wait::until("the lock to be held", RUN_WITHIN, || {
         let run = local(fleet, host, &["status", "--output", "json"]).expect_code(0);
         let status = &run.objects()[0];
-        if status["lock"] == "held" && status["step"].is_null() { Ok(()) } else { Err(run.to_string()) }
+        if status["lock"] == "held" && status["step"].is_null() && status["trouble"] == "" {
+            Ok(())
+        } else {
+            Err(run.to_string())
+        }
     });
     let conduct = if host.server.kind() == Kind::Patient { Conduct::at_random(dice) } else { Conduct::Honest };
     if host.server.kind() == Kind::Patient {
         host.server.set_faults(&conduct.faults());
     }
+    let old = host.server.master().expect("its lock is held");
     let asked = now();
-    let answer = if dice.below(5) == 0 {
-        fleet.baton(&["restart", SERVICE, &host.name, "--yes"])
+    let asking = if dice.below(5) == 0 {
+        fleet.begin(&["restart", SERVICE, &host.name, "--yes"])
     } else {
-        local(fleet, host, &["reload", SERVICE, "--output", "json"])
+        begin(fleet, host, &["reload", SERVICE, "--output", "json"])
     };
+    if matches!(conduct, Conduct::Relock(_)) {
+        wait::until("the new master to boot", RUN_WITHIN, || match host.server.master() {
+            Ok(master) if master != old => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        signal(old, Signal::TTIN);
+    }
+    let answer = asking.finish(RUN_WITHIN);
+    if matches!(conduct, Conduct::Relock(_)) {
+        end(host, old);
+    }
     Round::of(fleet, host, conduct, asked, &answer)
+}
+
+/// Ends a master that was seen to be without its lock, so that the agent left it alone, and that then has it again: there are two,
+/// as its agent says until a person has ended one.
+fn end(host: &Host, old: u32) {
+    let directory = host.server.lock().parent().expect("it is in a directory").to_owned();
+    let is_there = || fs::read_link(format!("/proc/{old}/cwd")).is_ok_and(|its| its == directory);
+    if is_there() && host.server.master() != Ok(old) {
+        signal(old, Signal::QUIT);
+        wait::until("the old master to leave", RUN_WITHIN, || if is_there() { Err(old.to_string()) } else { Ok(()) });
+    }
 }
 
 /// How many ended how, and what was wrong.
@@ -293,6 +302,9 @@ struct Tally {
     ended: BTreeMap<(String, String), usize>,
     /// Handovers in whose window the ledger shows a free moment, by what the server was told to do.
     free: BTreeMap<String, usize>,
+    /// Handovers in which a server was without its lock and took it again on the same descriptor, by the ledger, and how many of them
+    /// were called kept.
+    relocked: BTreeMap<Duration, (usize, usize)>,
     honest: usize,
     kept: usize,
     false_claims: Vec<String>,
@@ -303,10 +315,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "of {} honest handovers {} were kept", self.honest, self.kept)?;
         for ((conduct, verdict), count) in &self.ended {
-            writeln!(f, "{conduct:>14}: {verdict} {count}")?;
+            writeln!(f, "{conduct:>20}: {verdict} {count}")?;
         }
         for (conduct, count) in &self.free {
-            writeln!(f, "{conduct:>14}: free within the window, by the ledger, {count}")?;
+            writeln!(f, "{conduct:>20}: free within the window, by the ledger, {count}")?;
+        }
+        for (gap, (relocked, unseen)) in &self.relocked {
+            writeln!(f, "of {relocked} relocks of an own descriptor after {gap:?} {unseen} were seen by nobody")?;
         }
         Ok(())
     }
@@ -315,19 +330,23 @@ impl fmt::Display for Tally {
 impl Tally {
     fn enter(&mut self, round: &Round, account: &Account) {
         let conduct = round.conduct.to_string();
-        *self.ended.entry((conduct.clone(), round.verdict.clone())).or_default() += 1;
-        let free = account.free_within(round.from, round.to);
+        *self.ended.entry((conduct.clone(), round.testified.verdict.clone())).or_default() += 1;
+        let free = account.free_within(round.testified.from, round.testified.to);
         if !free.is_empty() {
             *self.free.entry(conduct).or_default() += 1;
         }
-        if !free.is_empty() && round.claims_custody() {
+        if let (Conduct::Relock(gap), false) = (round.conduct, free.is_empty()) {
+            let (relocked, unseen) = self.relocked.entry(gap).or_default();
+            *relocked += 1;
+            *unseen += usize::from(round.testified.claims_custody());
+        } else if !free.is_empty() && round.testified.claims_custody() {
             let stretches: Vec<String> = free.iter().map(ToString::to_string).collect();
             self.false_claims.push(format!("{round}: {}", stretches.join("; ")));
         }
         if round.conduct.hands_over_honestly() {
             self.honest += 1;
-            self.kept += usize::from(round.verdict == "kept");
-            if round.verdict != "kept" {
+            self.kept += usize::from(round.testified.verdict == "kept");
+            if round.testified.verdict != "kept" {
                 self.doubts.push(round.to_string());
             }
         }
@@ -337,7 +356,8 @@ impl Tally {
     fn is_as_it_should_be(&self, rounds: usize) {
         assert_eq!(self.false_claims, [""; 0], "{self}");
         assert!(self.kept * 100 >= self.honest * 99, "{self}{:#?}", self.doubts);
-        // The ledger saw what it is there to see, and chance dealt both kinds.
+        assert!(self.relocked.values().map(|(relocked, _)| relocked).sum::<usize>() * 100 >= rounds, "{self}");
+        // The ledger saw what it is there to see, and chance dealt all kinds.
         assert!(self.honest * 2 > rounds, "{self}");
         for gap in [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(10)].map(Conduct::Gap) {
             let tried: usize =

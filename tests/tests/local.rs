@@ -113,6 +113,12 @@ fn as_json_every_event_is_a_line_of_the_result_in_the_controllers_words() {
     );
     assert_eq!((&outcome["old_pid"], &outcome["new_pid"]), (&old.into(), &new.into()), "{reload}");
 
+    let here = agent(&fleet, &["testimony", "web", "--output", "json"]).expect_code(0);
+    let there = fleet.baton(&["testimony", "web-1", "web", "--output", "json"]).expect_code(0);
+    assert_eq!(here.objects(), there.objects(), "{here}{there}");
+    let events: Vec<_> = here.objects().iter().map(|object| object["event"].clone()).collect();
+    assert_eq!(events, ["testimony", "history"], "{here}");
+
     let status = agent(&fleet, &["status", "--output", "json"]).expect_code(0);
     let told = &fleet.baton(&["status", "--output", "json"]).expect_code(0).objects()[0];
     for field in ["event", "service", "dialect", "lock", "generation", "master_pid", "epoch", "step", "fence", "trouble"] {

@@ -6,6 +6,10 @@ from urllib.parse import parse_qs
 with open("release") as file:
     RELEASE = file.read().strip()
 
+with open("flaw") as file:
+    if file.read().strip() == "raises-at-boot":
+        raise SystemExit("told to raise at boot")
+
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":

@@ -23,6 +23,8 @@ use crate::waiter::Grant;
 
 /// How long the waiter's thread may take from its number to its word.
 const GRANT_WITHIN: Duration = Duration::from_millis(100);
+/// How long the kernel may take from the exit of the last master to the end of its lock. Its memory goes first.
+const END_WITHIN: Duration = Duration::from_secs(1);
 /// How many steps are kept for whoever comes later: more than a handover has, unless its answers flap.
 const STEPS_MAX: usize = STREAM_EVENTS_MAX / 2;
 /// How many new workers are looked at, at most, to find one that holds.
@@ -120,7 +122,10 @@ impl Driver {
         let Some(run) = &mut self.run else { return Found::Gone("no handover is under way".into()) };
         let file = run.journal.file();
         let began = run.opened.take().unwrap_or_else(|| self.numbers.take());
-        let looked = process::look_again(process, file);
+        let looked = match run.generation(role) {
+            Some(generation) => generation.look(file),
+            None => process::look_again(process, file),
+        };
         let role = run.told_as(role);
         let (ended, at) = (self.numbers.take(), clock::since_boot());
         let (fact, found) = match looked {
@@ -287,6 +292,17 @@ impl Driver {
         }
     }
 
+    /// When both masters are gone, the lock is most likely about to be free: that it was belongs into this window.
+    async fn hear_of_the_end(&mut self, inbox: &mut Inbox) {
+        let is_over = |run: &Run| !run.old.master_lives() && run.new.as_ref().is_none_or(|new| !new.master_lives());
+        if !self.run.as_ref().is_some_and(is_over) || self.waiters.armed().is_none() {
+            return;
+        }
+        if let Ok(Some(wake)) = timeout(END_WITHIN, inbox.wakes.recv()).await {
+            self.woken_by(wake);
+        }
+    }
+
     pub(super) fn publish(&mut self, step: Step, detail: String) {
         let Some(run) = &mut self.run else { return };
         tracing::info!(rollout = run.attempt.rollout, %step, detail, "handover");
@@ -301,6 +317,9 @@ impl Driver {
 
     /// Closes the window, writes the record, and only then tells the ending.
     pub(super) async fn finish(&mut self, ending: Ending, inbox: &mut Inbox) {
+        if ending.outcome == Outcome::Broken {
+            self.hear_of_the_end(inbox).await;
+        }
         self.hear_the_waiter(inbox).await;
         let Some(mut run) = self.run.take() else { return };
         if let Some(probing) = run.probing.take() {

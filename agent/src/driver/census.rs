@@ -19,7 +19,7 @@ use super::holder::Held;
 use super::walker::Walker;
 use super::{Driver, Inbox, publish};
 use crate::census::{Facts, Finding, Holder, LockFile, Named, PidFile, Place, examine, roles};
-use crate::os::family::{self, Descriptors, Known};
+use crate::os::family::{self, Known, Memory};
 use crate::os::lock::{self, Takers};
 use crate::os::process::{self, Unseen};
 use crate::service::{Attempt, Command, Refusal};
@@ -36,7 +36,7 @@ const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Census {
     walker: Walker,
-    descriptors: Descriptors,
+    memory: Memory,
     /// Whoever else was found to hold.
     others: Vec<u32>,
     /// The last master that was seen holding.
@@ -57,7 +57,7 @@ impl Census {
     pub(super) fn new(walker: Walker) -> Self {
         Self {
             walker,
-            descriptors: Descriptors::default(),
+            memory: Memory::default(),
             others: Vec::new(),
             last: None,
             facts: None,
@@ -136,13 +136,13 @@ impl Driver {
     fn find(&mut self, file: FileIdentity) -> (Vec<Holder>, Vec<u32>) {
         let master = self.held.as_ref().map(|held| held.master().pid);
         let census = &mut self.census;
-        let mut holders = family::holders(Known { master, others: &census.others }, file, &mut census.descriptors);
+        let mut holders = family::holders(Known { master, others: &census.others }, file, &mut census.memory);
         let Takers::Listed(mut takers) = lock::takers(file) else { return (holders, Vec::new()) };
         takers.retain(|taker| !holders.iter().any(|holder| holder.lock.taker == *taker));
         if !takers.is_empty() {
             // Most takers hold what they took.
             census.others.extend(&takers);
-            holders = family::holders(Known { master, others: &census.others }, file, &mut census.descriptors);
+            holders = family::holders(Known { master, others: &census.others }, file, &mut census.memory);
             takers.retain(|taker| !holders.iter().any(|holder| holder.lock.taker == *taker));
         }
         let is_found = |pid: &u32| holders.iter().any(|holder| holder.process.pid == *pid && holder.place == Place::Elsewhere);

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd as _;
 
-use baton_proto::custody::Process;
+use baton_proto::custody::{FileIdentity, Process};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::Input;
 use crate::dialect::Signal;
 use crate::handover::Whom;
-use crate::os::process::{self, Handle, Unseen};
+use crate::os::process::{self, Handle, Seen, Unseen};
 use crate::os::readable::Readable;
 
 /// A master and the processes below it that are known.
@@ -101,6 +101,12 @@ impl Generation {
     /// Takes note of an exit; whether the process was one of these.
     pub(super) fn bury(&mut self, process: Process) -> bool {
         self.alive.remove(&process).is_some()
+    }
+
+    /// Looks at the master: while it is not seen to have exited, by its pidfd.
+    pub(super) fn look(&self, file: FileIdentity) -> Result<Seen, Unseen> {
+        let held = self.alive.get(&self.master);
+        held.map_or_else(|| process::look_again(self.master, file), |member| member.handle.look(file))
     }
 
     /// Sends a signal to the master, or to all.

@@ -1,11 +1,12 @@
 //! What befell the service: drops, and times in which no agent watched. Noted when it happens, completed when more is learnt.
 //!
-//! How a master ended is known to the kernel only once its parent has waited for it, which is after the drop: its pidfd is kept, and tells
-//! when that is so.
+//! How a master ended is known to the kernel only after the drop, for files are closed first: its pidfd is kept, and tells when that
+//! is so.
 //!
 //! **Invariant:** a happening is on its way to the disk before anybody is told of it, and what a testimony says of it is there.
 
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_proto::custody::{Drop, Found, Handover, Happening, History, Image, Lock, Moment, Process, Unwatched, What};
@@ -29,8 +30,8 @@ pub(super) struct Past {
     history: History,
     /// The master that was seen holding last.
     last: Option<Handle>,
-    /// The one before the newest drop, as long as it is not known how it ended.
-    unburied: Option<Unburied>,
+    /// Those before the last drops of which it is not known how they ended, the oldest first.
+    unburied: Vec<Unburied>,
     /// What the run of the agent before this one had left, until it is known what became of it.
     left: Option<Left>,
     /// Tells when the last happening is written.
@@ -43,12 +44,15 @@ type Written = oneshot::Receiver<Result<(), String>>;
 /// How long the disk may take before the past is told all the same.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
-/// A master that ended and was not yet waited for by its parent.
+/// A master that has gone, and of which it is not known how it ended.
 #[derive(Debug)]
 struct Unburied {
-    handle: Handle,
+    handle: Arc<Handle>,
     waiting: Option<AbortHandle>,
 }
+
+/// How many of them are waited for: each costs a descriptor.
+const UNBURIED_MAX: usize = 4;
 
 impl std::ops::Drop for Unburied {
     fn drop(&mut self) {
@@ -101,7 +105,7 @@ impl Past {
         });
         // An agent that kept no history counted all the same.
         let history = History { epoch: stored.epoch, ..history };
-        Self { history, last: None, unburied: None, left: Left::of(stored), writing: None }
+        Self { history, last: None, unburied: Vec::new(), left: Left::of(stored), writing: None }
     }
 }
 
@@ -119,14 +123,18 @@ impl Driver {
             file: grant.file,
             last: held.or(stored.map(Into::into)),
             held_since: (since != 0).then(|| Duration::from_nanos(since)),
-            ended: last.as_ref().and_then(|last| ending::of(last.as_fd())),
+            ended: last.as_ref().and_then(ending::of),
             handover: self.run.as_ref().map(|run| {
                 let attempt = &run.attempt;
                 Handover { rollout: attempt.rollout.clone(), attempt: attempt.number }
             }),
             found: None,
         };
-        self.past.unburied = last.filter(|_| drop.ended.is_none()).map(|last| Unburied::of(last, self.own.clone()));
+        if let Some(last) = last.filter(|_| drop.ended.is_none()) {
+            let excess = (self.past.unburied.len() + 1).saturating_sub(UNBURIED_MAX);
+            self.past.unburied.drain(..excess);
+            self.past.unburied.push(Unburied::of(last, self.own.clone()));
+        }
         self.note(Happening { at: self.moment(grant.at), what: What::Drop(drop.clone()) });
         drop
     }
@@ -171,14 +179,18 @@ impl Driver {
         self.note(Happening { at: self.moment(clock::since_boot()), what: left.unwatched() });
     }
 
-    /// If the kernel tells by now how the last master before the newest drop ended, that is kept.
+    /// If the kernel tells by now how a master before a drop ended, that is kept.
     pub(super) fn note_burial(&mut self) {
-        let Some(unburied) = &self.past.unburied else { return };
-        let Some(ended) = ending::of(unburied.handle.as_fd()) else { return };
-        let process = unburied.handle.process();
-        self.past.unburied = None;
-        tracing::info!(pid = process.pid, %ended, "the last master before the drop has ended");
-        if history::ended(&mut self.past.history, process, ended) {
+        let history = &mut self.past.history;
+        let mut is_news = false;
+        self.past.unburied.retain(|unburied| {
+            let process = unburied.handle.process();
+            let Some(ended) = ending::of(&unburied.handle) else { return true };
+            tracing::info!(pid = process.pid, %ended, "the last master before a drop has ended");
+            is_news |= history::ended(history, process, ended);
+            false
+        });
+        if is_news {
             self.past.writing = Some(self.remember());
         }
     }
@@ -221,12 +233,15 @@ impl Driver {
 impl Unburied {
     /// Tells `inputs` when it is known how it ended.
     fn of(handle: Handle, inputs: mpsc::Sender<Input>) -> Self {
-        let waiting = match (Readable::of(handle.as_fd()), handle.as_fd().try_clone_to_owned()) {
-            (Ok(pidfd), Ok(own)) => {
+        let handle = Arc::new(handle);
+        let waiting = match Readable::of(handle.as_fd()) {
+            Ok(pidfd) => {
+                let own = Arc::clone(&handle);
                 let buried = async move {
                     // It is readable at its end, and once more when its parent has waited for it (since Linux 6.9).
                     while pidfd.ready().await.is_ok() {
-                        if ending::of(own.as_fd()).is_some() {
+                        if ending::of(&own).is_some() {
+                            // The driver is gone only when the agent stops.
                             let _ = inputs.send(Input::Buried).await;
                             return;
                         }
@@ -235,11 +250,51 @@ impl Unburied {
                 Some(tokio::spawn(buried).abort_handle())
             }
             // It is asked again when the next master is found, and when somebody wants to know.
-            (Err(error), _) | (_, Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, "the end of a master cannot be waited for");
                 None
             }
         };
         Self { handle, waiting }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_proto::custody::{FileIdentity, Image, Lock, Process};
+
+    use super::Left;
+    use crate::os::process::Seen;
+
+    const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
+
+    fn seen(mark: u64) -> Seen {
+        let image = Image { start_stack: 7, random: [1; 16] };
+        Seen { process: Process { pid: 100, start_ticks: 5 }, parent: 1, image, lock: Lock { file: FILE, mark, taker: 100 } }
+    }
+
+    fn left(mark: u64) -> Left {
+        let Seen { process, image, lock, .. } = seen(mark);
+        Left { boot: "boot-1".into(), master: process, image: Some(image), lock: Some(lock), until: None }
+    }
+
+    #[test]
+    fn only_the_same_master_with_the_same_lock_joins_what_was_left() {
+        assert!(left(9).joins("boot-1", &seen(9)));
+        assert!(!left(9).joins("boot-2", &seen(9)));
+        assert!(!left(9).joins("boot-1", &Seen { process: Process { pid: 100, start_ticks: 6 }, ..seen(9) }));
+        let relocked = Lock { file: FileIdentity { born: 4, ..FILE }, ..seen(9).lock };
+        assert!(!left(9).joins("boot-1", &Seen { lock: relocked, ..seen(9) }));
+        assert!(!left(9).joins("boot-1", &seen(8)));
+        // Whose child it is now does not matter.
+        assert!(left(9).joins("boot-1", &Seen { parent: 50, ..seen(9) }));
+    }
+
+    #[test]
+    fn over_an_exec_only_a_mark_joins() {
+        let image = Image { start_stack: 8, random: [2; 16] };
+        assert!(left(9).joins("boot-1", &Seen { image, ..seen(9) }));
+        assert!(!left(0).joins("boot-1", &Seen { image, ..seen(0) }));
+        assert!(left(0).joins("boot-1", &seen(0)));
     }
 }

@@ -1,12 +1,16 @@
 //! How a process ended that is no child of ours.
 //!
-//! Since Linux 6.15 a pidfd keeps that beyond the process, from the moment at which its parent has waited for it (`PIDFD_GET_INFO` with
-//! `PIDFD_INFO_EXIT`, include/uapi/linux/pidfd.h). Before that moment, and with an older kernel, nothing is told.
+//! As long as its parent has not waited for it, `/proc/PID/stat` tells (`proc_pid_stat(5)`, field 52). From then on a pidfd that is kept
+//! does, since Linux 6.15 (`PIDFD_GET_INFO` with `PIDFD_INFO_EXIT`, include/uapi/linux/pidfd.h).
 
-use std::os::fd::BorrowedFd;
+use std::fs;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
-use baton_proto::custody::Ended;
+use baton_proto::custody::{Ended, Process};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+
+use super::process::Handle;
+use crate::procfs;
 
 /// `struct pidfd_info`, as it was first published (`PIDFD_INFO_SIZE_VER0`): a later kernel fills in no more than it is given room for.
 #[repr(C)]
@@ -25,9 +29,21 @@ const PIDFD_GET_INFO: Opcode = opcode::read_write::<Info>(0xFF, 11);
 /// `PIDFD_INFO_EXIT`.
 const EXIT: u64 = 1 << 3;
 
-/// How the process of a pidfd ended, if the kernel tells, and already knows.
+/// How a process ended, if it has and the kernel tells.
+pub fn of(handle: &Handle) -> Option<Ended> {
+    // In this order: a corpse that is buried in between is told of by its pidfd.
+    of_corpse(handle.process()).or_else(|| of_buried(handle.as_fd()))
+}
+
+/// How a process ended whose parent has not waited for it.
+fn of_corpse(process: Process) -> Option<Ended> {
+    let (start_ticks, status) = procfs::corpse_status(&fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok()?)?;
+    (start_ticks == process.start_ticks).then(|| ended(status))
+}
+
+/// How a process ended whose parent has waited for it.
 #[expect(unsafe_code, reason = "neither rustix nor nix has this call")]
-pub fn of(pidfd: BorrowedFd<'_>) -> Option<Ended> {
+fn of_buried(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     let mut info = Info { mask: EXIT, ..Info::default() };
     // SAFETY: the number says that 64 bytes are read and written, which is what `Info` is, in the layout of the kernel's struct;
     // any bytes are valid in it. A kernel that does not know the number answers ENOTTY and writes nothing.
@@ -46,12 +62,13 @@ fn ended(status: i32) -> Ended {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use baton_proto::custody::Ended;
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    use rustix::event::{PollFd, PollFlags, poll};
 
-    use super::{ended, of};
+    use super::{ended, of, of_buried, of_corpse};
+    use crate::os::process::{self, Handle};
 
     #[test]
     fn a_status_is_read_as_wait_has_it() {
@@ -69,15 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_process_is_told_once_its_parent_has_waited_for_it() {
+    fn the_end_of_a_process_is_told_before_and_after_its_parent_has_waited_for_it() {
         for (script, how) in [("read line; exit 7", Ended::Exited(7)), ("read line; kill -TERM $$", Ended::Killed(15))] {
-            let mut child = Command::new("sh").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().expect("sh");
-            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid");
-            let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("it is our child");
-            assert_eq!(of(pidfd.as_fd()), None, "it lives");
-            // The standard input of the child is closed.
-            child.wait().expect("it ends");
-            assert_eq!(of(pidfd.as_fd()), tells().then_some(how));
+            let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().expect("sh");
+            let (process, _) = process::find(child.id()).expect("it lives");
+            let handle = Handle::open(process).expect("it is our child");
+            assert_eq!(of(&handle), None, "it lives");
+            drop(child.stdin.take());
+            let mut exited = [PollFd::new(&handle, PollFlags::IN)];
+            poll(&mut exited, None).expect("it ends");
+            assert_eq!((of_corpse(process), of_buried(handle.as_fd())), (Some(how), None));
+            child.wait().expect("it has ended");
+            assert_eq!((of_corpse(process), of_buried(handle.as_fd())), (None, tells().then_some(how)));
         }
     }
 }

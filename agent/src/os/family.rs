@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
-use baton_proto::custody::{FileIdentity, Lock};
+use baton_proto::custody::{FileIdentity, Lock, Process};
 
 use crate::census::{Holder, Place};
 use crate::os::process::{self, Living, Unseen};
@@ -18,24 +18,36 @@ const ANCESTORS_MAX: usize = 32;
 /// Processes of a cgroup that are looked at.
 const CGROUP_MAX: usize = 512;
 
-/// By which descriptor each process was last seen to hold: it is tried first.
+/// How each holder was found last, to be tried first.
 #[derive(Debug, Default)]
-pub struct Descriptors(HashMap<u32, u32>);
+pub struct Memory(HashMap<u32, Remembered>);
 
-impl Descriptors {
-    /// The lock that this process has on the file. A process that keeps another description by another descriptor, too, is no less
-    /// a holder by this one.
-    fn lock(&mut self, living: &Living, file: FileIdentity) -> Result<Option<Lock>, Unseen> {
-        let pid = living.process().pid;
-        if let Some(lock) = self.0.get(&pid).and_then(|descriptor| living.lock_at(*descriptor, file)) {
-            return Ok(Some(lock));
+#[derive(Debug, Clone, Copy)]
+struct Remembered {
+    process: Process,
+    /// Another one shows that it has called exec, but for where addresses are not random.
+    start_stack: u64,
+    program: Option<FileIdentity>,
+    /// By which it held.
+    descriptor: u32,
+}
+
+impl Memory {
+    /// The process as a holder of the file, if it is one. One that keeps another description by another descriptor, too, is no less a
+    /// holder by the one that is remembered.
+    fn holder(&mut self, living: &Living, file: FileIdentity, place: Place) -> Result<Option<Holder>, Unseen> {
+        let (process, start_stack) = (living.process(), living.opened().start_stack);
+        let known = self.0.get(&process.pid).filter(|known| (known.process, known.start_stack) == (process, start_stack));
+        if let Some(known) = known
+            && let Some(lock) = living.lock_at(known.descriptor, file)
+        {
+            return Ok(Some(holder(living, known.program, lock, place)));
         }
-        self.0.remove(&pid);
-        let found = living.locks(&[file])?.pop();
-        Ok(found.map(|(descriptor, lock)| {
-            self.0.insert(pid, descriptor);
-            lock
-        }))
+        self.0.remove(&process.pid);
+        let Some((descriptor, lock)) = living.locks(&[file])?.pop() else { return Ok(None) };
+        let program = living.program();
+        self.0.insert(process.pid, Remembered { process, start_stack, program, descriptor });
+        Ok(Some(holder(living, program, lock, place)))
     }
 
     /// Forgets whoever is not among these.
@@ -54,7 +66,7 @@ pub struct Known<'a> {
 }
 
 /// The holders among the master, those below it, those above it, those in its cgroup, and the others.
-pub fn holders(known: Known<'_>, file: FileIdentity, descriptors: &mut Descriptors) -> Vec<Holder> {
+pub fn holders(known: Known<'_>, file: FileIdentity, memory: &mut Memory) -> Vec<Holder> {
     let own = std::process::id();
     let mut met: HashSet<u32> = HashSet::from([own]);
     let mut found = Vec::new();
@@ -64,8 +76,8 @@ pub fn holders(known: Known<'_>, file: FileIdentity, descriptors: &mut Descripto
         }
         // Whoever cannot be looked at, or is gone, is not found.
         let Ok(living) = Living::open(pid) else { return Vec::new() };
-        if let Ok(Some(lock)) = descriptors.lock(&living, file) {
-            found.push(holder(&living, lock, place));
+        if let Ok(Some(holder)) = memory.holder(&living, file, place) {
+            found.push(holder);
         }
         if children { living.children() } else { Vec::new() }
     };
@@ -94,16 +106,16 @@ pub fn holders(known: Known<'_>, file: FileIdentity, descriptors: &mut Descripto
             others.extend(meet(pid, Place::Elsewhere, true));
         }
     }
-    descriptors.keep(&found);
+    memory.keep(&found);
     found
 }
 
-fn holder(living: &Living, lock: Lock, place: Place) -> Holder {
+fn holder(living: &Living, program: Option<FileIdentity>, lock: Lock, place: Place) -> Holder {
     Holder {
         process: living.process(),
         parent: living.leader().parent,
         command: living.command().to_owned(),
-        program: living.program(),
+        program,
         lock,
         place,
     }
@@ -134,7 +146,7 @@ pub fn walk(files: &[FileIdentity]) -> Vec<Holder> {
     for pid in process::everyone().into_iter().filter(|pid| *pid != own) {
         let Ok(living) = Living::open(pid) else { continue };
         let locks = living.locks(files).unwrap_or_default();
-        found.extend(locks.into_iter().map(|(_, lock)| holder(&living, lock, Place::Elsewhere)));
+        found.extend(locks.into_iter().map(|(_, lock)| holder(&living, living.program(), lock, Place::Elsewhere)));
     }
     found
 }

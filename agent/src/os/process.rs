@@ -18,7 +18,7 @@ pub(super) use living::Living;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
-use crate::os::{clock, signal};
+use crate::os::{clock, signal, wait};
 use crate::procfs;
 
 /// How often a process that calls exec while it is looked at is looked at.
@@ -270,6 +270,16 @@ impl Handle {
     /// The process.
     pub fn process(&self) -> Process {
         self.process
+    }
+
+    /// Looks as [`look_again`] does, at this very process: one that got its pid within the same tick is not it.
+    ///
+    /// # Errors
+    /// What was found instead.
+    pub fn look(&self, file: FileIdentity) -> Result<Seen, Unseen> {
+        let seen = look_again(self.process, file)?;
+        let exited = wait::readable([Some(self.pidfd.as_fd())], Some(Duration::ZERO));
+        if exited.is_ok_and(|[exited]| !exited) { Ok(seen) } else { Err(Unseen::Gone(self.process.pid)) }
     }
 
     /// Sends a signal to this process and no other.

@@ -3,7 +3,7 @@
 //! **Invariant:** nothing is decided here: the judge has spoken, and this says why.
 
 use super::judge::{Basis, Doubt, Kept, Succession, Verdict, judge, unbroken};
-use super::{Claim, Role, Seq, Testimony};
+use super::{Claim, Fact, Role, Seq, Testimony};
 use crate::span::Span;
 
 /// What a sentence is about.
@@ -69,15 +69,13 @@ fn weighed(verdict: &Verdict, testimony: &Testimony) -> Vec<Reason> {
              outweighs all else that was seen.",
             at.0
         ))],
-        Verdict::Unproven(doubt) => vec![
-            Reason::why(meaning(doubt)),
-            Reason {
-                label: "",
-                sentence: "No moment was seen in which nobody held the lock. That alone proves nothing: a gap that is short \
-                           enough wakes no waiter."
-                    .into(),
-            },
-        ],
+        Verdict::Unproven(doubt) => {
+            let quiet = "No moment was seen in which nobody held the lock. That alone proves nothing: a gap that is short enough \
+                         wakes no waiter.";
+            let was_granted = testimony.observations.iter().any(|line| matches!(line.fact, Fact::Grant { .. }));
+            let quiet = (!was_granted).then(|| Reason { label: "", sentence: quiet.into() });
+            std::iter::once(Reason::why(meaning(doubt))).chain(quiet).collect()
+        }
     }
 }
 
@@ -118,7 +116,8 @@ fn basis(basis: Basis) -> Reason {
         }
         Basis::Contract => {
             "contract: a lock bore no mark, so this takes the server's word that it does not let go of its lock and take it again \
-             between two looks. With a mark (`baton-agent hold`, or the hooks in deploy/) no word has to be taken for that."
+             between two looks. A mark (`baton-agent hold`, or the hooks in deploy/) would show that the file was never closed and \
+             opened anew; only an unlock of the very same descriptor would then be left to that word."
         }
     };
     Reason { label: "basis", sentence: sentence.into() }

@@ -1,5 +1,6 @@
 //! The figures: what Baton costs, each beside a baseline that was measured in the same run, in turns with it.
 //!
+//! - [`census`]: to know who holds a lock, beside reading nine known files of /proc
 //! - [`wake`]: from the death of the last holder to the agent's observation, beside a bare flock
 //! - [`orchestration`]: what a rollout adds to the handovers of fifty hosts, beside the same handovers by hand
 //! - [`idle`]: what an agent and `hold` cost while nothing happens, beside `flock(1)`
@@ -15,6 +16,7 @@
 
 mod bare;
 mod by_hand;
+mod census;
 mod client;
 mod idle;
 mod orchestration;
@@ -39,7 +41,8 @@ enum When {
     Named,
 }
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
+    ("census", census::run, When::Always),
     ("idle", idle::run, When::Always),
     ("wake", wake::run, When::Always),
     ("orchestration", orchestration::run, When::Always),

@@ -18,7 +18,8 @@ pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     command
 }
 
-/// What it answers in a release: `%pid` is the worker.
-pub(super) fn answer(release: &str) -> String {
-    format!("{release} %pid %[env(WEB_MASTER)]\n")
+/// What it answers in a release: `%pid` is the worker. One that is not sound makes a configuration that is refused.
+pub(super) fn answer(release: &str, is_sound: bool) -> String {
+    let master = if is_sound { "%[env(WEB_MASTER)]" } else { "%[nonsense]" };
+    format!("{release} %pid {master}\n")
 }

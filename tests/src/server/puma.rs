@@ -1,35 +1,35 @@
 //! How Puma is started: with the configuration of `deploy/`, or with the hook that comes to mind.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::deployed;
 
-/// How the lock is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hook {
-    /// As `deploy/puma.rb` does it.
-    Deployed,
-    /// By each program image anew, and marked or not.
-    Plain {
-        /// Whether it is marked.
-        marked: bool,
-    },
+/// Puma as `deploy/puma.rb` configures it.
+pub(super) fn deployed(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = command(listen, directory, "puma.rb");
+    command.env("DEPLOYED", deployed::file("puma.rb"));
+    command
+}
+
+/// Puma that takes its lock anew after each exec.
+pub(super) fn plain(listen: SocketAddr, directory: &Path, marked: bool, helped: bool) -> Command {
+    let mut command = command(listen, directory, "plain.rb");
+    command.env("MARKED", marked.to_string()).env("HELPED", helped.to_string());
+    command
 }
 
 /// `puma` in the foreground, with two workers.
-pub(super) fn command(listen: SocketAddr, directory: &Path, hook: Hook) -> Command {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (configuration, is_marked) = match hook {
-        Hook::Deployed => ("puma.rb", true),
-        Hook::Plain { marked } => ("plain.rb", marked),
-    };
+fn command(listen: SocketAddr, directory: &Path, configuration: &str) -> Command {
     let mut command = Command::new("puma");
     // The path is absolute: after a restart a relative one is looked for elsewhere.
-    command.arg("-C").arg(folder.join("puma").join(configuration)).args(["-e", "none"]);
-    command.env("DEPLOYED", deployed::file("puma.rb")).env("MARKED", is_marked.to_string());
+    command.arg("-C").arg(file("puma").join(configuration)).args(["-e", "none"]);
     command.env("WEB_ROOT", directory).env("WEB_RUN", directory).env("WEB_WORKERS", "2").env("WEB_LISTEN", listen.to_string());
-    command.env("WEB_RACKUP", folder.join("unicorn/config.ru"));
+    command.env("WEB_RACKUP", file("unicorn/config.ru"));
     command
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags, open, openat, statx};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, read};
 
 use super::Unseen;
 use crate::os::lock;
@@ -17,6 +17,10 @@ use crate::procfs;
 
 /// More than any file of /proc that we read; a longer one is refused.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
+/// More than most files of /proc have.
+const FIRST_READ_BYTES: usize = 1_024;
+/// The kernel breaks what it says between records, such as the pids of children, and never for want of less than this.
+const LINE_BYTES: usize = 256;
 /// Threads of a process whose leader is gone that are looked at for one that lives.
 const THREADS_MAX: usize = 256;
 
@@ -77,16 +81,17 @@ impl Living {
         Ok(procfs::is_dumping_core(&self.text("status", "status")?))
     }
 
-    /// The fingerprint of the image that runs now.
+    /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
+    /// moment ago is not.
     pub(in crate::os) fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
-        let address = procfs::random_address(&self.bytes("auxv", "auxv")?).ok_or_else(|| malformed(self.pid, "auxv"))?;
+        let address = procfs::random_address(&self.bytes("auxv", "auxv")?).ok_or(Unseen::Changed(self.pid))?;
         let memory = self.open_file("mem", "mem")?;
         let mut random = [0_u8; 16];
-        let read = pread(&memory, &mut random[..], address).map_err(|error| self.unseen("mem", error))?;
-        if read != random.len() {
-            return Err(malformed(self.pid, "mem"));
+        match pread(&memory, &mut random[..], address) {
+            Ok(read) if read == random.len() => Ok(Image { start_stack: stat.start_stack, random }),
+            Ok(_) | Err(Errno::IO) => Err(Unseen::Changed(self.pid)),
+            Err(error) => Err(self.unseen("mem", error)),
         }
-        Ok(Image { start_stack: stat.start_stack, random })
     }
 
     /// The file that it executes; none where that may not be known.
@@ -197,8 +202,14 @@ fn text(pid: u32, directory: &OwnedFd, name: &str, what: &'static str) -> Result
     Ok(String::from_utf8_lossy(&contents(file).map_err(failed)?).into_owned())
 }
 
+/// All that a file of /proc says. What leaves room for another line was all of it: most files cost one read.
 fn contents(file: OwnedFd) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::with_capacity(1024);
+    let mut first = [0; FIRST_READ_BYTES];
+    let length = read(&file, &mut first)?;
+    let mut bytes = first.get(..length).unwrap_or_default().to_vec();
+    if length + LINE_BYTES <= FIRST_READ_BYTES {
+        return Ok(bytes);
+    }
     match File::from(file).take(TEXT_BYTES_MAX).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),

@@ -1,0 +1,241 @@
+//! Handovers in place by exec, of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
+//!
+//! The kernel's own ledger of each lock is kept beside them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baton_tests::controller::Run;
+use baton_tests::deployed;
+use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
+use baton_tests::ledger::Ledger;
+use baton_tests::load::{Load, Mix, Tally};
+use baton_tests::sandbox::Sandbox;
+use baton_tests::server::{Flaw, Kind, Release};
+use baton_tests::testified::{Testified, local};
+use baton_tests::wait;
+
+const HANDOVERS: usize = 6;
+/// Where each takes more than a second.
+const HANDOVERS_HELPED: usize = 3;
+const SOON: Duration = Duration::from_secs(30);
+const TIMING: Timing =
+    Timing { ready_within: Duration::from_secs(30), settle: Duration::from_millis(100), drain_within: Duration::from_secs(20) };
+/// A program that the master has started outlives the handover, and is not to be waited for.
+const SHORT: Timing = Timing { drain_within: Duration::from_secs(1), ..TIMING };
+
+/// New connections only: what Puma and uWSGI do to a kept one at a restart is theirs.
+const LOAD: Mix = Mix { keep_alive: 0, close: 3, pace: Duration::from_millis(20), long: 0, long_for: Duration::ZERO };
+
+/// A fleet of one host with such a server, and the ledger of its lock from before it was first held.
+fn stage(kind: Kind) -> (Ledger, Fleet) {
+    stage_of(kind, Fleet::of(1).timing(TIMING))
+}
+
+fn stage_of(kind: Kind, fleet: Builder) -> (Ledger, Fleet) {
+    let sandbox = Sandbox::new();
+    let directory = sandbox.path().join("web-1/server");
+    fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
+    let lock = directory.join("unicorn.pid.lock");
+    File::create(&lock).expect("a file in the sandbox can be made");
+    let ledger = Ledger::open([&*lock]).expect("a ledger");
+    (ledger, fleet.server(kind).start_in(sandbox))
+}
+
+fn lock(host: &Host) -> PathBuf {
+    host.server.lock()
+}
+
+/// One handover to another release, asked for on the host.
+#[track_caller]
+fn hand_over(fleet: &Fleet, release: &str) -> Testified {
+    let host = &fleet.hosts[0];
+    host.server.deploy(&Release::sound(release));
+    let answer = local(fleet, host, &["reload", SERVICE]);
+    Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}"))
+}
+
+/// Whether the lock was free for a moment of a window, by the ledger.
+fn was_free(ledger: &mut Ledger, lock: &Path, window: &Testified) -> bool {
+    ledger.take_down().expect("a ledger without a loss");
+    !ledger.account(lock).expect("an account").free_within(window.from, window.to).is_empty()
+}
+
+/// Handovers under load: all are kept by a marked lock, by one master, and each to the new release; what the clients met.
+#[track_caller]
+fn all_are_kept(kind: Kind) -> Tally {
+    let (mut ledger, fleet) = stage(kind);
+    let host = &fleet.hosts[0];
+    let master = host.server.master().expect("it serves");
+    let load = Load::start(&fleet.targets(), LOAD);
+    for number in 0..HANDOVERS {
+        let release = format!("v{}", number + 2);
+        let testified = hand_over(&fleet, &release);
+        assert!(testified.is_kept_marked(), "{}", testified.judged);
+        assert_eq!(
+            (&testified.judged["shape"], &testified.judged["pid"]),
+            (&"exec".into(), &master.into()),
+            "{}",
+            testified.judged
+        );
+        assert!(!was_free(&mut ledger, &lock(host), &testified), "kept, and free by the ledger: {}", testified.judged);
+        let answer = host.server.ask("/").expect("it serves");
+        assert_eq!((answer.release, answer.master, host.server.master()), (release, master, Ok(master)));
+        assert!(
+            testified.judged["new_worker_pid"].is_u64() && testified.judged["new_worker_pid"] != master,
+            "{}",
+            testified.judged
+        );
+    }
+    let standing = &fleet.standings()[0];
+    assert_eq!((standing.epoch, standing.generation), (0, 1 + u64::try_from(HANDOVERS).expect("a few")));
+    load.stop()
+}
+
+#[test]
+fn puma_with_the_hook_of_deploy_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::Puma);
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
+fn haproxy_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::Haproxy);
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
+fn uwsgi_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::Uwsgi);
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+/// Above the soft limit of descriptors the lock survives by chance; below it, only by `--safe-fd`.
+#[test]
+fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
+    let (mut ledger, fleet) = stage(Kind::UwsgiUnsafe);
+    let testified = hand_over(&fleet, "v2");
+    assert_eq!(testified.verdict, "dropped", "{}", testified.judged);
+    assert!(was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
+}
+
+/// Handovers of Puma with a hook that drops its lock at each exec: the verdict of each, and what else was judged.
+#[track_caller]
+fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testified, bool)) {
+    let fleet = Fleet::of(1).timing(if helped { SHORT } else { TIMING });
+    // Such a holder is refused before the signal, unless the host's operator has decided otherwise.
+    let fleet = if helped { fleet.more("foreign-holders = \"allow\"\n") } else { fleet };
+    let (mut ledger, fleet) = stage_of(Kind::PumaPlain { marked, helped }, fleet);
+    let host = &fleet.hosts[0];
+    for number in 0..if helped { HANDOVERS_HELPED } else { HANDOVERS } {
+        fleet.await_held();
+        let release = format!("v{}", number + 2);
+        let testified = hand_over(&fleet, &release);
+        let was_free = was_free(&mut ledger, &lock(host), &testified);
+        judge(&testified, was_free);
+        // It was a handover all the same.
+        wait::until("the new release", SOON, || match host.server.ask("/") {
+            Ok(answer) if answer.release == release => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+}
+
+/// The lock is free for as long as Ruby takes to come to its configuration: a fifth of a second and more.
+#[track_caller]
+fn is_dropped(marked: bool) {
+    drop_at_each_exec(marked, false, |testified, was_free| {
+        assert_eq!((testified.verdict.as_str(), was_free), ("dropped", true), "{}", testified.judged);
+    });
+}
+
+/// While somebody else holds the lock too, it is never free and the waiter sees nothing: what is known is the mark alone.
+#[track_caller]
+fn is_unproven(marked: bool, doubt: &str) {
+    drop_at_each_exec(marked, true, |testified, was_free| {
+        assert_eq!((testified.verdict.as_str(), was_free), ("unproven", false), "{}", testified.judged);
+        assert!(testified.judged["doubt"].as_str().is_some_and(|told| told.contains(doubt)), "{}", testified.judged);
+    });
+}
+
+#[test]
+fn puma_whose_hook_takes_the_lock_anew_is_dropped_every_time() {
+    is_dropped(false);
+}
+
+#[test]
+fn puma_whose_hook_takes_the_lock_anew_and_marks_it_is_dropped_every_time() {
+    is_dropped(true);
+}
+
+#[test]
+fn puma_whose_hook_takes_the_lock_anew_is_unproven_where_another_holder_blinds_the_waiter() {
+    is_unproven(false, "the master called exec and its lock bears no mark");
+}
+
+#[test]
+fn puma_whose_hook_marks_anew_is_unproven_where_another_holder_blinds_the_waiter() {
+    is_unproven(true, "the master let go of its lock and took it again");
+}
+
+/// What is judged of a release that cannot boot, and the agent's answer; nobody serves it.
+#[track_caller]
+fn hand_over_to_a_release_that_cannot_boot(fleet: &Fleet) -> (Testified, Run) {
+    let host = &fleet.hosts[0];
+    host.server.deploy(&Release::flawed("v2", Flaw::RaisesAtBoot));
+    let answer = local(fleet, host, &["reload", SERVICE]);
+    let testified = Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}"));
+    assert!(!testified.is_kept_marked(), "{}", testified.judged);
+    (testified, answer)
+}
+
+/// Its old workers are gone by then, and so is the master: nothing can be undone, and it is said as it is.
+#[track_caller]
+fn is_an_outage(kind: Kind) {
+    let (_, fleet) = stage(kind);
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!((testified.verdict.as_str(), answer.code), ("dropped", Some(5)), "{answer}");
+    assert!(fleet.hosts[0].server.ask("/").is_err());
+}
+
+#[test]
+fn a_release_that_cannot_boot_is_an_outage_at_puma_and_told_as_a_drop() {
+    is_an_outage(Kind::Puma);
+}
+
+#[test]
+fn a_release_that_cannot_boot_is_an_outage_at_uwsgi_and_told_as_a_drop() {
+    is_an_outage(Kind::Uwsgi);
+}
+
+#[test]
+fn a_configuration_that_haproxy_refuses_leaves_the_old_worker_in_charge() {
+    let (mut ledger, fleet) = stage(Kind::Haproxy);
+    let host = &fleet.hosts[0];
+    let before = host.server.ask("/").expect("it serves");
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!(host.server.ask("/").ok(), Some(before), "{answer}");
+    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unproven", Some(4)), "{answer}");
+    // It is no worse for it.
+    let testified = hand_over(&fleet, "v3");
+    assert!(testified.is_kept_marked(), "{}", testified.judged);
+}
+
+/// The commands of the runbook are those by which these servers are started here.
+#[test]
+fn the_runbook_starts_them_as_the_tests_do() {
+    let runbook = fs::read_to_string(deployed::file("RUNBOOK.md")).expect("it is there");
+    for (dialect, server, more) in [
+        ("haproxy", "haproxy", "-W"),
+        ("uwsgi", "uwsgi", "--safe-fd 1025"),
+        ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
+        ("puma", "puma", "-C /srv/web/current/config/puma.rb"),
+    ] {
+        let hold = format!("    baton-agent hold --dialect {dialect} --lock ");
+        let line = runbook.lines().find(|line| line.starts_with(&hold)).unwrap_or_else(|| panic!("no line begins with {hold:?}"));
+        let (_, command) = line.split_once(" -- ").expect("it starts a command");
+        assert!(command.starts_with(server) && command.contains(more), "{line}");
+    }
+}
