@@ -1,9 +1,8 @@
 //! The judge against 100,000 histories whose truth is known.
 //!
 //! [`world`] is a host with processes, open file descriptions and a lock file, [`happening`] what can happen on it,
-//! [`story`] what a server does,
-//! [`program`] what an agent does, [`witness`] how it looks, and [`history`] the three together, from one seed. The
-//! [`oracle`] judges a second time. The laws:
+//! [`story`] what a server does, [`program`] what an agent does, [`witness`] how it looks, and [`history`] all of them
+//! together, from one seed. The [`oracle`] judges a second time. The laws:
 //!
 //! 1. What the judge calls kept was kept: between the first sighting and the last, some master held at every instant.
 //! 2. Judge and oracle agree on every testimony, honest, faulty, tampered with, or scrambled ([`scramble`]).
