@@ -1,4 +1,4 @@
-//! Handovers in place by exec, of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
+//! Handovers in place of real nginx, and by exec of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
 //!
 //! The kernel's own ledger of each lock is kept beside them.
 
@@ -69,7 +69,7 @@ fn was_free(ledger: &mut Ledger, lock: &Path, window: &Testified) -> bool {
 
 /// Handovers under load: all are kept by a marked lock, by one master, and each to the new release; what the clients met.
 #[track_caller]
-fn all_are_kept(kind: Kind) -> Tally {
+fn all_are_kept(kind: Kind, shape: &str) -> Tally {
     let (mut ledger, fleet) = stage(kind);
     let host = &fleet.hosts[0];
     let master = host.server.master().expect("it serves");
@@ -80,7 +80,7 @@ fn all_are_kept(kind: Kind) -> Tally {
         assert!(testified.is_kept_marked(), "{}", testified.judged);
         assert_eq!(
             (&testified.judged["shape"], &testified.judged["pid"]),
-            (&"exec".into(), &master.into()),
+            (&shape.into(), &master.into()),
             "{}",
             testified.judged
         );
@@ -100,20 +100,37 @@ fn all_are_kept(kind: Kind) -> Tally {
 
 #[test]
 fn puma_with_the_hook_of_deploy_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Puma);
+    let tally = all_are_kept(Kind::Puma, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
 }
 
 #[test]
 fn haproxy_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Haproxy);
+    let tally = all_are_kept(Kind::Haproxy, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
 }
 
 #[test]
 fn uwsgi_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Uwsgi);
+    let tally = all_are_kept(Kind::Uwsgi, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
+fn nginx_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::Nginx, "in_place");
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+/// It keeps what it runs, and every worker: nothing was replaced.
+#[test]
+fn a_configuration_that_nginx_refuses_is_rolled_back_unbroken() {
+    let (mut ledger, fleet) =
+        stage_of(Kind::Nginx, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(2), ..TIMING }));
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unbroken", Some(3)), "{answer}");
+    assert!(!was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
+    assert_eq!(fleet.hosts[0].server.ask("/").expect("it serves").release, "v1");
 }
 
 /// Above the soft limit of descriptors the lock survives by chance; below it, only by `--safe-fd`.
@@ -236,6 +253,7 @@ fn the_runbook_starts_them_as_the_tests_do() {
     let runbook = fs::read_to_string(deployed::file("RUNBOOK.md")).expect("it is there");
     for (dialect, server, more) in [
         ("haproxy", "haproxy", "-W"),
+        ("nginx", "nginx", "daemon off;"),
         ("uwsgi", "uwsgi", "--safe-fd 1025"),
         ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
         ("puma", "puma", "-C /srv/web/current/config/puma.rb"),
