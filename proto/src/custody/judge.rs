@@ -99,9 +99,7 @@ fn in_place(testimony: &Testimony) -> Result<Kept, Doubt> {
     master.closes(testimony)?;
     master.lasts()?;
     let (began, worker) = worker_at_the_close(testimony, &master)?;
-    if !came_after_the_signal(testimony, master.process, worker.process, began) {
-        return Err(Doubt::NoHandover(master.process));
-    }
+    came_after_the_signal(testimony, master.process, worker.process, began)?;
     Ok(Kept { basis: master.basis(), by: Succession::InPlace { master: master.process, worker: worker.process } })
 }
 
@@ -114,9 +112,7 @@ fn by_exec(testimony: &Testimony) -> Result<Kept, Doubt> {
         return Err(Doubt::NoHandover(master.process));
     }
     let (began, worker) = worker_at_the_close(testimony, &master)?;
-    if !came_after_the_signal(testimony, master.process, worker.process, began) {
-        return Err(Doubt::NoNewWorker(Some(format!("{} was there before the signal", worker.process))));
-    }
+    came_after_the_signal(testimony, master.process, worker.process, began)?;
     // What the old image forks runs the old image. The new one may have called exec once more since (HAProxy does, to wait).
     if worker.image == master.image {
         return Err(Doubt::NoNewWorker(Some(format!("{} runs the image that the master ran before", worker.process))));
@@ -140,8 +136,9 @@ fn worker_at_the_close<'a>(testimony: &'a Testimony, master: &Custody) -> Result
     Ok((worker.began, worker))
 }
 
-/// Whether a process was not there when the master's workers were listed before it was signalled, and was seen after that.
-fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process, seen: Seq) -> bool {
+/// A worker is new that was not there when the master's workers were listed before it was signalled, and was seen after that.
+fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process, seen: Seq) -> Result<(), Doubt> {
+    let no = |reason: String| Err(Doubt::NoNewWorker(Some(reason)));
     let signalled = testimony.observations.iter().find_map(|observation| match &observation.fact {
         Fact::Signal { process, .. } if *process == sought => Some(observation.seq),
         Fact::Signal { .. }
@@ -152,19 +149,24 @@ fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process
         | Fact::Exit { .. }
         | Fact::Workers { .. } => None,
     });
-    signalled.is_some_and(|signalled| {
-        let mut listings = testimony.observations.iter().filter_map(|observation| match &observation.fact {
-            Fact::Workers { master, workers, .. } if *master == sought && observation.seq < signalled => Some(workers),
-            Fact::Workers { .. }
-            | Fact::Signal { .. }
-            | Fact::Sighting(_)
-            | Fact::Absence { .. }
-            | Fact::Grant { .. }
-            | Fact::Readiness { .. }
-            | Fact::Exit { .. } => None,
-        });
-        seen > signalled && listings.next_back().is_some_and(|workers| !workers.contains(&worker))
-    })
+    let Some(signalled) = signalled.filter(|signalled| *signalled < seen) else {
+        return no(format!("no signal to the master is on record before {worker} was seen"));
+    };
+    let listing = testimony.observations.iter().rev().find_map(|observation| match &observation.fact {
+        Fact::Workers { master, workers, .. } if *master == sought && observation.seq < signalled => Some(workers),
+        Fact::Workers { .. }
+        | Fact::Signal { .. }
+        | Fact::Sighting(_)
+        | Fact::Absence { .. }
+        | Fact::Grant { .. }
+        | Fact::Readiness { .. }
+        | Fact::Exit { .. } => None,
+    });
+    match listing {
+        None => no("the master's workers were not listed before the signal".into()),
+        Some(workers) if workers.contains(&worker) => no(format!("{worker} was there before the signal")),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The first grant on the window's file. That a holder was seen before is implied: a waiter is armed only then.

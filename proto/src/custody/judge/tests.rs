@@ -104,7 +104,7 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         (
             Shape::Exec,
             |t| reorder(t, |lines| drop(lines.remove(1))),
-            Doubt::NoNewWorker(Some("300 was there before the signal".into())),
+            Doubt::NoNewWorker(Some("the master's workers were not listed before the signal".into())),
         ),
         (Shape::InPlace, |t| look(t, 4).parent = 1, Doubt::NoNewWorker(Some("300 is no child of the master 250".into()))),
         (Shape::InPlace, |t| look(t, 4).role = Role::NewMaster, Doubt::NoNewWorker(None)),
@@ -112,8 +112,16 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         (Shape::InPlace, |t| look(t, 5).image_after.start_stack += 1, Doubt::Exec { role: Role::Master }),
         (Shape::InPlace, |t| look(t, 5).role = Role::Worker, Doubt::EndOpen { role: Role::Master, end: "closing", reason: None }),
         // A listing after the signal says nothing of who was there before it.
-        (Shape::InPlace, |t| reorder(t, |lines| lines.swap(1, 2)), Doubt::NoHandover(process(Role::Master))),
-        (Shape::InPlace, |t| reorder(t, |lines| drop(lines.remove(2))), Doubt::NoHandover(process(Role::Master))),
+        (
+            Shape::InPlace,
+            |t| reorder(t, |lines| lines.swap(1, 2)),
+            Doubt::NoNewWorker(Some("the master's workers were not listed before the signal".into())),
+        ),
+        (
+            Shape::InPlace,
+            |t| reorder(t, |lines| drop(lines.remove(2))),
+            Doubt::NoNewWorker(Some("no signal to the master is on record before 300 was seen".into())),
+        ),
         // Something else between the worker and the master: it was not at the close.
         (Shape::InPlace, |t| insert(t, 5, ready()), Doubt::NoNewWorker(None)),
     ];
@@ -126,7 +134,7 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         let Fact::Workers { workers, .. } = &mut t.observations[1].fact else { panic!("line 1 is the listing") };
         workers.push(worker);
     });
-    assert_eq!(verdict, Verdict::Unproven(Doubt::NoHandover(process(Role::Master))));
+    assert_eq!(verdict, Verdict::Unproven(Doubt::NoNewWorker(Some("300 was there before the signal".into()))));
 }
 
 fn ready() -> Fact {
