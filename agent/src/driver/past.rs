@@ -88,7 +88,7 @@ impl Left {
     /// Whether this is the same master with the same lock, which by the contract it has had all the while.
     fn joins(&self, boot: &str, seen: &Seen) -> bool {
         // An exec may let go of a lock that bears no mark, and take it again.
-        let is_bound = seen.lock.mark != 0 || self.image.is_none_or(|image| image == seen.image);
+        let is_bound = seen.lock.is_marked() || self.image.is_none_or(|image| image == seen.image);
         self.boot == boot && self.master == seen.process && self.lock.is_none_or(|lock| lock == seen.lock) && is_bound
     }
 

@@ -316,12 +316,12 @@ fn a_testimony_ends_with_our_own_verdict() {
     insta::assert_snapshot!(page(&told), @r#"
 | web on web-1, rollout 20261124-054100-3fa2 attempt 1
 | window #1 to #10 on inode 2
-|     #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x2bc, taker 100)
+|     #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x1000002bc, taker 100)
 |     #3     +0.100 s  SIGUSR2 sent to 100
-|     #5     +0.300 s  new master 200 holds the lock (looked from #4; inode 2, mark 0x578, taker 200)
-|     #7     +0.500 s  old master 100 holds the lock (looked from #6; inode 2, mark 0x2bc, taker 100)
+|     #5     +0.300 s  new master 200 holds the lock (looked from #4; inode 2, mark 0x100000578, taker 200)
+|     #7     +0.500 s  old master 100 holds the lock (looked from #6; inode 2, mark 0x1000002bc, taker 100)
 |     #8     +0.600 s  SIGQUIT sent to 100
-|    #10     +0.800 s  new master 200 holds the lock (looked from #9; inode 2, mark 0x578, taker 200)
+|    #10     +0.800 s  new master 200 holds the lock (looked from #9; inode 2, mark 0x100000578, taker 200)
 |             #2      #3      #5      #7      #8      #10
 | old master  S=======================S
 | new master                  S=======================S
@@ -338,7 +338,7 @@ fn a_testimony_ends_with_our_own_verdict() {
 |          unlocks its own descriptor and locks it again; the waiter may see that,
 |          and saw nothing.
 "#);
-    insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":1400,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":700,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":1400,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":200.0},"lingering_pids":[],"reasons":["The new master 200 was seen holding (#5), and after that the old master 100 still was (#7): for 200 ms at least both held at once. The old one was seen from the opening of the window on, the new one up to its close.","marked: every lock bore one unchanged random mark, so it was one open file, never closed and opened anew. What no mark shows is a server that unlocks its own descriptor and locks it again; the waiter may see that, and saw nothing."],"shape":"beside","successors":[]}"#);
+    insta::assert_snapshot!(objects(&told), @r#"{"event":"testimony","host":"web-1","service":"web","rollout":"20261124-054100-3fa2","attempt":1,"boot":"boot-1","incarnation":"run-1","device":1,"inode":2,"opened":1,"closed":10,"truncated":false,"observations":[{"seq":2,"at_ms":200.0,"incarnation":"run-1","fact":"sighting","began":1,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":4294967996,"taker":100},{"seq":3,"at_ms":300.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGUSR2"},{"seq":5,"at_ms":500.0,"incarnation":"run-1","fact":"sighting","began":4,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":4294968696,"taker":200},{"seq":7,"at_ms":700.0,"incarnation":"run-1","fact":"sighting","began":6,"role":"old master","pid":100,"parent":1,"start_ticks":5000,"inode":2,"mark":4294967996,"taker":100},{"seq":8,"at_ms":800.0,"incarnation":"run-1","fact":"signal","pid":100,"signal":"SIGQUIT"},{"seq":10,"at_ms":1000.0,"incarnation":"run-1","fact":"sighting","began":9,"role":"new master","pid":200,"parent":1,"start_ticks":9000,"inode":2,"mark":4294968696,"taker":200}],"result":"handed_over","step":null,"cause":"","generation":4,"verdict":{"verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":200.0},"lingering_pids":[],"reasons":["The new master 200 was seen holding (#5), and after that the old master 100 still was (#7): for 200 ms at least both held at once. The old one was seen from the opening of the window on, the new one up to its close.","marked: every lock bore one unchanged random mark, so it was one open file, never closed and opened anew. What no mark shows is a server that unlocks its own descriptor and locks it again; the waiter may see that, and saw nothing."],"shape":"beside","successors":[]}"#);
 }
 
 #[test]

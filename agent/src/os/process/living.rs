@@ -120,7 +120,7 @@ impl Living {
             let Some(file) = identity(&descriptors, number).filter(|file| files.contains(file)) else { continue };
             let Some(lock) = self.lock_by(number, file) else { continue };
             match found.iter_mut().find(|(_, other)| other.file == file) {
-                Some(known) if known.1.mark == 0 && lock.mark != 0 => *known = (number, lock),
+                Some(known) if !known.1.is_marked() && lock.is_marked() => *known = (number, lock),
                 Some(_) => {}
                 None => found.push((number, lock)),
             }
