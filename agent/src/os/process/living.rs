@@ -81,6 +81,11 @@ impl Living {
         Ok(procfs::is_dumping_core(&self.text("status", "status")?))
     }
 
+    /// Whether this signal would end it, as far as that can be told.
+    pub(in crate::os) fn is_ended_by(&self, signal: i32) -> bool {
+        self.text("status", "status").ok().and_then(|status| procfs::is_ended_by(&status, signal)).unwrap_or_default()
+    }
+
     /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
     /// moment ago is not.
     pub(in crate::os) fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
