@@ -31,7 +31,7 @@ lock_path = "#{run}/puma.pid.lock"
 # - The file must stay reachable, so it is kept in a global: Ruby closes a File that nothing names, and closing is letting go.
 # - LOCK_SH without LOCK_NB: the one who waits for this lock has it exclusively for a moment when it is free.
 # - The random offset marks this one open file. It is set once and lives through exec: the agent recognises by it that it was
-#   one and the same lock before and after (`Kept`, basis "marked"). Nobody reads or writes the file.
+#   one and the same lock before and after (`Kept`, basis "marked"). Nobody reads or writes the file: an offset below 2^32 may come of that, and counts for nothing.
 # - Between two exec it is close-on-exec, so that no program which the application starts inherits it.
 carried = ENV.delete("BATON_LOCK_DESCRIPTOR")
 if carried && File.identical?("/proc/self/fd/#{carried}", lock_path)
@@ -40,7 +40,7 @@ if carried && File.identical?("/proc/self/fd/#{carried}", lock_path)
 else
   $baton_lock ||= File.open(lock_path, File::RDWR | File::CREAT, 0o640).tap do |lock|
     lock.flock(File::LOCK_SH)
-    lock.sysseek(Random.new.rand(1...(1 << 43)))
+    lock.sysseek(Random.new.rand((1 << 32)...(1 << 43)))
   end
 end
 

@@ -32,11 +32,11 @@ end
 # - `||=` because the hook runs before every fork, and a crashed worker is forked again.
 # - LOCK_SH without LOCK_NB: the one who waits for this lock has it exclusively for a moment when it is free.
 # - The random offset marks this one open file: the agent recognises it, and its proof rests on more than our word
-#   (`Kept`, basis "marked"). Nobody reads or writes the file.
+#   (`Kept`, basis "marked"). Nobody reads or writes the file: an offset below 2^32 may come of that, and counts for nothing.
 before_fork do |_server, _worker|
   $baton_lock ||= File.open("#{run}/unicorn.pid.lock", File::RDWR | File::CREAT, 0o640).tap do |lock|
     lock.flock(File::LOCK_SH)
-    lock.sysseek(Random.new.rand(1...(1 << 43)))
+    lock.sysseek(Random.new.rand((1 << 32)...(1 << 43)))
   end
 
   # Do not tell the old master to quit from here, as many examples do. The agent does that, once it has seen both masters

@@ -72,6 +72,18 @@ pub fn is_dumping_core(status: &str) -> bool {
     status.lines().any(|line| line.strip_prefix("CoreDumping:").is_some_and(|value| value.trim() == "1"))
 }
 
+/// Whether a signal whose default is to end a process would end this one, by its `/proc/PID/status`: it neither catches nor ignores it. One
+/// that blocks it may wait for it by `sigwait(3)` or `signalfd(2)`.
+pub fn is_ended_by(status: &str, signal: i32) -> Option<bool> {
+    let bit = 1_u64.checked_shl(u32::try_from(signal.checked_sub(1)?).ok()?)?;
+    let mask = |name: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(value.trim(), 16).ok()
+    };
+    let heeded = mask("SigBlk:")? | mask("SigIgn:")? | mask("SigCgt:")?;
+    Some(heeded & bit == 0)
+}
+
 /// A flock, as `/proc/PID/fdinfo/FD` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -159,8 +171,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        Descriptor, Stat, cgroup, children, command, corpse_status, descriptor, is_dumping_core, pid_file, plain_files,
-        random_address, stat, takers,
+        Descriptor, Stat, cgroup, children, command, corpse_status, descriptor, is_dumping_core, is_ended_by, pid_file,
+        plain_files, random_address, stat, takers,
     };
 
     #[test]
@@ -192,6 +204,21 @@ mod tests {
         assert_eq!(corpse_status(&line("Z", "2")), None);
         assert_eq!(corpse_status(&line("S", "1")), None);
         assert_eq!(corpse_status("77 (a) Z 1 2 3"), None);
+    }
+
+    #[test]
+    fn a_signal_ends_a_process_that_does_nothing_about_it() {
+        let status = |blocked: u64, ignored: u64, caught: u64| {
+            format!("SigPnd:\tffffffffffffffff\nSigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n")
+        };
+        let usr2 = 1 << 11;
+        for heeded in [status(usr2, 0, 0), status(0, usr2, 0), status(0, 0, usr2)] {
+            assert_eq!(is_ended_by(&heeded, 12), Some(false), "{heeded}");
+            assert_eq!(is_ended_by(&heeded, 10), Some(true), "{heeded}");
+        }
+        assert_eq!(is_ended_by("SigCgt:\t0000000000000000\n", 12), None);
+        assert_eq!(is_ended_by(&status(0, 0, 0), 0), None);
+        assert_eq!(is_ended_by(&status(0, 0, 0), 65), None);
     }
 
     #[test]

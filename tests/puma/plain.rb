@@ -9,7 +9,8 @@ pidfile "#{ENV.fetch("WEB_RUN")}/unicorn.pid"
 
 $lock ||= File.open("#{ENV.fetch("WEB_RUN")}/unicorn.pid.lock", File::RDWR | File::CREAT, 0o640).tap do |lock|
   lock.flock(File::LOCK_SH)
-  lock.sysseek(Random.new.rand(1...(1 << 43))) if ENV["MARKED"] == "true"
+  lock.sysseek(Random.new.rand((1 << 32)...(1 << 43))) if ENV["MARKED"] == "true"
+  lock.syswrite("#{Process.pid}\n") if ENV["NOTED"] == "true"
 end
 
 # A log shipper that does as the server does. It lives through the restart, so that the waiter sees nothing.

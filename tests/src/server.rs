@@ -50,6 +50,8 @@ pub enum Kind {
         /// Whether a program that its master starts holds a lock of its own on the file, for as long as the master lives.
         helped: bool,
     },
+    /// As the plain one with such a program; and it notes its pid in the lock file, so that its lock has the same offset each time.
+    PumaNoting,
     /// HAProxy with a master and a worker, started by `baton-agent hold`, which hands the lock down.
     Haproxy,
     /// uWSGI with a master and two workers, started by `baton-agent hold`, which hands the lock down.
@@ -74,7 +76,7 @@ impl Kind {
             | Self::UnicornHeld
             | Self::Patient
             | Self::PatientWrapped => "unicorn",
-            Self::Puma | Self::PumaPlain { .. } => "puma",
+            Self::Puma | Self::PumaPlain { .. } | Self::PumaNoting => "puma",
             Self::Haproxy => "haproxy",
             Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
             Self::Nginx => "nginx",
@@ -221,6 +223,7 @@ impl Server {
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
             Kind::Puma => puma::deployed(self.address, &self.directory),
             Kind::PumaPlain { marked, helped } => puma::plain(self.address, &self.directory, marked, helped),
+            Kind::PumaNoting => puma::noting(self.address, &self.directory),
             Kind::Haproxy => self.held(&haproxy::command(self.address, &self.directory)),
             Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory, true)),
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
@@ -304,7 +307,7 @@ impl Server {
             Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
-            Kind::Puma | Kind::PumaPlain { .. } | Kind::Haproxy | Kind::Uwsgi | Kind::UwsgiUnsafe => {
+            Kind::Puma | Kind::PumaPlain { .. } | Kind::PumaNoting | Kind::Haproxy | Kind::Uwsgi | Kind::UwsgiUnsafe => {
                 assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
                 self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));

@@ -381,3 +381,16 @@ fn a_wrapper_shell_that_keeps_the_lock_is_told_and_refuses_a_reload() {
     assert!(finding.sentence.contains(&format!("sh ({shell}), above the master")), "{finding:?}");
     site.refuses(&["a wrapper", &format!("sh ({shell})")]);
 }
+
+/// The default of the reload signal is to end whoever gets it: a master that does not listen for it yet is not to be told.
+#[test]
+fn a_master_that_would_end_by_the_reload_signal_is_not_sent_it() {
+    let mut site = Site::start();
+    site.host().server.kill();
+    let lock = site.lock();
+    let deaf = site.stranger(Command::new("flock").args(["--no-fork", "--shared"]).arg(lock).args(["sleep", "1000"]));
+    fs::write(site.host().server.pidfile(), format!("{deaf}\n")).expect("a file in the sandbox");
+    site.await_peace();
+    site.refuses(&[&format!("SIGUSR2 would end the master {deaf}, which does not listen for it")]);
+    assert!(is_alive(deaf));
+}

@@ -3,6 +3,7 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use baton_proto::custody::MARK_MIN;
 use baton_tests::deployed::{self, Site};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::wait;
@@ -107,7 +108,7 @@ fn each_master_marks_its_lock() {
     let second = site.hand_over();
     assert!(first != second);
     let mark = site.mark(second).expect("it holds");
-    assert!(mark > 0 && mark < 1 << 43, "{mark}");
+    assert!((MARK_MIN..1 << 43).contains(&mark), "{mark}");
     let third = site.hand_over();
     assert_ne!(site.mark(third), Some(mark));
 }

@@ -63,7 +63,7 @@ impl Driver {
         let stored = &mut self.stored;
         let is_same_process = stored.boot_id == self.witness.boot && stored.master == process;
         let is_same_image = stored.image == image;
-        let is_same_lock = stored.lock == lock && (is_same_image || seen.lock.mark != 0);
+        let is_same_lock = stored.lock == lock && (is_same_image || seen.lock.is_marked());
         if !is_same_process || !is_same_image {
             stored.generation += 1;
         }

@@ -25,9 +25,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config;
+use crate::dialect::Row;
 use crate::files::{Files, Told};
 use crate::journal::Numbers;
-use crate::os::clock;
+use crate::os::{clock, process};
 use crate::probe::Probed;
 use crate::service::{self, Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
@@ -252,10 +253,24 @@ impl Driver {
         if let Some(objection) = self.census.objection() {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
+        self.heard_by(held.master())?;
         let mut run = Run::new(attempt.clone(), held, self);
         let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
+    }
+
+    /// A signal that a master does not listen for ends it: that of another dialect, or of its own before it listens.
+    fn heard_by(&self, master: Process) -> Result<(), Refusal> {
+        let Row { name, reload, .. } = self.config.dialect.row();
+        if !process::is_ended_by(master, reload) {
+            return Ok(());
+        }
+        let text = format!(
+            "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try again \
+             when it has booted"
+        );
+        Err(Refusal::Precondition(text))
     }
 
     fn woken_by(&mut self, wake: Wake) {

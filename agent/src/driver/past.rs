@@ -88,7 +88,7 @@ impl Left {
     /// Whether this is the same master with the same lock, which by the contract it has had all the while.
     fn joins(&self, boot: &str, seen: &Seen) -> bool {
         // An exec may let go of a lock that bears no mark, and take it again.
-        let is_bound = seen.lock.mark != 0 || self.image.is_none_or(|image| image == seen.image);
+        let is_bound = seen.lock.is_marked() || self.image.is_none_or(|image| image == seen.image);
         self.boot == boot && self.master == seen.process && self.lock.is_none_or(|lock| lock == seen.lock) && is_bound
     }
 
@@ -280,21 +280,23 @@ mod tests {
 
     #[test]
     fn only_the_same_master_with_the_same_lock_joins_what_was_left() {
-        assert!(left(9).joins("boot-1", &seen(9)));
-        assert!(!left(9).joins("boot-2", &seen(9)));
-        assert!(!left(9).joins("boot-1", &Seen { process: Process { pid: 100, start_ticks: 6 }, ..seen(9) }));
-        let relocked = Lock { file: FileIdentity { born: 4, ..FILE }, ..seen(9).lock };
-        assert!(!left(9).joins("boot-1", &Seen { lock: relocked, ..seen(9) }));
-        assert!(!left(9).joins("boot-1", &seen(8)));
+        assert!(left(9 << 32).joins("boot-1", &seen(9 << 32)));
+        assert!(!left(9 << 32).joins("boot-2", &seen(9 << 32)));
+        assert!(!left(9 << 32).joins("boot-1", &Seen { process: Process { pid: 100, start_ticks: 6 }, ..seen(9 << 32) }));
+        let relocked = Lock { file: FileIdentity { born: 4, ..FILE }, ..seen(9 << 32).lock };
+        assert!(!left(9 << 32).joins("boot-1", &Seen { lock: relocked, ..seen(9 << 32) }));
+        assert!(!left(9 << 32).joins("boot-1", &seen(8 << 32)));
         // Whose child it is now does not matter.
-        assert!(left(9).joins("boot-1", &Seen { parent: 50, ..seen(9) }));
+        assert!(left(9 << 32).joins("boot-1", &Seen { parent: 50, ..seen(9 << 32) }));
     }
 
     #[test]
     fn over_an_exec_only_a_mark_joins() {
         let image = Image { start_stack: 8, random: [2; 16] };
-        assert!(left(9).joins("boot-1", &Seen { image, ..seen(9) }));
+        assert!(left(9 << 32).joins("boot-1", &Seen { image, ..seen(9 << 32) }));
         assert!(!left(0).joins("boot-1", &Seen { image, ..seen(0) }));
         assert!(left(0).joins("boot-1", &seen(0)));
+        // What comes of writing a pid names nothing.
+        assert!(!left(5).joins("boot-1", &Seen { image, ..seen(5) }));
     }
 }

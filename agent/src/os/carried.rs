@@ -13,6 +13,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use baton_proto::custody::MARK_MIN;
 use rustix::fs::{FlockOperation, OFlags, SeekFrom, flock, seek};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -84,11 +85,11 @@ fn lock(file: &File) -> Result<(), NotCarried> {
     Err(NotCarried::Exclusive)
 }
 
-/// A random offset that names the open file description; never 0.
+/// A random offset that names the open file description; never one that may come of reading or writing.
 fn mark() -> io::Result<u64> {
     let mut bytes = [0_u8; 8];
     getrandom(&mut bytes[..], GetRandomFlags::empty())?;
-    Ok((u64::from_ne_bytes(bytes) >> (u64::BITS - MARK_BITS)).max(1))
+    Ok((u64::from_ne_bytes(bytes) >> (u64::BITS - MARK_BITS)) | MARK_MIN)
 }
 
 /// The same description on [`NUMBER`]. The soft limit is raised for the moment only: it also tells uWSGI how far to close.

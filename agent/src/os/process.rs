@@ -213,6 +213,12 @@ pub fn image(pid: u32) -> Option<Image> {
     living.image(living.opened()).ok()
 }
 
+/// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.
+pub fn is_ended_by(process: Process, signal: Signal) -> bool {
+    let living = Living::open(process.pid).ok().filter(|living| living.process() == process);
+    living.is_some_and(|living| living.is_ended_by(signal::number(signal).as_raw()))
+}
+
 /// The children of all threads of a process; none when it is gone.
 fn children(pid: u32) -> Vec<u32> {
     Living::open(pid).map(|living| living.children()).unwrap_or_default()

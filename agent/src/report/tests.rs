@@ -39,7 +39,7 @@ fn status() -> v1::ServiceStatus {
         generation: 3,
         master: Some(OLD.into()),
         held_since_ns: 1_000_000_000,
-        mark: 7,
+        mark: 7 << 40,
         ..v1::ServiceStatus::default()
     }
 }
@@ -51,7 +51,7 @@ fn status_line(service: &v1::ServiceStatus, expected: &str) {
 #[test]
 fn a_status_is_a_line_and_its_trouble_another() {
     status_line(&status(), "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked");
-    let busy = v1::ServiceStatus { step: v1::Step::Drain.into(), mark: 0, ..status() };
+    let busy = v1::ServiceStatus { step: v1::Step::Drain.into(), mark: 5, ..status() };
     status_line(
         &busy,
         "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, not marked, in a handover at the step drain",
@@ -83,14 +83,14 @@ fn every_finding_and_every_holder_has_a_line() {
         trouble: "flock (9) holds".into(),
         findings: vec![finding("flock (9) holds"), finding("sleep (8) holds\u{1b}")],
         holders: 2,
-        census: vec![holder(100, v1::HolderRole::Master, 31), holder(101, v1::HolderRole::OtherWorker, 0)],
+        census: vec![holder(100, v1::HolderRole::Master, 31 << 32), holder(101, v1::HolderRole::OtherWorker, 5)],
         ..status()
     };
     status_line(
         &foul,
         "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked, 2 holders\n    \
          flock (9) holds\n    sleep (8) holds\u{fffd}\n    \
-         100      master                   ruby             mark 0x1f, taker 100\n    \
+         100      master                   ruby             mark 0x1f00000000, taker 100\n    \
          101      other worker             ruby             no mark, taker 100",
     );
 }
@@ -149,7 +149,7 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7,"holders":0,"findings":[],"census":[]}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[]}"#,
     );
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::words;
+use baton_proto::custody::{MARK_MIN, words};
 use baton_proto::span::Span;
 use baton_proto::{finding, v1};
 
@@ -42,7 +42,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
     parts.push(format!("generation {}", service.generation));
     parts.push(format!("epoch {}", service.epoch));
     if service.master.is_some() {
-        parts.push(if service.mark == 0 { "not marked" } else { "marked" }.to_owned());
+        parts.push(if service.mark < MARK_MIN { "not marked" } else { "marked" }.to_owned());
     }
     match service.holders {
         0 => {}
@@ -71,7 +71,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
 fn census_line(holder: &v1::Holder) -> String {
     let pid = holder.process.unwrap_or_default().pid;
     let role = finding::role(holder.role);
-    let mark = if holder.mark == 0 { "no mark".to_owned() } else { format!("mark {:#x}", holder.mark) };
+    let mark = if holder.mark < MARK_MIN { "no mark".to_owned() } else { format!("mark {:#x}", holder.mark) };
     format!("{pid:<8} {role:<24} {:<16} {mark}, taker {}", holder.command, holder.taker)
 }
 

@@ -115,10 +115,10 @@ async fn a_testimony_is_told_line_by_line_and_weighed() {
     let expected = "\
 web on web-1, rollout r-2 attempt 1
 window #1 to #8 on inode 2
-    #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x64, taker 100)
-    #4     +0.002 s  new master 200 holds the lock (looked from #3; inode 2, mark 0xc8, taker 200)
-    #6     +0.004 s  old master 100 holds the lock (looked from #5; inode 2, mark 0x64, taker 100)
-    #8     +0.006 s  new master 200 holds the lock (looked from #7; inode 2, mark 0xc8, taker 200)
+    #2     +0.000 s  old master 100 holds the lock (looked from #1; inode 2, mark 0x100000064, taker 100)
+    #4     +0.002 s  new master 200 holds the lock (looked from #3; inode 2, mark 0x1000000c8, taker 200)
+    #6     +0.004 s  old master 100 holds the lock (looked from #5; inode 2, mark 0x100000064, taker 100)
+    #8     +0.006 s  new master 200 holds the lock (looked from #7; inode 2, mark 0x1000000c8, taker 200)
             #2      #4      #6      #8
 old master  S===============S
 new master          S===============S

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use baton_proto::custody::{
-    Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, Observation, Process, Role, Seq, Shape, Sighting, Succession, Testimony,
-    Unbroken,
+    Basis, Claim, Fact, FileIdentity, Image, Kept, Lock, MARK_MIN, Observation, Process, Role, Seq, Shape, Sighting, Succession,
+    Testimony, Unbroken,
 };
 use baton_proto::step::Step;
 
@@ -40,7 +40,7 @@ fn sighting(began: u64, role: Role, process: Process) -> Fact {
         parent: 1,
         image,
         image_after: image,
-        lock: Lock { file: FILE, mark: u64::from(process.pid) * 7, taker: process.pid },
+        lock: Lock { file: FILE, mark: MARK_MIN + u64::from(process.pid) * 7, taker: process.pid },
     })
 }
 

@@ -102,10 +102,22 @@ pub struct FileIdentity {
 pub struct Lock {
     /// The locked file.
     pub file: FileIdentity,
-    /// The file offset that names this open file description; 0 when the server set none.
+    /// The file offset; it names this open file description if it is a mark.
     pub mark: u64,
     /// Who called flock; 0 when it is dead and of another pid namespace.
     pub taker: u32,
+}
+
+/// The least file offset that counts as a mark. A smaller one may be the length of what a server wrote or read there, such as its
+/// pid: that is the same again when it has let go of its lock and taken it anew.
+pub const MARK_MIN: u64 = 1 << 32;
+
+impl Lock {
+    /// Whether its offset was set at random, to name it.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.mark >= MARK_MIN
+    }
 }
 
 /// Whose process it is.

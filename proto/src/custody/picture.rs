@@ -179,7 +179,7 @@ fn between(one: &Sign<'_>, other: &Sign<'_>, all: &[Sign<'_>]) -> char {
     let was_free = all.iter().any(|sign| sign.row == Row::Lock && sign.seq > one.seq && sign.seq < other.seq);
     match (one.fact, other.fact) {
         (Fact::Sighting(one), Fact::Sighting(other)) if one.process == other.process => {
-            let is_bound = one.image == other.image || other.lock.mark != 0;
+            let is_bound = one.image == other.image || other.lock.is_marked();
             if one.lock == other.lock && is_bound && !was_free { '=' } else { '.' }
         }
         // Who was seen and then not any more has let go in between.

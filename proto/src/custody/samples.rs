@@ -1,4 +1,4 @@
-use super::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};
+use super::{Fact, FileIdentity, Image, Lock, MARK_MIN, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};
 use std::time::Duration;
 
 pub(crate) const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
@@ -35,7 +35,7 @@ fn sighting(began: u64, role: Role, turn: u8) -> Fact {
         parent: if role == Role::Worker { holder } else { 1 },
         image: image(role, turn),
         image_after: image(role, turn),
-        lock: Lock { file: FILE, mark: u64::from(holder) * 7, taker: holder },
+        lock: Lock { file: FILE, mark: MARK_MIN + u64::from(holder) * 7, taker: holder },
     })
 }
 

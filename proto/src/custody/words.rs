@@ -116,10 +116,10 @@ impl fmt::Display for Fact {
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, mark, taker } = self;
-        if *mark == 0 {
-            write!(f, "inode {}, no mark, taker {taker}", file.inode)
-        } else {
-            write!(f, "inode {}, mark {mark:#x}, taker {taker}", file.inode)
+        match mark {
+            0 => write!(f, "inode {}, no mark, taker {taker}", file.inode),
+            _ if self.is_marked() => write!(f, "inode {}, mark {mark:#x}, taker {taker}", file.inode),
+            offset => write!(f, "inode {}, no mark (offset {offset}), taker {taker}", file.inode),
         }
     }
 }
@@ -182,15 +182,15 @@ mod tests {
         let lines: Vec<String> =
             testimony.observations.iter().map(|seen| line(seen, seen.at.saturating_sub(testimony.observations[0].at))).collect();
         let expected = "
-   #12     +0.000 s  old master 100 holds the lock (looked from #11; inode 2, mark 0x2bc, taker 100)
+   #12     +0.000 s  old master 100 holds the lock (looked from #11; inode 2, mark 0x1000002bc, taker 100)
    #13     +0.100 s  SIGUSR2 sent to 100
    #14     +0.200 s  ready: 200 from 201
-   #16     +0.400 s  new master 200 holds the lock (looked from #15; inode 2, mark 0x578, taker 200)
-   #18     +0.600 s  old master 100 holds the lock (looked from #17; inode 2, mark 0x2bc, taker 100)
-   #20     +0.800 s  new master 200 holds the lock (looked from #19; inode 2, mark 0x578, taker 200)
+   #16     +0.400 s  new master 200 holds the lock (looked from #15; inode 2, mark 0x100000578, taker 200)
+   #18     +0.600 s  old master 100 holds the lock (looked from #17; inode 2, mark 0x1000002bc, taker 100)
+   #20     +0.800 s  new master 200 holds the lock (looked from #19; inode 2, mark 0x100000578, taker 200)
    #21     +0.900 s  SIGQUIT sent to 100
    #22     +1.000 s  old master 100 exited
-   #24     +1.200 s  new master 200 holds the lock (looked from #23; inode 2, mark 0x578, taker 200)";
+   #24     +1.200 s  new master 200 holds the lock (looked from #23; inode 2, mark 0x100000578, taker 200)";
         assert_eq!(format!("\n{}", lines.join("\n")), expected);
         let window = (testimony.opened, testimony.closed);
         assert_eq!(
@@ -211,6 +211,8 @@ mod tests {
         seen.lock.mark = 0;
         let unmarked = "old master 100 holds the lock (looked from #11; inode 2, no mark, taker 100)";
         assert_eq!(Fact::Sighting(seen).to_string(), unmarked);
+        seen.lock.mark = 5;
+        assert_eq!(Fact::Sighting(seen).to_string(), unmarked.replace("no mark", "no mark (offset 5)"));
         let (role, process) = (Role::NewMaster, process(Role::NewMaster));
         let absence = Fact::Absence { began: Seq(11), role, process, reason: "process 200 is gone".into() };
         assert_eq!(absence.to_string(), "new master 200 was not seen holding the lock (looked from #11): process 200 is gone");

@@ -1,6 +1,6 @@
 //! What can happen on the host, and what it does to processes, descriptors and locks.
 
-use baton_proto::custody::{FileIdentity, Image, Process};
+use baton_proto::custody::{FileIdentity, Image, MARK_MIN, Process};
 
 use crate::world::{Description, Life, Part, Standing, Task, World};
 
@@ -184,7 +184,12 @@ impl World {
 
     fn lock(&mut self, who: Part, marked: bool) {
         let Some(task) = self.alive(who) else { return };
-        let mark = if marked { 1 + self.dice.below((1 << 43) - 1) } else { 0 };
+        // A server that marks nothing may have written its pid there, which is as long the next time.
+        let mark = match (marked, self.pid_is_written) {
+            (true, _) => MARK_MIN + self.dice.below((1 << 43) - MARK_MIN),
+            (false, true) => 5,
+            (false, false) => 0,
+        };
         let taker = self.taker(task);
         self.tasks[task].blind = Blind::No;
         self.tasks[task].descriptors.push(self.descriptions.len());

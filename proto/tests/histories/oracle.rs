@@ -62,6 +62,8 @@ flaws! {
     ImageOfBeforeAccepted,
     ForeignWorkerAccepted,
     ExecUnmarkedAccepted,
+    /// Any offset counts as a mark, also what comes of writing a pid.
+    OffsetTakenForMark,
     /// Neither the master nor its worker need run another image, where exec was asked for.
     NoExecRequired,
     /// Neither the process nor the image of the new master need be another.
@@ -313,7 +315,8 @@ impl Oracle<'_> {
                 return Err("interrupted");
             }
         }
-        let marked = sightings.iter().all(|(_, sighting)| sighting.lock.mark != 0);
+        let least = if self.has(Flaw::OffsetTakenForMark) { 1 } else { 1 << 32 };
+        let marked = sightings.iter().all(|(_, sighting)| sighting.lock.mark >= least);
         Ok(Custody { first, last, marked })
     }
 

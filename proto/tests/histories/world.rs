@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) handed_over: bool,
     pub(crate) randomised: bool,
     pub(crate) namespaced: bool,
+    /// A server that marks nothing writes its pid into its lock file.
+    pub(crate) pid_is_written: bool,
 }
 
 impl World {
@@ -102,6 +104,7 @@ impl World {
         let path = FileIdentity { device: 7, inode: 40 + dice.below(5), born };
         let randomised = !dice.one_in(5);
         let namespaced = dice.one_in(6);
+        let pid_is_written = dice.one_in(3);
         Self {
             dice,
             now: 50_000_000,
@@ -120,6 +123,7 @@ impl World {
             handed_over: false,
             randomised,
             namespaced,
+            pid_is_written,
         }
     }
 

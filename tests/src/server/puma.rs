@@ -20,6 +20,13 @@ pub(super) fn plain(listen: SocketAddr, directory: &Path, marked: bool, helped: 
     command
 }
 
+/// The same, that notes its pid in the lock file each time, beside a program with a lock of its own.
+pub(super) fn noting(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = plain(listen, directory, false, true);
+    command.env("NOTED", "true");
+    command
+}
+
 /// `puma` in the foreground, with two workers.
 fn command(listen: SocketAddr, directory: &Path, configuration: &str) -> Command {
     let mut command = Command::new("puma");

@@ -81,6 +81,11 @@ impl Living {
         Ok(procfs::is_dumping_core(&self.text("status", "status")?))
     }
 
+    /// Whether this signal would end it, as far as that can be told.
+    pub(in crate::os) fn is_ended_by(&self, signal: i32) -> bool {
+        self.text("status", "status").ok().and_then(|status| procfs::is_ended_by(&status, signal)).unwrap_or_default()
+    }
+
     /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
     /// moment ago is not.
     pub(in crate::os) fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
@@ -120,7 +125,7 @@ impl Living {
             let Some(file) = identity(&descriptors, number).filter(|file| files.contains(file)) else { continue };
             let Some(lock) = self.lock_by(number, file) else { continue };
             match found.iter_mut().find(|(_, other)| other.file == file) {
-                Some(known) if known.1.mark == 0 && lock.mark != 0 => *known = (number, lock),
+                Some(known) if !known.1.is_marked() && lock.is_marked() => *known = (number, lock),
                 Some(_) => {}
                 None => found.push((number, lock)),
             }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Role, Seq, Shape, Sighting, Testimony};
+use baton_proto::custody::{
+    Fact, FileIdentity, Image, Lock, MARK_MIN, Observation, Process, Role, Seq, Shape, Sighting, Testimony,
+};
 
 const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
@@ -36,7 +38,7 @@ fn seen(began: u64, role: Role, pid: u32) -> Observation {
         parent: 1,
         image,
         image_after: image,
-        lock: Lock { file: FILE, mark: u64::from(pid), taker: pid },
+        lock: Lock { file: FILE, mark: MARK_MIN + u64::from(pid), taker: pid },
     };
     line(began + 1, Fact::Sighting(sighting))
 }

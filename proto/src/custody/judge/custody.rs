@@ -56,7 +56,7 @@ impl Custody {
         if sighting.image != sighting.image_after || is_new_image && images == Images::One {
             return Err(Doubt::Exec { role });
         }
-        if is_new_image && sighting.lock.mark == 0 {
+        if is_new_image && !sighting.lock.is_marked() {
             return Err(Doubt::ExecUnmarked);
         }
         if sighting.lock != self.lock {
@@ -85,7 +85,7 @@ impl Custody {
     }
 
     pub(super) fn basis(&self) -> Basis {
-        if self.lock.mark == 0 { Basis::Contract } else { Basis::Marked }
+        if self.lock.is_marked() { Basis::Marked } else { Basis::Contract }
     }
 
     /// The window opens with a look at this master.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::samples::{FILE, clean, process, restarted, stationary};
-use super::super::{Fact, FileIdentity, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};
+use super::super::{Fact, FileIdentity, MARK_MIN, Observation, Process, Role, Seq, Shape, Sighting, Testimony, Witness};
 use super::{Basis, Doubt, Succession, Verdict, judge, unbroken};
 use std::time::Duration;
 
@@ -96,6 +96,9 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         (Shape::Exec, |t| look(t, 5).lock.taker += 1, Doubt::Relocked { role: Role::Master }),
         (Shape::Exec, |t| look(t, 5).lock.mark += 1, Doubt::Relocked { role: Role::Master }),
         (Shape::Exec, |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = 0), Doubt::ExecUnmarked),
+        // As long as its pid, which it writes there each time that it takes its lock.
+        (Shape::Exec, |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = 5), Doubt::ExecUnmarked),
+        (Shape::Exec, |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = MARK_MIN - 1), Doubt::ExecUnmarked),
         (
             Shape::Exec,
             |t| (look(t, 4).image, look(t, 4).image_after) = (look(t, 0).image, look(t, 0).image),
@@ -143,8 +146,11 @@ fn ready() -> Fact {
 
 #[test]
 fn in_place_without_a_mark_and_without_an_exec_rests_on_the_contract() {
-    let verdict = broken(stationary(Shape::InPlace), |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = 0));
-    assert!(matches!(verdict, Verdict::Kept(kept) if kept.basis == Basis::Contract), "{verdict:?}");
+    for (mark, basis) in [(0, Basis::Contract), (MARK_MIN - 1, Basis::Contract), (MARK_MIN, Basis::Marked)] {
+        let verdict =
+            broken(stationary(Shape::InPlace), |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = mark));
+        assert!(matches!(verdict, Verdict::Kept(kept) if kept.basis == basis), "{mark}: {verdict:?}");
+    }
 }
 
 #[test]

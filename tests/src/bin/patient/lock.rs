@@ -9,6 +9,8 @@ use crate::pidfile::suffixed;
 
 /// The highest offset that every file system takes is below 2^43.
 const MARK_BITS: u32 = 43;
+/// A smaller one counts for nothing.
+const MARK_MIN: u64 = 1 << 32;
 
 /// Whether the locked descriptor is given a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,5 +53,5 @@ fn open(path: &Path) -> io::Result<File> {
 fn random_mark() -> io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok((u64::from_ne_bytes(bytes) >> (u64::BITS - MARK_BITS)).max(1))
+    Ok((u64::from_ne_bytes(bytes) >> (u64::BITS - MARK_BITS)) | MARK_MIN)
 }
