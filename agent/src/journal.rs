@@ -84,16 +84,8 @@ impl Journal {
 
     /// What this process ran when it was last found holding.
     pub fn last_image(&self, process: Process) -> Option<Image> {
-        self.testimony.observations.iter().rev().find_map(|line| match &line.fact {
-            Fact::Sighting(sighting) if sighting.process == process => Some(sighting.image),
-            Fact::Sighting(_)
-            | Fact::Absence { .. }
-            | Fact::Grant { .. }
-            | Fact::Signal { .. }
-            | Fact::Readiness { .. }
-            | Fact::Exit { .. }
-            | Fact::Workers { .. } => None,
-        })
+        let mut sightings = self.testimony.observations.iter().rev().filter_map(|line| line.fact.sighting());
+        sightings.find(|sighting| sighting.process == process).map(|sighting| sighting.image)
     }
 
     /// Whether a number was handed out within the window whose line has not been told yet.

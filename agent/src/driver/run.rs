@@ -106,29 +106,13 @@ impl Run {
 
     /// What the master ran when it was first looked at.
     pub(super) fn first_image(&self) -> Option<Image> {
-        self.journal.testimony().observations.iter().find_map(|line| match &line.fact {
-            Fact::Sighting(sighting) => Some(sighting.image),
-            Fact::Absence { .. }
-            | Fact::Grant { .. }
-            | Fact::Signal { .. }
-            | Fact::Readiness { .. }
-            | Fact::Exit { .. }
-            | Fact::Workers { .. } => None,
-        })
+        self.journal.testimony().observations.iter().find_map(|line| Some(line.fact.sighting()?.image))
     }
 
     /// The workers of before, as they were listed.
     pub(super) fn listed(&self) -> &[Process] {
-        let listed = self.journal.testimony().observations.iter().find_map(|line| match &line.fact {
-            Fact::Workers { workers, .. } => Some(workers.as_slice()),
-            Fact::Absence { .. }
-            | Fact::Grant { .. }
-            | Fact::Signal { .. }
-            | Fact::Readiness { .. }
-            | Fact::Exit { .. }
-            | Fact::Sighting(_) => None,
-        });
-        listed.unwrap_or_default()
+        let master = self.old.master();
+        self.journal.testimony().observations.iter().find_map(|line| line.fact.listing(master)).unwrap_or_default()
     }
 
     /// The children of a master that stays that are not of before; the one that answered last goes first.

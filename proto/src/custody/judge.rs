@@ -139,29 +139,12 @@ fn worker_at_the_close<'a>(testimony: &'a Testimony, master: &Custody) -> Result
 /// A worker is new that was not there when the master's workers were listed before it was signalled, and was seen after that.
 fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process, seen: Seq) -> Result<(), Doubt> {
     let no = |reason: String| Err(Doubt::NoNewWorker(Some(reason)));
-    let signalled = testimony.observations.iter().find_map(|observation| match &observation.fact {
-        Fact::Signal { process, .. } if *process == sought => Some(observation.seq),
-        Fact::Signal { .. }
-        | Fact::Sighting(_)
-        | Fact::Absence { .. }
-        | Fact::Grant { .. }
-        | Fact::Readiness { .. }
-        | Fact::Exit { .. }
-        | Fact::Workers { .. } => None,
-    });
+    let lines = &testimony.observations;
+    let signalled = lines.iter().find(|line| line.fact.signals(sought)).map(|line| line.seq);
     let Some(signalled) = signalled.filter(|signalled| *signalled < seen) else {
         return no(format!("no signal to the master is on record before {worker} was seen"));
     };
-    let listing = testimony.observations.iter().rev().find_map(|observation| match &observation.fact {
-        Fact::Workers { master, workers, .. } if *master == sought && observation.seq < signalled => Some(workers),
-        Fact::Workers { .. }
-        | Fact::Signal { .. }
-        | Fact::Sighting(_)
-        | Fact::Absence { .. }
-        | Fact::Grant { .. }
-        | Fact::Readiness { .. }
-        | Fact::Exit { .. } => None,
-    });
+    let listing = lines.iter().rev().filter(|line| line.seq < signalled).find_map(|line| line.fact.listing(sought));
     match listing {
         None => no("the master's workers were not listed before the signal".into()),
         Some(workers) if workers.contains(&worker) => no(format!("{worker} was there before the signal")),
@@ -171,18 +154,8 @@ fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process
 
 /// The first grant on the window's file. That a holder was seen before is implied: a waiter is armed only then.
 pub(super) fn drop_seen(testimony: &Testimony) -> Option<Seq> {
-    testimony.observations.iter().find_map(|observation| match &observation.fact {
-        Fact::Grant { file } => {
-            (*file == testimony.file && observation.seq >= testimony.opened && observation.seq <= testimony.closed)
-                .then_some(observation.seq)
-        }
-        Fact::Sighting(_)
-        | Fact::Absence { .. }
-        | Fact::Signal { .. }
-        | Fact::Readiness { .. }
-        | Fact::Exit { .. }
-        | Fact::Workers { .. } => None,
-    })
+    let grants = testimony.observations.iter().filter(|observation| observation.fact == Fact::Grant { file: testimony.file });
+    grants.map(|grant| grant.seq).find(|seq| *seq >= testimony.opened && *seq <= testimony.closed)
 }
 
 #[cfg(test)]

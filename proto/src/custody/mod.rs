@@ -219,6 +219,21 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// The sighting, if it is one.
+    pub fn sighting(&self) -> Option<&Sighting> {
+        if let Self::Sighting(sighting) = self { Some(sighting) } else { None }
+    }
+
+    /// The workers that were listed below this master, if it is such a listing.
+    pub fn listing(&self, of: Process) -> Option<&[Process]> {
+        if let Self::Workers { master, workers, .. } = self { (*master == of).then_some(workers) } else { None }
+    }
+
+    /// Whether it is a signal that was sent to this process.
+    pub fn signals(&self, to: Process) -> bool {
+        if let Self::Signal { process, .. } = self { *process == to } else { false }
+    }
+
     /// The number taken before it, if it is a look.
     pub fn began(&self) -> Option<Seq> {
         match self {
@@ -299,16 +314,8 @@ pub struct Testimony {
 impl Testimony {
     /// All sightings of one role, with the numbers at which they ended.
     pub(crate) fn sightings(&self, role: Role) -> impl Iterator<Item = (Seq, &Sighting)> {
-        self.observations.iter().filter_map(move |observation| match &observation.fact {
-            Fact::Sighting(sighting) if sighting.role == role => Some((observation.seq, sighting)),
-            Fact::Sighting(_)
-            | Fact::Absence { .. }
-            | Fact::Grant { .. }
-            | Fact::Signal { .. }
-            | Fact::Readiness { .. }
-            | Fact::Exit { .. }
-            | Fact::Workers { .. } => None,
-        })
+        let all = self.observations.iter().filter_map(|observation| Some((observation.seq, observation.fact.sighting()?)));
+        all.filter(move |(_, sighting)| sighting.role == role)
     }
 
     /// The run of the agent that this number falls to.
