@@ -123,7 +123,8 @@ fn an_agent_killed_while_it_undoes_a_handover_undoes_it_when_it_is_back() {
 }
 
 /// A server that replaces itself in place, killed at each step of its agent: what was begun is finished, or nothing was replaced.
-fn is_taken_up_in_place(dialect: &'static str, faults: &[Fault]) {
+/// `unrecorded_max` of them may end unproven, because the agent died before it had written down that it sent the signal.
+fn is_taken_up_in_place(dialect: &'static str, faults: &[Fault], unrecorded_max: usize) {
     let timing = Timing { ready_within: Duration::from_secs(2), settle: Duration::from_millis(300), ..Timing::default() };
     let mut fleet = Fleet::of(1).server(Kind::Patient).dialect(dialect).faults(faults).timing(timing).start();
     let load = Load::start(&fleet.targets(), Mix::default());
@@ -154,7 +155,7 @@ fn is_taken_up_in_place(dialect: &'static str, faults: &[Fault]) {
         assert_eq!(usize::try_from(grown), Ok(booted), "after {last:?}: {text}");
         last_steps.extend(last);
     }
-    assert!(unrecorded <= 2, "{unrecorded} signals were not on record");
+    assert!(unrecorded <= unrecorded_max, "{unrecorded} signals were not on record");
     assert_eq!(load.stop().failed(), 0, "requests were lost");
     for step in ["open", "signal", "ready", "close"] {
         assert!(last_steps.contains(step), "no interruption came after {step}: {last_steps:?}");
@@ -168,12 +169,14 @@ fn boots(server: &Server) -> usize {
 
 #[test]
 fn an_agent_killed_anywhere_in_a_handover_in_place_takes_it_up_without_a_second_signal() {
-    is_taken_up_in_place("nginx", &[]);
+    // It is told to be ready within a millisecond of its signal.
+    is_taken_up_in_place("nginx", &[], STEPS_TOLD_IN_PLACE / 2);
 }
 
 #[test]
 fn an_agent_killed_anywhere_in_a_handover_by_exec_takes_it_up_without_a_second_signal() {
-    is_taken_up_in_place("haproxy", &[Fault::Exec]);
+    // What the master runs tells of the exec.
+    is_taken_up_in_place("haproxy", &[Fault::Exec], 0);
 }
 
 /// Nothing joins what was seen before to what is seen after: nobody guesses.

@@ -141,8 +141,13 @@ fn came_after_the_signal(testimony: &Testimony, sought: Process, worker: Process
     let no = |reason: String| Err(Doubt::NoNewWorker(Some(reason)));
     let lines = &testimony.observations;
     let signalled = lines.iter().find(|line| line.fact.signals(sought)).map(|line| line.seq);
-    let Some(signalled) = signalled.filter(|signalled| *signalled < seen) else {
-        return no(format!("no signal to the master is on record before {worker} was seen"));
+    let signalled = match (signalled, testimony.shape) {
+        (Some(signalled), _) if signalled < seen => signalled,
+        // An agent that died may not have written it down. That the master called exec says enough.
+        (None, Shape::Exec) => seen,
+        (Some(_) | None, Shape::Beside | Shape::InPlace | Shape::Exec) => {
+            return no(format!("no signal to the master is on record before {worker} was seen"));
+        }
     };
     let listing = lines.iter().rev().filter(|line| line.seq < signalled).find_map(|line| line.fact.listing(sought));
     match listing {

@@ -97,7 +97,7 @@ fn passed(proof: &Kept, testimony: &Testimony) -> String {
         ),
         Succession::Exec { master, worker } => format!(
             "The master {master} was seen holding at both ends of the window. It called exec in between, and its lock is the one \
-             that it had before: same mark, same taker. Its worker {worker} came after the signal and does not run the image of \
+             that it had before: same mark, same taker. Its worker {worker} was not there before and does not run the image of \
              before, so something was handed over."
         ),
     }

@@ -343,12 +343,11 @@ impl Oracle<'_> {
 
     /// Whether the last look before the closing one is at a child of the master that is not of its old ones.
     fn new_worker(self, master: &Custody) -> bool {
-        let before = self.listed_before_signal(master.first.1.process);
         let workers = self.sightings().filter(|(_, sighting)| sighting.role == Role::Worker);
         workers.max_by_key(|(seq, _)| *seq).is_some_and(|(seq, worker)| {
             let is_child = worker.parent == master.first.1.process.pid && worker.process != master.first.1.process;
-            let came_later =
-                before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process));
+            let before = self.listed_before_signal(master.first.1.process, worker.began);
+            let came_later = before.is_some_and(|listed| !listed.contains(&worker.process));
             let is_of_before = self.testimony.shape == Shape::Exec && worker.image == master.first.1.image;
             let may_be = self.has(Flaw::ImageOfBeforeAccepted) || self.has(Flaw::NoExecRequired);
             let is_new = came_later && (!is_of_before || may_be);
@@ -360,11 +359,16 @@ impl Oracle<'_> {
         })
     }
 
-    /// The number of the first signal to the master, and its workers by the last listing before.
-    fn listed_before_signal(&self, master: Process) -> Option<(Seq, &[Process])> {
+    /// The master's workers by the last listing before it was signalled, if that was before this number. Where it was to call exec
+    /// that is its own sign, and a signal that is not on record is not asked for.
+    fn listed_before_signal(&self, master: Process, seen: Seq) -> Option<&[Process]> {
         let lines = &self.testimony.observations;
         let signals = lines.iter().filter(|line| matches!(line.fact, Fact::Signal { process, .. } if process == master));
-        let signalled = signals.map(|line| line.seq).min()?;
+        let signalled = match signals.map(|line| line.seq).min() {
+            Some(signalled) if signalled < seen => signalled,
+            None if self.testimony.shape == Shape::Exec => seen,
+            Some(_) | None => return None,
+        };
         let listings = lines.iter().filter_map(|line| match &line.fact {
             Fact::Workers { master: of, workers, .. } if *of == master && line.seq < signalled => {
                 Some((line.seq, workers.as_slice()))
@@ -377,8 +381,7 @@ impl Oracle<'_> {
             | Fact::Readiness { .. }
             | Fact::Exit { .. } => None,
         });
-        let (_, workers) = listings.max_by_key(|(seq, _)| *seq)?;
-        Some((signalled, workers))
+        listings.max_by_key(|(seq, _)| *seq).map(|(_, workers)| workers)
     }
 }
 

@@ -140,6 +140,12 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
     assert_eq!(verdict, Verdict::Unproven(Doubt::NoNewWorker(Some("300 was there before the signal".into()))));
 }
 
+#[test]
+fn an_exec_tells_of_itself_where_its_signal_is_not_on_record() {
+    let verdict = broken(stationary(Shape::Exec), |t| reorder(t, |lines| drop(lines.remove(2))));
+    assert!(matches!(verdict, Verdict::Kept(_)), "{verdict:?}");
+}
+
 fn ready() -> Fact {
     Fact::Readiness { ready: true, detail: String::new(), answered_by: None }
 }
