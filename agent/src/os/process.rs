@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
 pub(super) use living::Living;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
@@ -231,8 +232,10 @@ pub fn has_socket(pid: u32, inode: u64) -> bool {
 
 /// The pid that a pid file names, if it can be read and names one.
 pub fn pid_in(path: &Path) -> Option<u32> {
+    // Who may write the directory may put a fifo there: to open it must not hang us, nor to read it.
+    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut text = String::new();
-    File::open(path).ok()?.take(64).read_to_string(&mut text).ok()?;
+    File::from(file).take(64).read_to_string(&mut text).ok()?;
     procfs::pid_file(&text)
 }
 
