@@ -6,6 +6,7 @@
 
 mod living;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -221,8 +222,16 @@ pub fn is_ended_by(process: Process, signal: Signal) -> bool {
 }
 
 /// The children of all threads of a process; none when it is gone.
+///
+/// A child that ends while the list is read may take another, that lives, off it (`proc_pid_task(5)`): it is read twice. That one who
+/// was there before is not found, so that he is new later, takes two such ends at the same place then.
 fn children(pid: u32) -> Vec<u32> {
-    Living::open(pid).map(|living| living.children()).unwrap_or_default()
+    let Ok(living) = Living::open(pid) else { return Vec::new() };
+    let mut found = living.children();
+    found.extend(living.children());
+    let mut met = HashSet::new();
+    found.retain(|child| met.insert(*child));
+    found
 }
 
 /// Whether a process has the socket with this inode open.
