@@ -48,7 +48,7 @@ pub struct Status {
     /// Only this service.
     pub service: Option<String>,
     /// Looks at every process of this host, and lists whoever holds a lock.
-    #[arg(long, visible_alias = "holders")]
+    #[arg(long)]
     pub census: bool,
     /// How to ask.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 //! All serve the release that a file in their directory names; Unicorn and the patient fail as another file there says.
 
 mod haproxy;
+mod nginx;
 mod patient;
 mod puma;
 mod unicorn;
@@ -57,6 +58,8 @@ pub enum Kind {
     Uwsgi,
     /// The same, not told to leave the descriptor of the lock alone, and allowed more descriptors than its number.
     UwsgiUnsafe,
+    /// nginx with a master and two workers, started by `baton-agent hold`, which hands the lock down.
+    Nginx,
     /// Our own.
     Patient,
     /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
@@ -76,6 +79,7 @@ impl Kind {
             Self::Puma | Self::PumaPlain { .. } | Self::PumaNoting => "puma",
             Self::Haproxy => "haproxy",
             Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
+            Self::Nginx => "nginx",
         }
     }
 
@@ -223,6 +227,7 @@ impl Server {
             Kind::Haproxy => self.held(&haproxy::command(self.address, &self.directory)),
             Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory, true)),
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
+            Kind::Nginx => self.held(&nginx::command(self.address, &self.directory)),
             Kind::Patient => patient::command(self.address, &self.directory),
             Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
@@ -306,6 +311,10 @@ impl Server {
                 assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
                 self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));
+            }
+            Kind::Nginx => {
+                assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
+                self.put(nginx::ANSWER, &nginx::answer(&release.name, release.flaw.is_none()));
             }
             Kind::Patient | Kind::PatientWrapped => {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());

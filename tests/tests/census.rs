@@ -224,7 +224,7 @@ fn a_census_lists_every_holder_with_its_role_its_mark_and_its_taker() {
     }
     assert_eq!(row(flock), ("foreign".into(), "flock".into(), false, taker(flock)));
     assert_eq!(status["holders"], 5, "{status}");
-    let human = site.agent(&["status", "--holders"]).expect_code(0);
+    let human = site.agent(&["status", "--census"]).expect_code(0);
     assert!(human.stdout.lines().any(|line| line.contains("foreign") && line.contains(&flock.to_string())), "{human}");
 }
 

@@ -1,4 +1,4 @@
-//! Handovers in place by exec, of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
+//! Handovers in place of real nginx, and by exec of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
 //!
 //! The kernel's own ledger of each lock is kept beside them.
 
@@ -49,11 +49,16 @@ fn lock(host: &Host) -> PathBuf {
 
 /// One handover to another release, asked for on the host.
 #[track_caller]
-fn hand_over(fleet: &Fleet, release: &str) -> Testified {
+fn hand_over(fleet: &Fleet, release: &str) -> (Testified, Run) {
     let host = &fleet.hosts[0];
-    host.server.deploy(&Release::sound(release));
+    reload(fleet, host, &Release::sound(release))
+}
+
+#[track_caller]
+fn reload(fleet: &Fleet, host: &Host, release: &Release) -> (Testified, Run) {
+    host.server.deploy(release);
     let answer = local(fleet, host, &["reload", SERVICE]);
-    Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}"))
+    (Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}")), answer)
 }
 
 /// Whether the lock was free for a moment of a window, by the ledger.
@@ -64,18 +69,18 @@ fn was_free(ledger: &mut Ledger, lock: &Path, window: &Testified) -> bool {
 
 /// Handovers under load: all are kept by a marked lock, by one master, and each to the new release; what the clients met.
 #[track_caller]
-fn all_are_kept(kind: Kind) -> Tally {
+fn all_are_kept(kind: Kind, shape: &str) -> Tally {
     let (mut ledger, fleet) = stage(kind);
     let host = &fleet.hosts[0];
     let master = host.server.master().expect("it serves");
     let load = Load::start(&fleet.targets(), LOAD);
     for number in 0..HANDOVERS {
         let release = format!("v{}", number + 2);
-        let testified = hand_over(&fleet, &release);
+        let (testified, _) = hand_over(&fleet, &release);
         assert!(testified.is_kept_marked(), "{}", testified.judged);
         assert_eq!(
             (&testified.judged["shape"], &testified.judged["pid"]),
-            (&"exec".into(), &master.into()),
+            (&shape.into(), &master.into()),
             "{}",
             testified.judged
         );
@@ -95,27 +100,44 @@ fn all_are_kept(kind: Kind) -> Tally {
 
 #[test]
 fn puma_with_the_hook_of_deploy_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Puma);
+    let tally = all_are_kept(Kind::Puma, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
 }
 
 #[test]
 fn haproxy_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Haproxy);
+    let tally = all_are_kept(Kind::Haproxy, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
 }
 
 #[test]
 fn uwsgi_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
-    let tally = all_are_kept(Kind::Uwsgi);
+    let tally = all_are_kept(Kind::Uwsgi, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
+fn nginx_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::Nginx, "in_place");
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+/// It keeps what it runs, and every worker: nothing was replaced.
+#[test]
+fn a_configuration_that_nginx_refuses_is_rolled_back_unbroken() {
+    let (mut ledger, fleet) =
+        stage_of(Kind::Nginx, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(2), ..TIMING }));
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unbroken", Some(3)), "{answer}");
+    assert!(!was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
+    assert_eq!(fleet.hosts[0].server.ask("/").expect("it serves").release, "v1");
 }
 
 /// Above the soft limit of descriptors the lock survives by chance; below it, only by `--safe-fd`.
 #[test]
 fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
     let (mut ledger, fleet) = stage(Kind::UwsgiUnsafe);
-    let testified = hand_over(&fleet, "v2");
+    let (testified, _) = hand_over(&fleet, "v2");
     assert_eq!(testified.verdict, "dropped", "{}", testified.judged);
     assert!(was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
 }
@@ -131,7 +153,9 @@ fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testifie
     for number in 0..if helped { HANDOVERS_HELPED } else { HANDOVERS } {
         fleet.await_held();
         let release = format!("v{}", number + 2);
-        let testified = hand_over(&fleet, &release);
+        let (testified, answer) = hand_over(&fleet, &release);
+        // What the master has started itself is waited for as its old workers are.
+        assert_eq!(answer.text().contains("the workers of before are not gone within 1 s"), helped, "{answer}");
         let was_free = was_free(&mut ledger, &lock(host), &testified);
         judge(&testified, was_free);
         // It was a handover all the same.
@@ -183,9 +207,7 @@ fn puma_whose_hook_marks_anew_is_unproven_where_another_holder_blinds_the_waiter
 #[track_caller]
 fn hand_over_to_a_release_that_cannot_boot(fleet: &Fleet) -> (Testified, Run) {
     let host = &fleet.hosts[0];
-    host.server.deploy(&Release::flawed("v2", Flaw::RaisesAtBoot));
-    let answer = local(fleet, host, &["reload", SERVICE]);
-    let testified = Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}"));
+    let (testified, answer) = reload(fleet, host, &Release::flawed("v2", Flaw::RaisesAtBoot));
     assert!(!testified.is_kept_marked(), "{}", testified.judged);
     (testified, answer)
 }
@@ -211,15 +233,17 @@ fn a_release_that_cannot_boot_is_an_outage_at_uwsgi_and_told_as_a_drop() {
 
 #[test]
 fn a_configuration_that_haproxy_refuses_leaves_the_old_worker_in_charge() {
-    let (mut ledger, fleet) = stage(Kind::Haproxy);
+    let (mut ledger, fleet) =
+        stage_of(Kind::Haproxy, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(5), ..TIMING }));
     let host = &fleet.hosts[0];
     let before = host.server.ask("/").expect("it serves");
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
     assert_eq!(host.server.ask("/").ok(), Some(before), "{answer}");
     assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
     assert_eq!((testified.verdict.as_str(), answer.code), ("unproven", Some(4)), "{answer}");
+    assert!(answer.text().contains("no new worker was ready within 5 s: 200 from"), "{answer}");
     // It is no worse for it.
-    let testified = hand_over(&fleet, "v3");
+    let (testified, _) = hand_over(&fleet, "v3");
     assert!(testified.is_kept_marked(), "{}", testified.judged);
 }
 
@@ -229,6 +253,7 @@ fn the_runbook_starts_them_as_the_tests_do() {
     let runbook = fs::read_to_string(deployed::file("RUNBOOK.md")).expect("it is there");
     for (dialect, server, more) in [
         ("haproxy", "haproxy", "-W"),
+        ("nginx", "nginx", "daemon off;"),
         ("uwsgi", "uwsgi", "--safe-fd 1025"),
         ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
         ("puma", "puma", "-C /srv/web/current/config/puma.rb"),

@@ -245,7 +245,7 @@ fn a_lock_file_that_is_not_what_is_held_is_found() {
 fn a_taker_whose_holder_cannot_be_found_is_told_of() {
     let facts = Facts { unknown_takers: vec![70, 71], ..healthy() };
     check(&facts, &[(Kind::UnseenHolder, &[70, 71])]);
-    assert!(sentence(&facts).contains("process 70, 71"));
+    assert!(sentence(&facts).contains("process 70 and 71;"));
 }
 
 #[test]
@@ -271,4 +271,6 @@ fn a_sentence_does_not_name_a_hundred() {
     let facts = with(healthy(), crowd);
     assert_eq!(examine(&facts)[0].pids.len(), 100);
     assert!(sentence(&facts).contains("logger (107) and 92 more hold"), "{}", sentence(&facts));
+    let facts = Facts { unknown_takers: (100..4_100).collect(), ..healthy() };
+    assert!(sentence(&facts).contains("process 100, 101, 102, 103, 104, 105, 106, 107 and 3992 more;"), "{}", sentence(&facts));
 }

@@ -90,10 +90,9 @@ pub(super) fn unburied(facts: &Facts, pid: u32) -> String {
 }
 
 pub(super) fn unseen(takers: &[u32]) -> String {
-    let takers: Vec<String> = takers.iter().map(ToString::to_string).collect();
     format!(
         "somebody who cannot be found holds the lock, too: it was taken by process {}; a drop would not be seen; `baton-agent status --census` looks at every process",
-        takers.join(", ")
+        listed(takers.iter().map(ToString::to_string))
     )
 }
 
@@ -143,10 +142,15 @@ pub(super) fn holders(facts: &Facts, kind: Kind, holders: &[&Holder]) -> String 
 
 /// Commands with their pids.
 fn names(holders: &[&Holder]) -> String {
-    let mut names: Vec<String> =
-        holders.iter().take(NAMES_MAX).map(|holder| format!("{} ({})", holder.command, holder.process)).collect();
-    if holders.len() > NAMES_MAX {
-        names.push(format!("{} more", holders.len() - NAMES_MAX));
+    listed(holders.iter().map(|holder| format!("{} ({})", holder.command, holder.process)))
+}
+
+/// The first of these, and how many more there are: a sentence travels in the header of a refusal, which has no room for thousands.
+fn listed(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMES_MAX);
+    let mut names: Vec<String> = all.take(NAMES_MAX).collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
     }
     match names.split_last() {
         Some((last, [])) => last.clone(),

@@ -249,6 +249,11 @@ impl Driver {
             }
             Err(error) => Err(format!("{signal} could not be sent to the {role}: {error}")),
         };
+        let is_stationary = run.is_stationary();
+        if is_stationary && result.is_ok() {
+            // Nothing waits for this one: without it, an agent that dies now would not know that the signal was sent.
+            drop(self.write_under_way(Intent::Signal, Flush::Later));
+        }
         let emptied = gone.then_some(Event::Emptied(role));
         [Event::Signalled(result)].into_iter().chain(emptied).collect()
     }

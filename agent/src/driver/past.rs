@@ -258,3 +258,45 @@ impl Unburied {
         Self { handle, waiting }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_proto::custody::{FileIdentity, Image, Lock, Process};
+
+    use super::Left;
+    use crate::os::process::Seen;
+
+    const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
+
+    fn seen(mark: u64) -> Seen {
+        let image = Image { start_stack: 7, random: [1; 16] };
+        Seen { process: Process { pid: 100, start_ticks: 5 }, parent: 1, image, lock: Lock { file: FILE, mark, taker: 100 } }
+    }
+
+    fn left(mark: u64) -> Left {
+        let Seen { process, image, lock, .. } = seen(mark);
+        Left { boot: "boot-1".into(), master: process, image: Some(image), lock: Some(lock), until: None }
+    }
+
+    #[test]
+    fn only_the_same_master_with_the_same_lock_joins_what_was_left() {
+        assert!(left(9 << 32).joins("boot-1", &seen(9 << 32)));
+        assert!(!left(9 << 32).joins("boot-2", &seen(9 << 32)));
+        assert!(!left(9 << 32).joins("boot-1", &Seen { process: Process { pid: 100, start_ticks: 6 }, ..seen(9 << 32) }));
+        let relocked = Lock { file: FileIdentity { born: 4, ..FILE }, ..seen(9 << 32).lock };
+        assert!(!left(9 << 32).joins("boot-1", &Seen { lock: relocked, ..seen(9 << 32) }));
+        assert!(!left(9 << 32).joins("boot-1", &seen(8 << 32)));
+        // Whose child it is now does not matter.
+        assert!(left(9 << 32).joins("boot-1", &Seen { parent: 50, ..seen(9 << 32) }));
+    }
+
+    #[test]
+    fn over_an_exec_only_a_mark_joins() {
+        let image = Image { start_stack: 8, random: [2; 16] };
+        assert!(left(9 << 32).joins("boot-1", &Seen { image, ..seen(9 << 32) }));
+        assert!(!left(0).joins("boot-1", &Seen { image, ..seen(0) }));
+        assert!(left(0).joins("boot-1", &seen(0)));
+        // What comes of writing a pid names nothing.
+        assert!(!left(5).joins("boot-1", &Seen { image, ..seen(5) }));
+    }
+}

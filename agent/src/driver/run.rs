@@ -228,6 +228,11 @@ impl Driver {
         tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
+        // Those that went while nobody looked do not tell.
+        let is_drained = self.run.as_ref().is_some_and(|run| run.is_stationary() && run.old.has_no_workers());
+        if is_drained {
+            self.feed([Event::Emptied(Role::OldMaster)], inbox).await;
+        }
     }
 
     /// The handover cannot be gone on with; its key must stay known, so that it is not asked for again and signalled twice.

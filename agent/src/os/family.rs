@@ -3,7 +3,7 @@
 //! **Invariant:** nothing here opens the lock file: to open it would be an event that makes us look again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use baton_proto::custody::{FileIdentity, Lock, Process};
 
@@ -20,7 +20,23 @@ const CGROUP_MAX: usize = 512;
 
 /// How each holder was found last, to be tried first.
 #[derive(Debug, Default)]
-pub struct Memory(HashMap<u32, Remembered>);
+pub struct Memory {
+    holders: HashMap<u32, Remembered>,
+    house: Option<House>,
+}
+
+/// What is around a master, looked at once for each: a process above it has what it has from the beginning, or takes a lock of its
+/// own, which the kernel's list shows. Those above have many descriptors, which would take longer than all the rest.
+#[derive(Debug)]
+struct House {
+    master: Process,
+    parent: u32,
+    ancestors: Vec<u32>,
+    /// Those of them that held.
+    holding: Vec<u32>,
+    /// Where the members of its cgroup are listed, if that is not the cgroup of everybody.
+    members: Option<PathBuf>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
@@ -37,22 +53,22 @@ impl Memory {
     /// holder by the one that is remembered.
     fn holder(&mut self, living: &Living, file: FileIdentity, place: Place) -> Result<Option<Holder>, Unseen> {
         let (process, start_stack) = (living.process(), living.opened().start_stack);
-        let known = self.0.get(&process.pid).filter(|known| (known.process, known.start_stack) == (process, start_stack));
+        let known = self.holders.get(&process.pid).filter(|known| (known.process, known.start_stack) == (process, start_stack));
         if let Some(known) = known
             && let Some(lock) = living.lock_at(known.descriptor, file)
         {
             return Ok(Some(holder(living, known.program, lock, place)));
         }
-        self.0.remove(&process.pid);
+        self.holders.remove(&process.pid);
         let Some((descriptor, lock)) = living.locks(&[file])?.pop() else { return Ok(None) };
         let program = living.program();
-        self.0.insert(process.pid, Remembered { process, start_stack, program, descriptor });
+        self.holders.insert(process.pid, Remembered { process, start_stack, program, descriptor });
         Ok(Some(holder(living, program, lock, place)))
     }
 
     /// Forgets whoever is not among these.
     fn keep(&mut self, holders: &[Holder]) {
-        self.0.retain(|pid, _| holders.iter().any(|holder| holder.process.pid == *pid));
+        self.holders.retain(|pid, _| holders.iter().any(|holder| holder.process.pid == *pid));
     }
 }
 
@@ -68,8 +84,9 @@ pub struct Known<'a> {
 /// The holders among the master, those below it, those above it, those in its cgroup, and the others.
 pub fn holders(known: Known<'_>, file: FileIdentity, memory: &mut Memory) -> Vec<Holder> {
     let own = std::process::id();
+    let house = memory.house.take();
     let mut met: HashSet<u32> = HashSet::from([own]);
-    let mut found = Vec::new();
+    let mut found: Vec<Holder> = Vec::new();
     let mut meet = |pid, place, children: bool| -> Vec<u32> {
         if !met.insert(pid) {
             return Vec::new();
@@ -90,24 +107,48 @@ pub fn holders(known: Known<'_>, file: FileIdentity, memory: &mut Memory) -> Vec
                 below.extend(meet(pid, place, true).into_iter().map(|child| (child, Place::Below)));
             }
         }
-        for pid in ancestors(master) {
-            meet(pid, Place::Above, false);
+    }
+    let (house, is_new) = match (house, known.master.and_then(|master| process::find(master).ok())) {
+        (Some(house), Some((master, parent))) if (house.master, house.parent) == (master, parent) => (Some(house), false),
+        (_, found) => (found.map(|(master, parent)| House::of(master, parent)), true),
+    };
+    if let Some(house) = &house {
+        for pid in if is_new { &house.ancestors } else { &house.holding } {
+            meet(*pid, Place::Above, false);
         }
-        for pid in cgroup(master) {
+        for pid in house.members() {
             meet(pid, Place::Elsewhere, false);
         }
     }
     // A stranger's children have what it has.
-    let mut others: VecDeque<u32> = known.others.iter().copied().collect();
-    let mut met = 0;
-    while let Some(pid) = others.pop_front() {
-        met += 1;
-        if met <= RELATIVES_MAX {
-            others.extend(meet(pid, Place::Elsewhere, true));
+    let is_above = |pid: &u32| house.as_ref().is_some_and(|house| house.ancestors.contains(pid));
+    let mut others: VecDeque<(u32, bool)> = known.others.iter().map(|pid| (*pid, is_above(pid))).collect();
+    let mut strangers = 0;
+    while let Some((pid, is_above)) = others.pop_front() {
+        strangers += 1;
+        if strangers <= RELATIVES_MAX {
+            let place = if is_above { Place::Above } else { Place::Elsewhere };
+            others.extend(meet(pid, place, !is_above).into_iter().map(|child| (child, false)));
         }
     }
+    let above = found.iter().filter(|holder| holder.place == Place::Above).map(|holder| holder.process.pid);
+    let holding = above.collect();
+    memory.house = house.map(|house| House { holding, ..house });
     memory.keep(&found);
     found
+}
+
+impl House {
+    fn of(master: Process, parent: u32) -> Self {
+        let (ancestors, members) = (ancestors(master.pid), cgroup(master.pid));
+        Self { master, parent, ancestors, holding: Vec::new(), members }
+    }
+
+    /// Those in the master's cgroup, now.
+    fn members(&self) -> Vec<u32> {
+        let text = self.members.as_ref().and_then(|list| std::fs::read_to_string(list).ok()).unwrap_or_default();
+        procfs::children(&text).into_iter().take(CGROUP_MAX).collect()
+    }
 }
 
 fn holder(living: &Living, program: Option<FileIdentity>, lock: Lock, place: Place) -> Holder {
@@ -127,16 +168,12 @@ fn ancestors(pid: u32) -> Vec<u32> {
     std::iter::successors(parent(&pid), parent).take(ANCESTORS_MAX).collect()
 }
 
-/// Those in the cgroup of a process, unless it is that of everybody: the root, or the one that we are in ourselves.
-fn cgroup(pid: u32) -> Vec<u32> {
+/// Where those in the cgroup of a process are listed, unless it is that of everybody: the root, or the one that we are in ourselves.
+fn cgroup(pid: u32) -> Option<PathBuf> {
     let of = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok();
-    let (Some(its), Some(ours)) = (of(&pid.to_string()), of("self")) else { return Vec::new() };
-    let Some(path) = procfs::cgroup(&its).filter(|path| *path != "/" && procfs::cgroup(&ours) != Some(path)) else {
-        return Vec::new();
-    };
-    let list = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/')).join("cgroup.procs");
-    let Ok(text) = std::fs::read_to_string(list) else { return Vec::new() };
-    procfs::children(&text).into_iter().take(CGROUP_MAX).collect()
+    let (its, ours) = (of(&pid.to_string())?, of("self")?);
+    let path = procfs::cgroup(&its).filter(|path| *path != "/" && procfs::cgroup(&ours) != Some(path))?;
+    Some(Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/')).join("cgroup.procs"))
 }
 
 /// Everybody on this machine who holds one of these files.

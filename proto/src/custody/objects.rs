@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::history::signal_name;
-use super::{Drop, Ended, Fact, Found, Happening, Kept, Moment, Observation, Succession, Unwatched, What};
+use super::{Drop, Ended, Fact, Found, Happening, Image, Kept, Moment, Observation, Succession, Unwatched, What};
 
 /// An observation: its number, when it was made in milliseconds since boot, who made it, and the fact.
 #[must_use]
@@ -16,6 +16,7 @@ pub fn observation(observation: &Observation) -> Value {
         Fact::Sighting(seen) => json!({
             "fact": "sighting", "began": seen.began.0, "role": seen.role.to_string(), "pid": seen.process.pid,
             "parent": seen.parent, "start_ticks": seen.process.start_ticks, "inode": seen.lock.file.inode, "mark": seen.lock.mark, "taker": seen.lock.taker,
+            "image": image(&seen.image), "image_after": image(&seen.image_after),
         }),
         Fact::Absence { began, role, process, reason } => {
             json!({"fact": "absence", "began": began.0, "role": role.to_string(), "pid": process.pid, "reason": reason})
@@ -31,6 +32,11 @@ pub fn observation(observation: &Observation) -> Value {
         }),
     };
     with(json!({"seq": observation.seq.0, "at_ms": fine(observation.at), "incarnation": observation.incarnation}), fact)
+}
+
+/// A fingerprint of a program image: where its stack began, and its 16 random bytes.
+fn image(image: &Image) -> String {
+    image.random.iter().fold(format!("{:x}:", image.start_stack), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A proven handover: what it rests on, and who took over from whom.

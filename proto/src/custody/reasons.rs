@@ -149,6 +149,7 @@ fn meaning(doubt: &Doubt) -> &'static str {
             "A process that calls exec may close its lock and take it again, and looks like one holder all the while."
         }
         Doubt::Relocked { .. } => "Its lock is another one than before, and between the two there may have been none.",
+        Doubt::NoLength { .. } => "Only between the end of one look and the beginning of another is anything proven.",
         Doubt::Interrupted { .. } => "It may have let go, and have taken the lock again before the next look.",
         Doubt::ExecUnmarked => {
             "Only a mark names a lock beyond an exec. Start the server through `baton-agent hold`, or with a hook that marks its lock."

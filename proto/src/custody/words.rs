@@ -105,7 +105,9 @@ impl fmt::Display for Fact {
             }
             Self::Exit { role, process } => write!(f, "{role} {process} exited"),
             Self::Workers { master, workers, .. } => {
-                write!(f, "{} processes were listed below the master {master}", workers.len())
+                let count = workers.len();
+                let were = if count == 1 { "process was" } else { "processes were" };
+                write!(f, "{count} {were} listed below the master {master}")
             }
         }
     }
@@ -215,6 +217,9 @@ mod tests {
         let absence = Fact::Absence { began: Seq(11), role, process, reason: "process 200 is gone".into() };
         assert_eq!(absence.to_string(), "new master 200 was not seen holding the lock (looked from #11): process 200 is gone");
         assert_eq!(Fact::Grant { file: FILE }.to_string(), "the waiter was granted: nobody held the lock (inode 2)");
+        let listing = |workers| Fact::Workers { began: Seq(11), master: process, workers };
+        assert_eq!(listing(vec![process]).to_string(), "1 process was listed below the master 200");
+        assert_eq!(listing(Vec::new()).to_string(), "0 processes were listed below the master 200");
         let readiness = Fact::Readiness { ready: false, detail: "503 from 201".into(), answered_by: Some(201) };
         assert_eq!(readiness.to_string(), "not ready: 503 from 201");
     }

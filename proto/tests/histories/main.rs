@@ -1,9 +1,8 @@
 //! The judge against 100,000 histories whose truth is known.
 //!
 //! [`world`] is a host with processes, open file descriptions and a lock file, [`happening`] what can happen on it,
-//! [`story`] what a server does,
-//! [`program`] what an agent does, [`witness`] how it looks, and [`history`] the three together, from one seed. The
-//! [`oracle`] judges a second time. The laws:
+//! [`story`] what a server does, [`program`] what an agent does, [`witness`] how it looks, and [`history`] all of them
+//! together, from one seed. The [`oracle`] judges a second time. The laws:
 //!
 //! 1. What the judge calls kept was kept: between the first sighting and the last, some master held at every instant.
 //! 2. Judge and oracle agree on every testimony, honest, faulty, tampered with, or scrambled ([`scramble`]).
@@ -53,11 +52,6 @@ use tally::Tally;
 const HISTORIES: u64 = 100_000;
 const SHARDS: u64 = 4;
 
-/// What the judge does not ask today, and the oracle does: that a custody has a length. Two looks at one master that
-/// overlap show it at two instants which may both lie before everything in between. No agent of ours writes such lines, its
-/// looks are made by one thread; the judge takes that on trust. `None` once it asks.
-const JUDGE_AS_IT_IS: Option<Flaw> = Some(Flaw::EmptyCustodyAccepted);
-
 /// The judge's verdict in the oracle's words.
 fn ruling(verdict: &Verdict) -> Ruling {
     match verdict {
@@ -81,13 +75,13 @@ fn agree(one: Ruling, other: Ruling) -> bool {
 /// Law 2: weighs one testimony twice, by both judges.
 fn weigh(history: &History, testimony: &Testimony, what: &str, tally: &mut Tally) -> (Ruling, Ruling) {
     let verdict = judge(testimony);
-    let second = oracle::judge(testimony, JUDGE_AS_IT_IS);
+    let second = oracle::judge(testimony, None);
     if !agree(ruling(&verdict), second) {
         tally.broken(format!("law 2: the judge says {}, the oracle {second:?}", name(&verdict)), history, what, testimony);
     }
     let stayed = unbroken(testimony);
     let stayed_ruling = ruling_unbroken(&stayed);
-    let second = oracle::unbroken(testimony, JUDGE_AS_IT_IS);
+    let second = oracle::unbroken(testimony, None);
     if !agree(stayed_ruling, second) {
         let said = stayed.as_ref().map_or_else(name, |_| "unbroken".to_owned());
         tally.broken(format!("law 2: unbroken says {said}, the oracle {second:?}"), history, what, testimony);

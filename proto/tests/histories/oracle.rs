@@ -64,6 +64,7 @@ flaws! {
     ExecUnmarkedAccepted,
     /// Any offset counts as a mark, also what comes of writing a pid.
     OffsetTakenForMark,
+    /// Neither the master nor its worker need run another image, where exec was asked for.
     NoExecRequired,
     /// Neither the process nor the image of the new master need be another.
     OneMasterAccepted,
@@ -349,7 +350,8 @@ impl Oracle<'_> {
             let came_later =
                 before.is_some_and(|(signalled, listed)| signalled < worker.began && !listed.contains(&worker.process));
             let is_of_before = self.testimony.shape == Shape::Exec && worker.image == master.first.1.image;
-            let is_new = came_later && (!is_of_before || self.has(Flaw::ImageOfBeforeAccepted));
+            let may_be = self.has(Flaw::ImageOfBeforeAccepted) || self.has(Flaw::NoExecRequired);
+            let is_new = came_later && (!is_of_before || may_be);
             let is_whole = worker.image == worker.image_after;
             (is_child || self.has(Flaw::ForeignWorkerAccepted))
                 && (is_new || self.has(Flaw::OldWorkerAccepted))

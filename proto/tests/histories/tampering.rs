@@ -99,7 +99,11 @@ fn numbers(tampering: Tampering, testimony: &mut Testimony, dice: &mut Dice) -> 
             let seq = Seq(testimony.closed.0 + 1 + dice.below(2));
             lines.push(Observation { seq, fact, ..lines[lines.len() - 1].clone() });
         }
-        Tampering::LineMovedOutside => lines[place].seq = Seq(testimony.closed.0 + 5),
+        Tampering::LineMovedOutside => {
+            let seq = Seq(testimony.closed.0 + 1 + dice.below(2));
+            let moved = Observation { seq, ..lines.remove(place) };
+            lines.push(moved);
+        }
         Tampering::LineNumberedAsAnother => lines[place].seq = lines[(place + 1) % lines.len()].seq,
         Tampering::LookEndedBeforeItBegan => {
             let seq = lines[place].seq;

@@ -1,7 +1,7 @@
 //! What it costs to know who holds a lock: the census of a server of nine processes on a host with a thousand others.
 //!
 //! In turns: the bare minimum, which knows each process and descriptor and reads that one file of each; the census of those that are
-//! related to the master; the same with the kernel's list of locks, and with the findings. Then, a few times, a walk over everybody.
+//! related to the master; the same with the kernel's list of locks. Then, a few times, a walk over everybody.
 
 use std::fs;
 use std::hint::black_box;

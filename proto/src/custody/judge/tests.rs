@@ -107,7 +107,7 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         (
             Shape::Exec,
             |t| reorder(t, |lines| drop(lines.remove(1))),
-            Doubt::NoNewWorker(Some("300 was there before the signal".into())),
+            Doubt::NoNewWorker(Some("the master's workers were not listed before the signal".into())),
         ),
         (Shape::InPlace, |t| look(t, 4).parent = 1, Doubt::NoNewWorker(Some("300 is no child of the master 250".into()))),
         (Shape::InPlace, |t| look(t, 4).role = Role::NewMaster, Doubt::NoNewWorker(None)),
@@ -115,8 +115,16 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         (Shape::InPlace, |t| look(t, 5).image_after.start_stack += 1, Doubt::Exec { role: Role::Master }),
         (Shape::InPlace, |t| look(t, 5).role = Role::Worker, Doubt::EndOpen { role: Role::Master, end: "closing", reason: None }),
         // A listing after the signal says nothing of who was there before it.
-        (Shape::InPlace, |t| reorder(t, |lines| lines.swap(1, 2)), Doubt::NoHandover(process(Role::Master))),
-        (Shape::InPlace, |t| reorder(t, |lines| drop(lines.remove(2))), Doubt::NoHandover(process(Role::Master))),
+        (
+            Shape::InPlace,
+            |t| reorder(t, |lines| lines.swap(1, 2)),
+            Doubt::NoNewWorker(Some("the master's workers were not listed before the signal".into())),
+        ),
+        (
+            Shape::InPlace,
+            |t| reorder(t, |lines| drop(lines.remove(2))),
+            Doubt::NoNewWorker(Some("no signal to the master is on record before 300 was seen".into())),
+        ),
         // Something else between the worker and the master: it was not at the close.
         (Shape::InPlace, |t| insert(t, 5, ready()), Doubt::NoNewWorker(None)),
     ];
@@ -129,7 +137,7 @@ fn each_flaw_of_a_handover_in_place_has_its_own_doubt() {
         let Fact::Workers { workers, .. } = &mut t.observations[1].fact else { panic!("line 1 is the listing") };
         workers.push(worker);
     });
-    assert_eq!(verdict, Verdict::Unproven(Doubt::NoHandover(process(Role::Master))));
+    assert_eq!(verdict, Verdict::Unproven(Doubt::NoNewWorker(Some("300 was there before the signal".into()))));
 }
 
 fn ready() -> Fact {
@@ -142,6 +150,42 @@ fn in_place_without_a_mark_and_without_an_exec_rests_on_the_contract() {
         let verdict =
             broken(stationary(Shape::InPlace), |t| [0, 5].into_iter().for_each(|index| look(t, index).lock.mark = mark));
         assert!(matches!(verdict, Verdict::Kept(kept) if kept.basis == basis), "{mark}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_custody_without_a_length_is_no_proof() {
+    // The last look at the master began before its first one had ended: both may be of one instant, at the very end.
+    let mut testimony = stationary(Shape::InPlace);
+    for (line, (began, seq)) in
+        testimony.observations.iter_mut().zip([(11, 19), (12, 13), (14, 14), (15, 15), (16, 17), (18, 20)])
+    {
+        line.seq = Seq(seq);
+        match &mut line.fact {
+            Fact::Sighting(sighting) => sighting.began = Seq(began),
+            Fact::Workers { began: first, .. } => *first = Seq(began),
+            Fact::Absence { .. } | Fact::Grant { .. } | Fact::Signal { .. } | Fact::Readiness { .. } | Fact::Exit { .. } => {}
+        }
+    }
+    testimony.observations.sort_by_key(|line| line.seq);
+    assert_eq!(judge(&testimony), Verdict::Unproven(Doubt::NoLength { role: Role::Master }));
+}
+
+#[test]
+fn a_hole_is_not_made_up_for_by_a_stray() {
+    assert_eq!(spoilt(|t| t.observations[2].seq = Seq(25)), Verdict::Unproven(Doubt::NumberingBroken(Seq(16))));
+    let verdict = spoilt(|t| {
+        t.observations.remove(2);
+        t.observations.push(grant(25, FileIdentity { inode: 9, ..FILE }));
+    });
+    assert!(matches!(verdict, Verdict::Unproven(Doubt::NumberingBroken(_))), "{verdict:?}");
+}
+
+#[test]
+fn a_file_is_told_by_device_inode_and_birth() {
+    for seen in [FileIdentity { device: 9, ..FILE }, FileIdentity { inode: 9, ..FILE }, FileIdentity { born: 9, ..FILE }] {
+        let verdict = spoilt(|t| [3, 5, 8].into_iter().for_each(|index| look(t, index).lock.file = seen));
+        assert_eq!(verdict, Verdict::Unproven(Doubt::FileReplaced { expected: FILE, seen }));
     }
 }
 

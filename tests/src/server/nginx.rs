@@ -1,0 +1,33 @@
+//! How nginx is started: in the foreground, a master with two workers, which answer by themselves.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+/// The file with what it answers, read when the configuration is.
+pub(super) const ANSWER: &str = "answer.conf";
+
+/// `nginx`, with its own directory as prefix.
+pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
+    // What it includes is sought beside its configuration.
+    let configuration = directory.join("nginx.conf");
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("nginx/nginx.conf");
+    fs::copy(original, &configuration).expect("a file can be copied into the sandbox");
+    let mut command = Command::new("sh");
+    // nginx has no variable for its master's pid, which is that of this shell.
+    command.args(["-c", r#"echo "listen $0; set \$master $$;" > listen.conf; exec nginx "$@""#, &listen.to_string()]);
+    // A prefix ends in a slash. What goes wrong before the configuration is read is told on standard error.
+    command.arg("-p").arg(format!("{}/", directory.display())).arg("-e").arg("stderr").arg("-c").arg(configuration);
+    // By default its workers become another user, who would not find the way here.
+    if rustix::process::geteuid().is_root() {
+        command.args(["-g", "user root;"]);
+    }
+    command
+}
+
+/// What it answers in a release; in one that is not sound the configuration is refused.
+pub(super) fn answer(release: &str, is_sound: bool) -> String {
+    let nonsense = if is_sound { "" } else { "nonsense;\n" };
+    format!("{nonsense}location / {{ return 200 \"{release} $pid $master\\n\"; }}\n")
+}
