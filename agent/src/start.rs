@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::doors::{DoorError, Doors};
 use crate::driver::{self, Walker, Witness};
 use crate::files::Files;
-use crate::os::clock;
+use crate::os::{clock, descriptors};
 use crate::outcome::Exit;
 use crate::rpc::Speaker;
 use crate::service::Service;
@@ -119,6 +119,7 @@ impl StartError {
 pub fn agent(path: &Path) -> Result<(), StartError> {
     let config = configuration(path)?;
     check_kernel()?;
+    descriptors::allow_all().map_err(|source| StartError::Host { doing: "raise the limit of descriptors", source })?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -394,3 +394,15 @@ fn a_master_that_would_end_by_the_reload_signal_is_not_sent_it() {
     site.refuses(&[&format!("SIGUSR2 would end the master {deaf}, which does not listen for it")]);
     assert!(is_alive(deaf));
 }
+
+/// Whoever may write the pid file's directory may put there what no open comes back from.
+#[test]
+fn a_fifo_in_the_place_of_the_pid_file_hangs_nobody() {
+    let site = Site::start();
+    let pidfile = site.host().server.pidfile();
+    fs::remove_file(&pidfile).expect("a file in the sandbox");
+    let made = Command::new("mkfifo").arg(&pidfile).status().expect("it is installed");
+    assert!(made.success());
+    let reload = site.agent(&["reload", "web"]).expect_code(3);
+    assert!(reload.stdout.contains("names no pid"), "{reload}");
+}

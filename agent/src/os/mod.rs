@@ -3,6 +3,7 @@
 pub mod carried;
 pub mod child;
 pub mod clock;
+pub mod descriptors;
 pub mod ending;
 pub mod family;
 pub mod inotify;

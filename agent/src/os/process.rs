@@ -6,6 +6,7 @@
 
 mod living;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
 pub(super) use living::Living;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::dialect::Signal;
@@ -220,8 +222,16 @@ pub fn is_ended_by(process: Process, signal: Signal) -> bool {
 }
 
 /// The children of all threads of a process; none when it is gone.
+///
+/// A child that ends while the list is read may take another, that lives, off it (`proc_pid_task(5)`): it is read twice. That one who
+/// was there before is not found, so that he is new later, takes two such ends at the same place then.
 fn children(pid: u32) -> Vec<u32> {
-    Living::open(pid).map(|living| living.children()).unwrap_or_default()
+    let Ok(living) = Living::open(pid) else { return Vec::new() };
+    let mut found = living.children();
+    found.extend(living.children());
+    let mut met = HashSet::new();
+    found.retain(|child| met.insert(*child));
+    found
 }
 
 /// Whether a process has the socket with this inode open.
@@ -231,8 +241,10 @@ pub fn has_socket(pid: u32, inode: u64) -> bool {
 
 /// The pid that a pid file names, if it can be read and names one.
 pub fn pid_in(path: &Path) -> Option<u32> {
+    // Who may write the directory may put a fifo there: to open it must not hang us, nor to read it.
+    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut text = String::new();
-    File::open(path).ok()?.take(64).read_to_string(&mut text).ok()?;
+    File::from(file).take(64).read_to_string(&mut text).ok()?;
     procfs::pid_file(&text)
 }
 
