@@ -84,6 +84,13 @@ pub fn is_ended_by(status: &str, signal: i32) -> Option<bool> {
     Some(heeded & bit == 0)
 }
 
+/// Whether a signal was sent to a process, by its `/proc/PID/status`, and has not arrived: it is stopped, or blocks it.
+pub fn is_pending(status: &str, signal: i32) -> bool {
+    let bit = signal.checked_sub(1).and_then(|shift| 1_u64.checked_shl(u32::try_from(shift).ok()?)).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:")));
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & bit != 0)
+}
+
 /// A flock, as `/proc/PID/fdinfo/FD` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -171,8 +178,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        Descriptor, Stat, cgroup, children, command, corpse_status, descriptor, is_dumping_core, is_ended_by, pid_file,
-        plain_files, random_address, stat, takers,
+        Descriptor, Stat, cgroup, children, command, corpse_status, descriptor, is_dumping_core, is_ended_by, is_pending,
+        pid_file, plain_files, random_address, stat, takers,
     };
 
     #[test]
@@ -219,6 +226,14 @@ mod tests {
         assert_eq!(is_ended_by("SigCgt:\t0000000000000000\n", 12), None);
         assert_eq!(is_ended_by(&status(0, 0, 0), 0), None);
         assert_eq!(is_ended_by(&status(0, 0, 0), 65), None);
+    }
+
+    #[test]
+    fn a_signal_that_has_not_arrived_is_pending() {
+        let status = "SigPnd:\t0000000000000200\nShdPnd:\t0000000000000800\n";
+        for (signal, is_so) in [(10, true), (12, true), (1, false), (0, false), (65, false)] {
+            assert_eq!(is_pending(status, signal), is_so, "{signal}");
+        }
     }
 
     #[test]

@@ -150,6 +150,12 @@ impl Driver {
         let found = self.look(Role::OldMaster);
         let Some(run) = self.run.as_ref().filter(|_| found == Found::Holding) else { return found };
         let old = run.old.master();
+        let reload = self.config.dialect.row().reload;
+        if process::awaits(old, reload) {
+            return Found::Otherwise(format!(
+                "{reload} has not arrived at the master {old}, which will do as it says when it wakes"
+            ));
+        }
         if run.is_stationary() {
             if run.journal.last_image(old) != run.first_image() {
                 return Found::Otherwise(format!("the master {old} runs another program image"));

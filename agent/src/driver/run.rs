@@ -23,6 +23,9 @@ use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
 
+/// Starts are told in ticks of this length (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 /// A handover under way.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -119,8 +122,16 @@ impl Run {
     pub(super) fn new_workers(&self) -> Vec<Process> {
         let mut workers = process::children_of(self.old.master().pid);
         workers.retain(|worker| !self.old.includes(*worker) && !self.listed().contains(worker));
+        // A listing may miss one that was there (`proc_pid_task(5)`).
+        workers.retain(|worker| self.signalled_at().is_none_or(|at| process::started(*worker) + TICK > at));
         workers.sort_by_key(|worker| Some(worker.pid) != self.answered_by);
         workers
+    }
+
+    /// When the master was signalled.
+    fn signalled_at(&self) -> Option<Duration> {
+        let master = self.old.master();
+        self.journal.testimony().observations.iter().find(|line| line.fact.signals(master)).map(|line| line.at)
     }
 
     /// Between whom a probe has to tell when the master stays.

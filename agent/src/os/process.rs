@@ -221,6 +221,12 @@ pub fn is_ended_by(process: Process, signal: Signal) -> bool {
     living.is_some_and(|living| living.is_ended_by(signal::number(signal).as_raw()))
 }
 
+/// Whether this signal was sent to a process and has not arrived, as with one that is stopped.
+pub fn awaits(process: Process, signal: Signal) -> bool {
+    let living = Living::open(process.pid).ok().filter(|living| living.process() == process);
+    living.is_some_and(|living| living.awaits(signal::number(signal).as_raw()))
+}
+
 /// The children of all threads of a process; none when it is gone.
 ///
 /// A child that ends while the list is read may take another, that lives, off it (`proc_pid_task(5)`): it is read twice. That one who

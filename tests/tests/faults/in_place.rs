@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_tests::fault::Fault;
 use baton_tests::fleet::{Fleet, Timing};
 use baton_tests::server::Kind;
+use nix::sys::signal::Signal;
 
 use crate::trial::{Ending, Serves, Trial, on};
 
@@ -145,4 +146,16 @@ fn a_shell_that_starts_another_master_and_keeps_the_lock_does_not_prove_that_the
         fleet.await_held();
         assert_eq!(fleet.standings()[0].epoch, 0, "the waiter saw a drop: the shell did not keep the lock");
     }
+}
+
+/// What it was told it will do when it wakes: nothing was undone.
+#[test]
+fn a_signal_that_has_not_arrived_at_a_stopped_master_is_not_rolled_back() {
+    let fleet = Fleet::of(1).server(Kind::Patient).dialect("haproxy").timing(IMPATIENT).start();
+    let server = &fleet.hosts[0].server;
+    server.set_faults(&[Fault::Exec]);
+    server.signal(Signal::SIGSTOP);
+    let run = fleet.baton(&["restart", "web"]).expect_code(4);
+    assert!(run.text().contains("SIGUSR2 has not arrived at the master"), "{run}");
+    server.signal(Signal::SIGCONT);
 }

@@ -106,6 +106,13 @@ fn nothing_is_signalled_unless_the_old_master_holds_and_the_intent_is_written() 
 }
 
 #[test]
+fn a_new_generation_is_not_driven_out_once_the_old_one_is_gone() {
+    let stopped = "look-old write-signal SIGUSR2-old probe look-old SIGQUIT-new";
+    assert_eq!(play("opsatoxt"), format!("{stopped} Broken@ready"));
+    assert_eq!(play("opsatott"), format!("{stopped} SIGTERM-new-all SIGKILL-new-all"));
+}
+
+#[test]
 fn what_fails_before_the_point_of_no_return_is_undone() {
     let cases = [
         // The disk hangs.

@@ -95,6 +95,10 @@ impl Beside {
         if self.new_presence == Presence::Gone {
             return self.restore(now);
         }
+        // The old one may have left meanwhile: then this is all that serves.
+        if self.old_presence > Presence::Lives {
+            return self.leave_it_alone();
+        }
         self.state = State::Stopping { rung };
         let signal = |whom, signal| Action::Signal(Role::NewMaster, whom, signal);
         match rung {

@@ -86,6 +86,11 @@ impl Living {
         self.text("status", "status").ok().and_then(|status| procfs::is_ended_by(&status, signal)).unwrap_or_default()
     }
 
+    /// Whether this signal was sent to it and has not arrived.
+    pub(in crate::os) fn awaits(&self, signal: i32) -> bool {
+        self.text("status", "status").is_ok_and(|status| procfs::is_pending(&status, signal))
+    }
+
     /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
     /// moment ago is not.
     pub(in crate::os) fn image(&self, stat: procfs::Stat) -> Result<Image, Unseen> {
