@@ -45,6 +45,8 @@ pub(super) struct Census {
     findings: Vec<Finding>,
     /// The file for which a walk was asked for last.
     walked: Option<FileIdentity>,
+    /// The file of which it was asked last on which network file system it is, and the answer.
+    network: Option<(FileIdentity, Option<&'static str>)>,
     walks: usize,
     /// Takers of whose lock not even a walk found a holder.
     unexplained: Vec<u32>,
@@ -63,6 +65,7 @@ impl Census {
             facts: None,
             findings: Vec::new(),
             walked: None,
+            network: None,
             walks: 0,
             unexplained: Vec::new(),
             postponed: Vec::new(),
@@ -84,6 +87,14 @@ impl Census {
     pub(super) fn told(&self) -> (u32, Vec<v1::Finding>) {
         let holders = self.facts.as_ref().map_or(0, |facts| facts.holders.len());
         (u32::try_from(holders).unwrap_or(u32::MAX), self.findings.iter().map(v1::Finding::from).collect())
+    }
+
+    /// The network file system of a file that `path` names. It is asked once for each file: the answer may take a file server's time.
+    fn network_of(&mut self, file: FileIdentity, path: &Path) -> Option<&'static str> {
+        let known = self.network.filter(|(known, _)| *known == file).map(|(_, network)| network);
+        let network = known.unwrap_or_else(|| lock::network(path));
+        self.network = Some((file, network));
+        network
     }
 
     fn holders(&self) -> Vec<v1::Holder> {
@@ -112,7 +123,7 @@ impl Driver {
             path: self.config.lock.display().to_string(),
             lock_file,
             watched: self.waiters.armed(),
-            network: lock::network(&self.config.lock),
+            network: named.and_then(|named| self.census.network_of(named, &self.config.lock)),
             twin: self.twin.borrow().clone(),
             pid_file: pid_file(&self.config.pidfile),
             pid_file_old: self.pidfile_old.as_deref().map_or_else(PidFile::none, pid_file),
