@@ -226,10 +226,15 @@ impl Driver {
         }
     }
 
+    /// The record of the handover with this key.
+    fn recorded(&self, attempt: &Attempt) -> Option<&v1::Record> {
+        let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
+        self.stored.records.iter().find(same)
+    }
+
     /// Joins the handover with this key, or replays its record, or prepares a new one.
     fn reload(&mut self, attempt: &Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
-        let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
-        if let Some(record) = self.stored.records.iter().find(same) {
+        if let Some(record) = self.recorded(attempt) {
             return Ok(publish::replay(record));
         }
         if let Some(run) = &mut self.run {
