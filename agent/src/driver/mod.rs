@@ -30,7 +30,7 @@ use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::{clock, process};
 use crate::probe::Probed;
-use crate::service::{self, Attempt, Command, Refusal, Service};
+use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
@@ -205,10 +205,7 @@ impl Driver {
                 drop(reply.send(self.status()));
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
-            Command::Past(reply) => {
-                let history = self.history().await;
-                drop(reply.send(service::Past { records: self.stored.records.clone(), history }));
-            }
+            Command::Past(reply) => self.tell_past(reply),
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.
                 let _ = self.remember().await;
