@@ -8,17 +8,20 @@ use tokio::sync::{mpsc, oneshot};
 /// How many events a stream may lag behind before it is cut off; the client asks again and joins anew.
 pub const STREAM_EVENTS_MAX: usize = 256;
 
+/// Where an answer goes that may be a refusal.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
 /// What can be asked of a driver.
 #[derive(Debug)]
 pub enum Command {
     /// The state now.
     Status(oneshot::Sender<v1::ServiceStatus>),
     /// The state, with every holder of the lock on this host, once all processes were looked at.
-    Census(oneshot::Sender<v1::ServiceStatus>),
+    Census(Reply<v1::ServiceStatus>),
     /// A handover, or to join the one with the same key, or its stored result.
-    Reload(Attempt, oneshot::Sender<Result<mpsc::Receiver<v1::reload_event::Event>, Refusal>>),
+    Reload(Attempt, Reply<mpsc::Receiver<v1::reload_event::Event>>),
     /// The state now, then what happens.
-    Watch(oneshot::Sender<Result<mpsc::Receiver<v1::WatchEvent>, Refusal>>),
+    Watch(Reply<mpsc::Receiver<v1::WatchEvent>>),
     /// The stored records, and what else befell the service.
     Past(oneshot::Sender<Past>),
     /// The state now, before the agent stops: until now the service was watched.
@@ -88,9 +91,9 @@ impl Service {
     /// The state, with every holder of the lock on this host, once all processes were looked at.
     ///
     /// # Errors
-    /// When the agent is shutting down.
+    /// When too many wait for such a look already, or the agent is shutting down.
     pub async fn census(&self) -> Result<v1::ServiceStatus, Refusal> {
-        self.ask(Command::Census).await
+        self.ask(Command::Census).await?
     }
 
     /// Begins a handover and yields its events; the last is the ending.

@@ -61,6 +61,8 @@ pub enum Verb {
         yes: bool,
     },
     /// Show what an agent saw of a handover and what that proves, and the drops that it saw at any time
+    ///
+    /// Ends with 0 whatever is shown, and with 3 if no handover is on record and nothing befell the service.
     #[command(after_help = help())]
     Testimony {
         /// The host

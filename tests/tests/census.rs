@@ -336,6 +336,9 @@ fn a_pid_file_older_than_the_process_that_it_names_is_stale() {
     let stale = site.finding("stale_pid_file");
     assert_eq!(stale.pids, [another.id()]);
     assert!(stale.sentence.contains("started after the file was written"), "{stale:?}");
+    let human = site.agent(&["status", "web"]).expect_code(0);
+    let told = human.stdout.lines().filter(|line| line.contains(&format!("process {}", another.id()))).count();
+    assert_eq!(told, 1, "one thing is said once: {human}");
     another.kill().and_then(|()| another.wait()).expect("our own child");
 }
 

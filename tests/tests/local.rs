@@ -49,6 +49,9 @@ fn a_service_is_shown_handed_over_and_testified_of() {
         (none.stdout.as_str(), none.stderr.as_str()),
         ("web on web-1, epoch 0: no drop was seen\n", "no handover of web is on record\n")
     );
+    let before_the_fleet = fleet.baton(&["testimony", "web-1", "web"]).expect_code(3);
+    assert_eq!(before_the_fleet.stdout, none.stdout, "{before_the_fleet}");
+    says(&before_the_fleet, &before_the_fleet.stderr, &["error: web-1 has no handover of web on record"]);
 
     let reload = agent(&fleet, &["reload", "web"]).expect_code(0);
     let new = master(&fleet);

@@ -155,6 +155,8 @@ fn pid_file(facts: &Facts, roles: &[Role]) -> Option<Finding> {
     match &facts.pid_file.named {
         Named::Nobody => None,
         Named::Gone(pid) | Named::Unburied(pid) => Some(finding(Kind::StalePidFile, [*pid], words::stale(facts, *pid))),
+        // It holds, and it is for another reason that it is not the master in charge: nobody can wait for its lock, for example.
+        Named::Living { process, .. } if facts.holders.iter().any(|holder| holder.process == *process) => None,
         Named::Living { process, command, younger } => {
             let was_master = facts.last.as_ref().is_some_and(|last| last.process.pid == process.pid && last.process != *process);
             let (kind, sentence) = if was_master {

@@ -206,6 +206,15 @@ fn a_pid_file_that_names_no_holder_says_who_the_master_is() {
 }
 
 #[test]
+fn a_pid_file_that_names_a_holder_for_whose_lock_nobody_can_wait_is_not_blamed() {
+    let Facts { mut holders, .. } = healthy();
+    for holder in &mut holders {
+        holder.place = Place::Elsewhere;
+    }
+    check(&Facts { master: None, last: None, watched: None, holders, ..healthy() }, &[]);
+}
+
+#[test]
 fn a_stale_pid_file_whose_pid_was_given_away_is_no_master() {
     let reused = Named::Living {
         process: Process { pid: 10, start_ticks: 99 },

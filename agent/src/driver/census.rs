@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Process};
 use baton_proto::v1;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::generation::Generation;
 use super::holder::Held;
@@ -22,7 +22,7 @@ use crate::census::{Facts, Finding, Holder, LockFile, Named, PidFile, Place, exa
 use crate::os::family::{self, Known, Memory};
 use crate::os::lock::{self, Takers};
 use crate::os::process::{self, Unseen};
-use crate::service::{Attempt, Command, Refusal};
+use crate::service::{Attempt, Refusal, Reply};
 
 /// Walks of one driver that are not made yet: one that may have begun, and one that begins later.
 const WALKS_MAX: usize = 2;
@@ -31,6 +31,15 @@ const POSTPONED_MAX: usize = 64;
 
 /// The wall clock, by which files are dated, may have been set by so much meanwhile without a wrong conclusion.
 const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(2);
+
+/// What waits for a walk.
+#[derive(Debug)]
+enum Postponed {
+    /// A handover that may begin when the walk shows nothing against it.
+    Reload(Attempt, Reply<mpsc::Receiver<v1::reload_event::Event>>),
+    /// The list of every holder.
+    Census(Reply<v1::ServiceStatus>),
+}
 
 /// What the driver knows of its lock's holders.
 #[derive(Debug)]
@@ -45,10 +54,12 @@ pub(super) struct Census {
     findings: Vec<Finding>,
     /// The file for which a walk was asked for last.
     walked: Option<FileIdentity>,
+    /// The file of which it was asked last on which network file system it is, and the answer.
+    network: Option<(FileIdentity, Option<&'static str>)>,
     walks: usize,
     /// Takers of whose lock not even a walk found a holder.
     unexplained: Vec<u32>,
-    postponed: Vec<Command>,
+    postponed: Vec<Postponed>,
     /// Those who hold while no master does, to be told when they are gone.
     bereaved: Vec<Generation>,
 }
@@ -63,6 +74,7 @@ impl Census {
             facts: None,
             findings: Vec::new(),
             walked: None,
+            network: None,
             walks: 0,
             unexplained: Vec::new(),
             postponed: Vec::new(),
@@ -84,6 +96,29 @@ impl Census {
     pub(super) fn told(&self) -> (u32, Vec<v1::Finding>) {
         let holders = self.facts.as_ref().map_or(0, |facts| facts.holders.len());
         (u32::try_from(holders).unwrap_or(u32::MAX), self.findings.iter().map(v1::Finding::from).collect())
+    }
+
+    /// The network file system of a file that `path` names. It is asked once for each file: the answer may take a file server's time.
+    fn network_of(&mut self, file: FileIdentity, path: &Path) -> Option<&'static str> {
+        let known = self.network.filter(|(known, _)| *known == file).map(|(_, network)| network);
+        let network = known.unwrap_or_else(|| lock::network(path));
+        self.network = Some((file, network));
+        network
+    }
+
+    /// Lets it wait for the walk, unless too many wait already: then it is refused, for without the walk nothing may begin.
+    fn postpone(&mut self, postponed: Postponed) {
+        if self.postponed.len() < POSTPONED_MAX {
+            self.postponed.push(postponed);
+            return;
+        }
+        let text = format!("busy: {POSTPONED_MAX} others wait already until every process was looked at; try again in a moment");
+        let refusal = Refusal::Precondition(text);
+        // Whoever asked and is gone meanwhile needs no answer.
+        match postponed {
+            Postponed::Reload(_, reply) => drop(reply.send(Err(refusal))),
+            Postponed::Census(reply) => drop(reply.send(Err(refusal))),
+        }
     }
 
     fn holders(&self) -> Vec<v1::Holder> {
@@ -112,7 +147,7 @@ impl Driver {
             path: self.config.lock.display().to_string(),
             lock_file,
             watched: self.waiters.armed(),
-            network: lock::network(&self.config.lock),
+            network: named.and_then(|named| self.census.network_of(named, &self.config.lock)),
             twin: self.twin.borrow().clone(),
             pid_file: pid_file(&self.config.pidfile),
             pid_file_old: self.pidfile_old.as_deref().map_or_else(PidFile::none, pid_file),
@@ -171,36 +206,33 @@ impl Driver {
         self.census.unexplained = self.census.facts.as_ref().map(|facts| facts.unknown_takers.clone()).unwrap_or_default();
         self.mind_the_bereaved();
         if self.census.walks == 0 {
-            for command in std::mem::take(&mut self.census.postponed) {
-                self.answer_late(command, inbox).await;
+            for postponed in std::mem::take(&mut self.census.postponed) {
+                self.answer_late(postponed, inbox).await;
             }
         }
     }
 
-    async fn answer_late(&mut self, command: Command, inbox: &mut Inbox) {
-        match command {
+    async fn answer_late(&mut self, postponed: Postponed, inbox: &mut Inbox) {
+        match postponed {
             // Whoever is gone meanwhile was told that there was no answer: nothing may begin behind his back.
-            Command::Reload(_, reply) if reply.is_closed() => {}
-            Command::Reload(attempt, reply) => {
+            Postponed::Reload(_, reply) if reply.is_closed() => {}
+            Postponed::Reload(attempt, reply) => {
                 let answer = self.reload(&attempt);
                 drop(reply.send(answer));
                 self.begin(inbox).await;
             }
-            Command::Census(reply) => {
+            Postponed::Census(reply) => {
                 let census = self.census.holders();
-                drop(reply.send(v1::ServiceStatus { census, ..self.status() }));
+                drop(reply.send(Ok(v1::ServiceStatus { census, ..self.status() })));
             }
-            Command::Status(_) | Command::Watch(_) | Command::Past(_) | Command::Farewell(_) => {}
         }
     }
 
     /// Lets a reload begin, or wait for a walk that may show a reason against it.
-    pub(super) fn reload_or_postpone(
-        &mut self,
-        attempt: Attempt,
-        reply: oneshot::Sender<Result<mpsc::Receiver<v1::reload_event::Event>, Refusal>>,
-    ) {
-        if self.run.is_none() {
+    pub(super) fn reload_or_postpone(&mut self, attempt: Attempt, reply: Reply<mpsc::Receiver<v1::reload_event::Event>>) {
+        // One that is on record, or under way, begins nothing.
+        let is_new = self.run.is_none() && self.recorded(&attempt).is_none();
+        if is_new {
             self.look_for_holder();
             self.count();
             let is_unlisted = self.waiters.armed().is_some_and(|file| lock::takers(file) == Takers::Unlisted);
@@ -208,8 +240,8 @@ impl Driver {
                 self.walk();
             }
         }
-        if self.run.is_none() && self.held.is_some() && self.census.walks > 0 && self.census.postponed.len() < POSTPONED_MAX {
-            self.census.postponed.push(Command::Reload(attempt, reply));
+        if is_new && self.held.is_some() && self.census.walks > 0 {
+            self.census.postpone(Postponed::Reload(attempt, reply));
         } else {
             let answer = self.reload(&attempt);
             drop(reply.send(answer));
@@ -217,14 +249,14 @@ impl Driver {
     }
 
     /// Lists every holder, once a walk has been made for it.
-    pub(super) async fn take_census(&mut self, reply: oneshot::Sender<v1::ServiceStatus>, inbox: &mut Inbox) {
+    pub(super) async fn take_census(&mut self, reply: Reply<v1::ServiceStatus>, inbox: &mut Inbox) {
         self.walk();
-        let command = Command::Census(reply);
-        if self.census.walks > 0 && self.census.postponed.len() < POSTPONED_MAX {
-            self.census.postponed.push(command);
+        let census = Postponed::Census(reply);
+        if self.census.walks > 0 {
+            self.census.postpone(census);
         } else {
             self.count();
-            self.answer_late(command, inbox).await;
+            self.answer_late(census, inbox).await;
         }
     }
 
@@ -285,4 +317,34 @@ fn pid_file(path: &Path) -> PidFile {
         },
     };
     PidFile { path: path.display().to_string(), named }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::{Census, POSTPONED_MAX, Postponed};
+    use crate::driver::Walker;
+    use crate::service::{Attempt, Refusal};
+
+    #[tokio::test]
+    async fn a_reload_for_which_there_is_no_room_to_wait_is_refused_and_does_not_begin_without_its_walk() {
+        let mut census = Census::new(Walker::start());
+        let attempt = Attempt { rollout: "r-1".into(), number: 1, fence: 1 };
+        let mut waiting = Vec::new();
+        for _ in 0..POSTPONED_MAX {
+            let (reply, mut answer) = oneshot::channel();
+            census.postpone(Postponed::Reload(attempt.clone(), reply));
+            assert!(answer.try_recv().is_err(), "it waits");
+            waiting.push(answer);
+        }
+        let (reply, mut answer) = oneshot::channel();
+        census.postpone(Postponed::Reload(attempt, reply));
+        let Ok(Err(Refusal::Precondition(text))) = answer.try_recv() else { panic!("it is not refused") };
+        assert!(text.starts_with("busy: ") && text.ends_with("try again in a moment"), "{text}");
+        let (reply, mut answer) = oneshot::channel();
+        census.postpone(Postponed::Census(reply));
+        assert!(matches!(answer.try_recv(), Ok(Err(Refusal::Precondition(_)))));
+        assert_eq!(census.postponed.len(), POSTPONED_MAX);
+    }
 }

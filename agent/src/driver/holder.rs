@@ -8,9 +8,35 @@ use baton_proto::wire::nanoseconds;
 
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
+use crate::census::{Finding, Kind};
 use crate::os::process::{self, Seen};
 use crate::os::{clock, lock};
 use crate::store::Flush;
+
+/// Why nobody is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The process that the pid file names is not found holding. A finding about the pid file says the same, and what to do.
+    Named(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Trouble {
+    /// None yet.
+    pub(super) fn none() -> Self {
+        Self::Other(String::new())
+    }
+
+    /// As a sentence; that of the finding where both say one thing.
+    pub(super) fn sentence<'a>(&'a self, findings: &'a [Finding]) -> &'a str {
+        let is_of_pid_file = |finding: &&Finding| matches!(finding.kind, Kind::StalePidFile | Kind::PidFileNamesNoHolder);
+        match self {
+            Self::Named(own) => findings.iter().find(is_of_pid_file).map_or(own, |finding| &finding.sentence),
+            Self::Other(own) => own,
+        }
+    }
+}
 
 /// The master that was seen holding.
 #[derive(Debug)]
@@ -45,10 +71,10 @@ impl Driver {
         }
         let generation = Generation::of(seen.process, self.own.clone());
         if !generation.master_lives() {
-            self.trouble = format!("the master {} exited while it was looked at", seen.process);
+            self.trouble = Trouble::Named(format!("the master {} exited while it was looked at", seen.process));
             return;
         }
-        self.trouble = String::new();
+        self.trouble = Trouble::none();
         self.looks = None;
         self.note_holder(&seen);
         let since = self.enter(&seen);
@@ -78,21 +104,22 @@ impl Driver {
         since
     }
 
-    fn find_holder(&mut self) -> Result<Seen, String> {
-        let pidfile = &self.config.pidfile;
-        let pid =
-            process::pid_in(pidfile).ok_or_else(|| format!("the pid file {} is not there or names no pid", pidfile.display()))?;
-        let file = lock::identity(&self.config.lock)
-            .map_err(|error| format!("the lock file {} cannot be looked at: {error}", self.config.lock.display()));
+    fn find_holder(&mut self) -> Result<Seen, Trouble> {
+        let (pidfile, lock) = (&self.config.pidfile, &self.config.lock);
+        let pid = process::pid_in(pidfile)
+            .ok_or_else(|| Trouble::Other(format!("the pid file {} is not there or names no pid", pidfile.display())))?;
+        let file = lock::identity(lock);
         // Where the file was replaced or removed, its master holds on to what it has, and is waited for there.
-        if let Some(armed) = self.waiters.armed().filter(|armed| file.as_ref() != Ok(armed))
+        if let Some(armed) = self.waiters.armed().filter(|armed| file.as_ref().ok() != Some(armed))
             && let Ok(seen) = process::look(pid, armed)
         {
             return Ok(seen);
         }
-        let file = file?;
-        let seen = process::look(pid, file).map_err(|unseen| format!("{unseen} (named by {})", pidfile.display()))?;
-        self.waiters.arm(&self.config.lock, file).map_err(|error| explain(&error))?;
+        let file =
+            file.map_err(|error| Trouble::Other(format!("the lock file {} cannot be looked at: {error}", lock.display())))?;
+        let seen =
+            process::look(pid, file).map_err(|unseen| Trouble::Named(format!("{unseen} (named by {})", pidfile.display())))?;
+        self.waiters.arm(lock, file).map_err(|error| Trouble::Other(explain(&error)))?;
         Ok(seen)
     }
 
@@ -109,7 +136,9 @@ impl Driver {
         if held.generation.bury(process) && self.run.is_none() {
             tracing::warn!(pid = process.pid, "the master exited");
             self.held = None;
-            self.trouble = format!("the master {process} exited and the lock is still held: by its workers, or by a successor");
+            self.trouble = Trouble::Other(format!(
+                "the master {process} exited and the lock is still held: by its workers, or by a successor"
+            ));
             self.look_for_holder();
             if self.held.is_none() {
                 self.look_often();
@@ -130,4 +159,23 @@ pub(super) fn explain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trouble;
+    use crate::census::{Finding, Kind};
+
+    fn finding(kind: Kind, sentence: &str) -> Finding {
+        Finding { kind, pids: vec![7], sentence: sentence.into(), refuses: true }
+    }
+
+    #[test]
+    fn what_a_finding_says_better_is_said_once_and_nothing_else_is_kept_back() {
+        let findings = [finding(Kind::Orphans, "8 holds on"), finding(Kind::StalePidFile, "the pid file is stale")];
+        let named = Trouble::Named("7 is dead".into());
+        assert_eq!(named.sentence(&findings), "the pid file is stale");
+        assert_eq!(named.sentence(&findings[..1]), "7 is dead");
+        assert_eq!(Trouble::Other("the lock file is gone".into()).sentence(&findings), "the lock file is gone");
+    }
 }

@@ -30,11 +30,11 @@ use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::{clock, process};
 use crate::probe::Probed;
-use crate::service::{self, Attempt, Command, Refusal, Service};
+use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
-use holder::Held;
+use holder::{Held, Trouble};
 use past::Past;
 use publish::Audience;
 use run::Run;
@@ -101,7 +101,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         past: Past::of(&stored),
         stored,
         held: None,
-        trouble: String::new(),
+        trouble: Trouble::none(),
         looks: None,
         run: None,
         census,
@@ -158,8 +158,8 @@ struct Driver {
     stored: Stored,
     past: Past,
     held: Option<Held>,
-    /// Why nobody is held, as a sentence; empty when somebody is.
-    trouble: String,
+    /// Why nobody is held, if nobody is.
+    trouble: Trouble,
     looks: Option<Looks>,
     run: Option<Run>,
     census: Census,
@@ -205,10 +205,7 @@ impl Driver {
                 drop(reply.send(self.status()));
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
-            Command::Past(reply) => {
-                let history = self.history().await;
-                drop(reply.send(service::Past { records: self.stored.records.clone(), history }));
-            }
+            Command::Past(reply) => self.tell_past(reply),
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.
                 let _ = self.remember().await;
@@ -226,10 +223,15 @@ impl Driver {
         }
     }
 
+    /// The record of the handover with this key.
+    fn recorded(&self, attempt: &Attempt) -> Option<&v1::Record> {
+        let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
+        self.stored.records.iter().find(same)
+    }
+
     /// Joins the handover with this key, or replays its record, or prepares a new one.
     fn reload(&mut self, attempt: &Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
-        let same = |record: &&v1::Record| record.rollout == attempt.rollout && record.attempt == attempt.number;
-        if let Some(record) = self.stored.records.iter().find(same) {
+        if let Some(record) = self.recorded(attempt) {
             return Ok(publish::replay(record));
         }
         if let Some(run) = &mut self.run {
@@ -248,7 +250,7 @@ impl Driver {
         self.look_for_holder();
         self.count();
         let Some(held) = &self.held else {
-            return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble)));
+            return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble_now())));
         };
         if let Some(objection) = self.census.objection() {
             return Err(Refusal::Precondition(objection.sentence.clone()));
@@ -279,7 +281,7 @@ impl Driver {
             Ok(grant) => self.granted(grant, present),
             Err(error) => {
                 tracing::error!(error, "the kernel does not let the waiter wait");
-                self.trouble = format!("the waiter cannot wait: {error}");
+                self.trouble = Trouble::Other(format!("the waiter cannot wait: {error}"));
             }
         }
     }
@@ -299,7 +301,7 @@ impl Driver {
         );
         let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(&drop)) };
         self.watchers.tell(&news);
-        self.trouble = "every holder is gone".into();
+        self.trouble = Trouble::Other("every holder is gone".into());
         self.look_often();
     }
 
@@ -365,7 +367,7 @@ impl Driver {
     /// What is wrong, as a sentence; two generations are nothing wrong in the middle of a handover.
     fn trouble_now(&self) -> String {
         match (&self.held, &self.run) {
-            (None, _) => self.trouble.clone(),
+            (None, _) => self.trouble.sentence(self.census.findings()).to_owned(),
             (Some(_), None) => self.census.findings().first().map(|finding| finding.sentence.clone()).unwrap_or_default(),
             (Some(_), Some(_)) => String::new(),
         }

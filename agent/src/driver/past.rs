@@ -3,15 +3,15 @@
 //! How a master ended is known to the kernel only after the drop, for files are closed first: its pidfd is kept, and tells when that
 //! is so.
 //!
-//! **Invariant:** a happening is on its way to the disk before anybody is told of it, and what a testimony says of it is there.
+//! **Invariant:** a happening is on its way to the disk before anybody is told of it, and a testimony waits for it to be there. The
+//! driver itself does not wait: whoever asks holds up no handover.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_proto::custody::{Drop, Found, Handover, Happening, History, Image, Lock, Moment, Process, Unwatched, What};
-use baton_proto::v1;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -20,6 +20,7 @@ use crate::history;
 use crate::os::process::{self, Handle, Seen};
 use crate::os::readable::Readable;
 use crate::os::{clock, ending};
+use crate::service;
 use crate::store::{Flush, Stored};
 use crate::waiter::Grant;
 
@@ -34,12 +35,9 @@ pub(super) struct Past {
     unburied: Vec<Unburied>,
     /// What the run of the agent before this one had left, until it is known what became of it.
     left: Option<Left>,
-    /// Tells when the last happening is written.
-    writing: Option<Written>,
+    /// Tells when the disk was done with the last happening.
+    writing: watch::Receiver<bool>,
 }
-
-/// Whether a write was made.
-type Written = oneshot::Receiver<Result<(), String>>;
 
 /// How long the disk may take before the past is told all the same.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
@@ -105,7 +103,7 @@ impl Past {
         });
         // An agent that kept no history counted all the same.
         let history = History { epoch: stored.epoch, ..history };
-        Self { history, last: None, unburied: Vec::new(), left: Left::of(stored), writing: None }
+        Self { history, last: None, unburied: Vec::new(), left: Left::of(stored), writing: watch::channel(true).1 }
     }
 }
 
@@ -191,24 +189,27 @@ impl Driver {
             false
         });
         if is_news {
-            self.past.writing = Some(self.remember());
+            self.past.writing = begun(self.remember());
         }
     }
 
     fn note(&mut self, happening: Happening) {
         history::note(&mut self.past.history, happening);
-        self.past.writing = Some(self.remember());
+        self.past.writing = begun(self.remember());
     }
 
-    /// What befell the service, once that is written.
-    pub(super) async fn history(&mut self) -> v1::History {
+    /// Answers with what is known now of the past, once it is written.
+    pub(super) fn tell_past(&mut self, reply: oneshot::Sender<service::Past>) {
         self.note_burial();
-        if let Some(writing) = self.past.writing.take()
-            && !matches!(timeout(WRITE_WITHIN, writing).await, Ok(Ok(Ok(()))))
-        {
-            tracing::error!("what befell the service is not written yet");
-        }
-        (&self.past.history).into()
+        let past = service::Past { records: self.stored.records.clone(), history: (&self.past.history).into() };
+        let mut writing = self.past.writing.clone();
+        tokio::spawn(async move {
+            if timeout(WRITE_WITHIN, writing.wait_for(|is_over| *is_over)).await.is_err() {
+                tracing::error!("what befell the service is not written yet");
+            }
+            // Whoever asked and is gone meanwhile needs no answer.
+            drop(reply.send(past));
+        });
     }
 
     /// Puts what is known now, and that the service is watched until now, where the next write takes it.
@@ -218,7 +219,7 @@ impl Driver {
     }
 
     /// Begins to write what is known now.
-    pub(super) fn remember(&mut self) -> Written {
+    pub(super) fn remember(&mut self) -> oneshot::Receiver<Result<(), String>> {
         self.retain();
         self.store.write(&self.stored, Flush::Later)
     }
@@ -228,6 +229,18 @@ impl Driver {
         let ago = clock::since_boot().saturating_sub(at);
         Moment { at, boot: self.witness.boot.clone(), wall: clock::since_1970().saturating_sub(ago) }
     }
+}
+
+/// Tells when the disk is done with a write, as often as somebody asks.
+fn begun(write: oneshot::Receiver<Result<(), String>>) -> watch::Receiver<bool> {
+    let (told, writing) = watch::channel(false);
+    tokio::spawn(async move {
+        if !matches!(write.await, Ok(Ok(()))) {
+            tracing::error!("what befell the service is not written");
+        }
+        told.send_replace(true);
+    });
+    writing
 }
 
 impl Unburied {
@@ -263,7 +276,9 @@ impl Unburied {
 mod tests {
     use baton_proto::custody::{FileIdentity, Image, Lock, Process};
 
-    use super::Left;
+    use tokio::sync::oneshot;
+
+    use super::{Left, begun};
     use crate::os::process::Seen;
 
     const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
@@ -298,5 +313,19 @@ mod tests {
         assert!(left(0).joins("boot-1", &seen(0)));
         // What comes of writing a pid names nothing.
         assert!(!left(5).joins("boot-1", &Seen { image, ..seen(5) }));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_while_it_is_written_waits_for_the_same_write_whatever_comes_of_it() {
+        for result in [Ok(()), Err("the disk is full".to_owned())] {
+            let (done, write) = oneshot::channel();
+            let writing = begun(write);
+            let askers = [writing.clone(), writing.clone()];
+            assert!(askers.iter().all(|asker| !*asker.borrow()));
+            done.send(result).expect("it is waited for");
+            for mut asker in askers {
+                assert!(asker.wait_for(|is_over| *is_over).await.is_ok());
+            }
+        }
     }
 }

@@ -124,7 +124,17 @@ impl Stationary {
                 ]
             }
             (State::Arming, Err(cause)) => self.fail(Step::Signal, cause),
-            _ => Vec::new(),
+            // It comes after the disk was no longer waited for, or the master is gone meanwhile.
+            (
+                State::Opening
+                | State::Signalling
+                | State::Readying(_)
+                | State::Draining
+                | State::Closing
+                | State::Confirming
+                | State::Over,
+                Ok(()) | Err(_),
+            ) => Vec::new(),
         }
     }
 
@@ -132,7 +142,16 @@ impl Stationary {
         match (&self.state, sent) {
             (State::Signalling, Ok(())) => self.await_ready(now, "waiting for a new worker to be ready"),
             (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
-            _ => Vec::new(),
+            (
+                State::Opening
+                | State::Arming
+                | State::Readying(_)
+                | State::Draining
+                | State::Closing
+                | State::Confirming
+                | State::Over,
+                Ok(()) | Err(_),
+            ) => Vec::new(),
         }
     }
 

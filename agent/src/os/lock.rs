@@ -39,15 +39,17 @@ pub fn open(path: &Path) -> io::Result<(File, FileIdentity)> {
     Ok((file, identity))
 }
 
-/// Which file the path names now.
+/// Which file the path names now, by what this host knows of it: no file server is asked for its attributes.
 ///
 /// # Errors
 /// When it names none.
 pub fn identity(path: &Path) -> io::Result<FileIdentity> {
-    Ok(identified(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, IDENTIFYING)?))
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    Ok(identified(&statx(CWD, path, flags, IDENTIFYING)?))
 }
 
-/// The network file system that a path is on; none where it is on a disk of this host, or that cannot be told.
+/// The network file system that a path is on; none where it is on a disk of this host, or that cannot be told. A file server that
+/// is asked for it may be slow to answer.
 pub fn network(path: &Path) -> Option<&'static str> {
     network_file_system(magic(&statfs(path).ok()?))
 }

@@ -71,7 +71,7 @@ pub enum RunError {
     /// No chosen host knows the service.
     #[error(transparent)]
     UnknownService(#[from] UnknownService),
-    /// No such handover is on record.
+    /// No handover is on record, and nothing else that befell the service.
     #[error("{host} has no handover of {service} on record")]
     NoRecord {
         /// The host.

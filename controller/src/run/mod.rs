@@ -152,14 +152,15 @@ async fn testimony(
     let history = history.filter(|_| rollout.is_empty());
     let is_eventful = history.as_ref().is_some_and(|history| history.epoch > 0 || !history.happenings.is_empty());
     let record = records.first();
-    if record.is_none() && !is_eventful {
-        return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
-    }
     if let Some(record) = record {
         report.tell(&Told::Testimony { host: &found.name, service, record });
     }
+    // That nothing befell it is told, too.
     if let Some(history) = &history {
         report.tell(&Told::History(Chronicle { host, service, history }));
+    }
+    if record.is_none() && !is_eventful {
+        return Err(RunError::NoRecord { host: host.to_owned(), service: service.to_owned() });
     }
     Ok(Exit::Proven)
 }

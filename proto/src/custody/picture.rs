@@ -184,7 +184,20 @@ fn between(one: &Sign<'_>, other: &Sign<'_>, all: &[Sign<'_>]) -> char {
         }
         // Who was seen and then not any more has let go in between.
         (Fact::Sighting(_), Fact::Absence { .. } | Fact::Exit { .. }) => '.',
-        _ => ' ',
+        // Of two processes, or of what is no look at a holder, nothing is known in between.
+        (
+            Fact::Sighting(_),
+            Fact::Sighting(_) | Fact::Grant { .. } | Fact::Workers { .. } | Fact::Signal { .. } | Fact::Readiness { .. },
+        )
+        | (
+            Fact::Absence { .. }
+            | Fact::Exit { .. }
+            | Fact::Grant { .. }
+            | Fact::Workers { .. }
+            | Fact::Signal { .. }
+            | Fact::Readiness { .. },
+            _,
+        ) => ' ',
     }
 }
 

@@ -82,7 +82,7 @@ impl Driver {
         while let Some(command) = inbox.recv().await {
             match command {
                 Command::Status(reply) | Command::Farewell(reply) => drop(reply.send(status(&service))),
-                Command::Census(reply) => drop(reply.send(census(&service))),
+                Command::Census(reply) => drop(reply.send(Ok(census(&service)))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
                 Command::Past(reply) => {
