@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** every reader is total: a text that it does not understand is `None`, never a guess and never a panic.
 
+use baton_proto::custody::{FileIdentity, Lock};
+
 /// What `/proc/PID/stat` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -96,15 +98,25 @@ pub fn is_pending(status: &str, signal: i32) -> bool {
 pub struct Descriptor {
     /// `pos:`.
     pub position: u64,
+    /// `ino:`, which the kernel tells from 5.14 on.
+    pub inode: Option<u64>,
     /// The taker in the line of a shared flock, if there is one.
     pub shared_taker: Option<u32>,
 }
 
+impl Descriptor {
+    /// The shared lock that it shows, if it shows one, which is on this file.
+    pub fn lock(self, file: FileIdentity) -> Option<Lock> {
+        Some(Lock { file, mark: self.position, taker: self.shared_taker? })
+    }
+}
+
 /// Reads `/proc/PID/fdinfo/FD`. Only a granted shared flock counts; a waiting request (`->`) does not.
 pub fn descriptor(text: &str) -> Option<Descriptor> {
-    let position = text.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()?;
+    let field = |name| text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok();
+    let (position, inode) = (field("pos:")?, field("ino:"));
     let shared_taker = text.lines().filter_map(|line| line.strip_prefix("lock:")).find_map(shared_flock);
-    Some(Descriptor { position, shared_taker })
+    Some(Descriptor { position, inode, shared_taker })
 }
 
 /// `1: FLOCK  ADVISORY  READ 1234 fe:00:5678 0 EOF`
@@ -248,7 +260,7 @@ mod tests {
     fn only_a_granted_shared_flock_is_a_lock() {
         let check = |lock: &str, shared_taker| {
             let text = format!("pos:\t4711\nflags:\t0100002\nmnt_id:\t28\nino:\t12\n{lock}");
-            assert_eq!(descriptor(&text), Some(Descriptor { position: 4711, shared_taker }), "{lock}");
+            assert_eq!(descriptor(&text), Some(Descriptor { position: 4711, inode: Some(12), shared_taker }), "{lock}");
         };
         check("lock:\t1: FLOCK  ADVISORY  READ 1234 fe:00:12 0 EOF\n", Some(1234));
         check("lock:\t1: FLOCK  ADVISORY  READ 0 fe:00:12 0 EOF\n", Some(0));

@@ -59,6 +59,8 @@ pub(super) struct Census {
     walks: usize,
     /// Takers of whose lock not even a walk found a holder.
     unexplained: Vec<u32>,
+    /// The kernel's list of locks does not name the file, though it is held.
+    is_unlisted: bool,
     postponed: Vec<Postponed>,
     /// Those who hold while no master does, to be told when they are gone.
     bereaved: Vec<Generation>,
@@ -77,6 +79,7 @@ impl Census {
             network: None,
             walks: 0,
             unexplained: Vec::new(),
+            is_unlisted: false,
             postponed: Vec::new(),
             bereaved: Vec::new(),
         }
@@ -172,7 +175,9 @@ impl Driver {
         let master = self.held.as_ref().map(|held| held.master().pid);
         let census = &mut self.census;
         let mut holders = family::holders(Known { master, others: &census.others }, file, &mut census.memory);
-        let Takers::Listed(mut takers) = lock::takers(file) else { return (holders, Vec::new()) };
+        let listed = lock::takers(file);
+        census.is_unlisted = listed == Takers::Unlisted;
+        let Takers::Listed(mut takers) = listed else { return (holders, Vec::new()) };
         takers.retain(|taker| !holders.iter().any(|holder| holder.lock.taker == *taker));
         if !takers.is_empty() {
             // Most takers hold what they took.
@@ -217,6 +222,10 @@ impl Driver {
             // Whoever is gone meanwhile was told that there was no answer: nothing may begin behind his back.
             Postponed::Reload(_, reply) if reply.is_closed() => {}
             Postponed::Reload(attempt, reply) => {
+                if self.run.is_none() {
+                    self.look_for_holder();
+                    self.count();
+                }
                 let answer = self.reload(&attempt);
                 drop(reply.send(answer));
                 self.begin(inbox).await;
@@ -235,8 +244,7 @@ impl Driver {
         if is_new {
             self.look_for_holder();
             self.count();
-            let is_unlisted = self.waiters.armed().is_some_and(|file| lock::takers(file) == Takers::Unlisted);
-            if is_unlisted && self.census.walks == 0 {
+            if self.census.is_unlisted && self.waiters.armed().is_some() && self.census.walks == 0 {
                 self.walk();
             }
         }

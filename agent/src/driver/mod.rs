@@ -247,8 +247,6 @@ impl Driver {
             );
             return Err(Refusal::Precondition(text));
         }
-        self.look_for_holder();
-        self.count();
         let Some(held) = &self.held else {
             return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble_now())));
         };

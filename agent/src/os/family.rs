@@ -29,9 +29,11 @@ pub struct Memory {
 /// own, which the kernel's list shows. Those above have many descriptors, which would take longer than all the rest.
 #[derive(Debug)]
 struct House {
+    /// The lock that they were asked about.
+    file: FileIdentity,
     master: Process,
     parent: u32,
-    ancestors: Vec<u32>,
+    ancestors: Vec<Process>,
     /// Those of them that held.
     holding: Vec<u32>,
     /// Where the members of its cgroup are listed, if that is not the cgroup of everybody.
@@ -108,20 +110,24 @@ pub fn holders(known: Known<'_>, file: FileIdentity, memory: &mut Memory) -> Vec
             }
         }
     }
-    let (house, is_new) = match (house, known.master.and_then(|master| process::find(master).ok())) {
-        (Some(house), Some((master, parent))) if (house.master, house.parent) == (master, parent) => (Some(house), false),
-        (_, found) => (found.map(|(master, parent)| House::of(master, parent)), true),
+    let house = house.filter(|house| house.file == file);
+    let before = house.as_ref().map(|house| (house.ancestors.clone(), house.holding.clone())).unwrap_or_default();
+    let house = match (house, known.master.and_then(|master| process::find(master).ok())) {
+        (Some(house), Some((master, parent))) if (house.master, house.parent) == (master, parent) => Some(house),
+        (_, found) => found.map(|(master, parent)| House::of(file, master, parent)),
     };
     if let Some(house) = &house {
-        for pid in if is_new { &house.ancestors } else { &house.holding } {
-            meet(*pid, Place::Above, false);
+        // Those that were above the last master, too, were looked at then.
+        let (ancestors, holding) = before;
+        for above in house.ancestors.iter().filter(|above| !ancestors.contains(above) || holding.contains(&above.pid)) {
+            meet(above.pid, Place::Above, false);
         }
         for pid in house.members() {
             meet(pid, Place::Elsewhere, false);
         }
     }
     // A stranger's children have what it has.
-    let is_above = |pid: &u32| house.as_ref().is_some_and(|house| house.ancestors.contains(pid));
+    let is_above = |pid: &u32| house.as_ref().is_some_and(|house| house.ancestors.iter().any(|above| above.pid == *pid));
     let mut others: VecDeque<(u32, bool)> = known.others.iter().map(|pid| (*pid, is_above(pid))).collect();
     let mut strangers = 0;
     while let Some((pid, is_above)) = others.pop_front() {
@@ -139,9 +145,9 @@ pub fn holders(known: Known<'_>, file: FileIdentity, memory: &mut Memory) -> Vec
 }
 
 impl House {
-    fn of(master: Process, parent: u32) -> Self {
-        let (ancestors, members) = (ancestors(master.pid), cgroup(master.pid));
-        Self { master, parent, ancestors, holding: Vec::new(), members }
+    fn of(file: FileIdentity, master: Process, parent: u32) -> Self {
+        let (ancestors, members) = (ancestors(parent), cgroup(master.pid));
+        Self { file, master, parent, ancestors, holding: Vec::new(), members }
     }
 
     /// Those in the master's cgroup, now.
@@ -163,9 +169,10 @@ fn holder(living: &Living, program: Option<FileIdentity>, lock: Lock, place: Pla
 }
 
 /// Those above a process, the nearest first.
-fn ancestors(pid: u32) -> Vec<u32> {
-    let parent = |pid: &u32| process::find(*pid).ok().map(|(_, parent)| parent).filter(|parent| *parent != 0);
-    std::iter::successors(parent(&pid), parent).take(ANCESTORS_MAX).collect()
+fn ancestors(parent: u32) -> Vec<Process> {
+    let find = |pid: u32| process::find(pid).ok().filter(|_| pid != 0);
+    let above = std::iter::successors(find(parent), |(_, parent)| find(*parent));
+    above.map(|(process, _)| process).take(ANCESTORS_MAX).collect()
 }
 
 /// Where those in the cgroup of a process are listed, unless it is that of everybody: the root, or the one that we are in ourselves.

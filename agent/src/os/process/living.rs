@@ -145,15 +145,24 @@ impl Living {
 
     /// The shared lock that it has on this file by this descriptor.
     pub(in crate::os) fn lock_at(&self, descriptor: u32, file: FileIdentity) -> Option<Lock> {
+        let seen = self.descriptor(descriptor)?;
+        // It was looked at before: that the number of the inode is still the same says enough.
+        let is_same = seen.inode.map_or_else(|| self.is_of(descriptor, file), |inode| inode == file.inode);
+        seen.lock(file).filter(|_| is_same)
+    }
+
+    fn is_of(&self, descriptor: u32, file: FileIdentity) -> bool {
         let name = format!("{}fd/{descriptor}", self.way);
-        let found = statx(&self.directory, name, AtFlags::STATX_DONT_SYNC, lock::IDENTIFYING).ok()?;
-        (lock::identified(&found) == file).then(|| self.lock_by(descriptor, file))?
+        let found = statx(&self.directory, name, AtFlags::STATX_DONT_SYNC, lock::IDENTIFYING);
+        found.is_ok_and(|found| lock::identified(&found) == file)
+    }
+
+    fn descriptor(&self, descriptor: u32) -> Option<procfs::Descriptor> {
+        procfs::descriptor(&self.text(&format!("fdinfo/{descriptor}"), "fdinfo").ok()?)
     }
 
     fn lock_by(&self, descriptor: u32, file: FileIdentity) -> Option<Lock> {
-        let text = self.text(&format!("fdinfo/{descriptor}"), "fdinfo").ok()?;
-        let procfs::Descriptor { position, shared_taker } = procfs::descriptor(&text)?;
-        Some(Lock { file, mark: position, taker: shared_taker? })
+        self.descriptor(descriptor)?.lock(file)
     }
 
     /// Whether it has the socket with this inode open.
