@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::doors::{DoorError, Doors};
 use crate::driver::{self, Walker, Witness};
 use crate::files::Files;
-use crate::os::{clock, descriptors};
+use crate::os::{clock, descriptors, memory};
 use crate::outcome::Exit;
 use crate::rpc::Speaker;
 use crate::service::Service;
@@ -159,6 +159,8 @@ async fn serve(config: Config) -> Result<(), StartError> {
     };
     let doors = Doors::bind(&config).await?;
     let services = services(config, &speaker)?;
+    // What only the start needed is not to stay mapped for weeks.
+    memory::forget_files();
     run(doors, speaker, services, stopped(&mut terminate, &mut interrupt)).await?;
     Ok(())
 }
