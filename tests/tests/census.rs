@@ -325,21 +325,22 @@ impl Site {
 
 #[test]
 fn a_pid_file_older_than_the_process_that_it_names_is_stale() {
-    let site = Site::start();
+    let mut site = Site::start();
     site.await_peace();
     site.host().server.kill();
     let pidfile = site.host().server.pidfile();
-    let mut another = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("it is installed");
-    fs::write(&pidfile, another.id().to_string()).expect("a file in the sandbox");
+    let another = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("it is installed");
+    let pid = another.id();
+    site.strangers.push(another);
+    fs::write(&pidfile, pid.to_string()).expect("a file in the sandbox");
     let touched = Command::new("touch").args(["-d", "1 hour ago"]).arg(&pidfile).status();
     assert!(touched.is_ok_and(|status| status.success()));
     let stale = site.finding("stale_pid_file");
-    assert_eq!(stale.pids, [another.id()]);
+    assert_eq!(stale.pids, [pid]);
     assert!(stale.sentence.contains("started after the file was written"), "{stale:?}");
     let human = site.agent(&["status", "web"]).expect_code(0);
-    let told = human.stdout.lines().filter(|line| line.contains(&format!("process {}", another.id()))).count();
+    let told = human.stdout.lines().filter(|line| line.contains(&format!("process {pid}"))).count();
     assert_eq!(told, 1, "one thing is said once: {human}");
-    another.kill().and_then(|()| another.wait()).expect("our own child");
 }
 
 #[test]
