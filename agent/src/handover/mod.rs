@@ -1,7 +1,7 @@
 //! One handover, decided: told what happened and what time it is, it answers what to do.
 //!
-//! There are two ways. [`beside`]: a new master comes beside the old one, and everything can be undone until the old one is
-//! told to leave. [`stationary`]: the master stays, by exec or not, and replaces its workers: once it was signalled there is
+//! There are two ways. `beside`: a new master comes beside the old one, and everything can be undone until the old one is
+//! told to leave. `stationary`: the master stays, by exec or not, and replaces its workers: once it was signalled there is
 //! no way back, and what it proves is the master's unbroken custody.
 //!
 //! **Invariant:** the reload signal is asked for at most once, and never by a resumed handover.
