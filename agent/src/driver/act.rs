@@ -243,13 +243,15 @@ impl Driver {
         let Some(generation) = run.generation(role) else {
             return vec![Event::Signalled(Err(format!("there is no {role}")))];
         };
+        // Whoever comes of it has started after this moment.
+        let at = clock::since_boot();
         let sent = generation.signal(whom, signal);
         let gone = generation.is_empty();
         let result = match sent {
             Ok(processes) => {
                 for process in processes {
                     let fact = Fact::Signal { process, signal: signal.name().to_owned() };
-                    run.journal.note(self.numbers.take(), clock::since_boot(), fact);
+                    run.journal.note(self.numbers.take(), at, fact);
                 }
                 Ok(())
             }
