@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::history::signal_name;
+use super::words::shape;
 use super::{Drop, Ended, Fact, Found, Happening, Image, Kept, Moment, Observation, Succession, Unwatched, What};
 
 /// An observation: its number, when it was made in milliseconds since boot, who made it, and the fact.
@@ -44,12 +45,13 @@ fn image(image: &Image) -> String {
 pub fn kept(kept: &Kept) -> Value {
     let by = match kept.by {
         Succession::Beside { old, new, overlap } => {
-            json!({"shape": "beside", "old_pid": old.pid, "new_pid": new.pid, "overlap_ms": fine(overlap)})
+            json!({"old_pid": old.pid, "new_pid": new.pid, "overlap_ms": fine(overlap)})
         }
-        Succession::InPlace { master, worker } => json!({"shape": "in_place", "pid": master.pid, "new_worker_pid": worker.pid}),
-        Succession::Exec { master, worker } => json!({"shape": "exec", "pid": master.pid, "new_worker_pid": worker.pid}),
+        Succession::InPlace { master, worker } | Succession::Exec { master, worker } => {
+            json!({"pid": master.pid, "new_worker_pid": worker.pid})
+        }
     };
-    with(json!({"verdict": "kept", "basis": kept.basis.to_string()}), by)
+    with(json!({"verdict": "kept", "basis": kept.basis.to_string(), "shape": shape(kept.by.shape())}), by)
 }
 
 /// What befell a service: when, what, and the same as a sentence; `is_last` when nothing befell it afterwards.

@@ -79,15 +79,9 @@ pub fn draw(testimony: &Testimony) -> String {
         testimony.observations.iter().filter_map(|line| Some((line, row(&line.fact)?))).collect();
     let Some(steps) = shown.len().checked_sub(1).filter(|steps| *steps > 0) else { return String::new() };
     let width = LAST.min(STEP_MAX * steps);
-    let sign = |(place, (line, row)): (usize, &(&'_ Observation, Row))| (place * width / steps, line.seq, *row);
-    let signs: Vec<Sign<'_>> = shown
-        .iter()
-        .enumerate()
-        .map(|entry| {
-            let (column, seq, row) = sign(entry);
-            Sign { column, seq, row, fact: &entry.1.0.fact }
-        })
-        .collect();
+    let placed = shown.into_iter().enumerate();
+    let signs: Vec<Sign<'_>> =
+        placed.map(|(place, (line, row))| Sign { column: place * width / steps, seq: line.seq, row, fact: &line.fact }).collect();
     let mut lines = vec![format!("{:LABEL$}{}", "", labels(signs.iter().map(|sign| (sign.column, format!("#{}", sign.seq.0)))))];
     let mut used = String::new();
     for row in ROWS {

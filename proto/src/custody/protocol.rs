@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::judge::{Verdict, judge, unbroken};
-use super::objects::{happening, kept, observation, with};
+use super::judge::Verdict;
+use super::objects::{happening, kept, observation};
+use super::settle::weigh;
 use super::words::{self, Word};
 use super::{Claim, History, Reason, Testimony, picture, reasons};
 
@@ -117,11 +118,8 @@ fn verdict(claim: Claim, testimony: &Testimony) -> Value {
         Verdict::Dropped { at } => json!({"verdict": "dropped", "at": at.0}),
         Verdict::Unproven(doubt) => json!({"verdict": "unproven", "doubt": doubt.to_string()}),
     };
-    match claim {
-        Claim::RolledBack => unbroken(testimony).map_or_else(
-            |verdict| weighed(&verdict),
-            |held| with(json!({"verdict": "unbroken"}), json!({"basis": held.basis.to_string(), "old_pid": held.master.pid})),
-        ),
-        Claim::HandedOver | Claim::Broken => weighed(&judge(testimony)),
-    }
+    weigh(claim, testimony).map_or_else(
+        |verdict| weighed(&verdict),
+        |held| json!({"verdict": "unbroken", "basis": held.basis.to_string(), "old_pid": held.master.pid}),
+    )
 }

@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** nothing is decided here: the judge has spoken, and this says why.
 
-use super::judge::{Basis, Doubt, Kept, Succession, Verdict, judge, unbroken};
+use super::judge::{Basis, Doubt, Kept, Succession, Verdict};
+use super::settle::weigh;
 use super::{Claim, Fact, Role, Seq, Testimony};
 use crate::span::Span;
 
@@ -46,18 +47,15 @@ impl Reason {
 
 /// Why the verdict on this claim is what it is.
 pub(super) fn of(claim: Claim, testimony: &Testimony) -> Vec<Reason> {
-    match claim {
-        Claim::RolledBack => match unbroken(testimony) {
-            Ok(held) => vec![
-                Reason::why(
-                    "The master was seen holding at both ends of the window, as one process with one program image and one lock: it \
-                     held all the while.",
-                ),
-                basis(held.basis),
-            ],
-            Err(verdict) => weighed(&verdict, testimony),
-        },
-        Claim::HandedOver | Claim::Broken => weighed(&judge(testimony), testimony),
+    match weigh(claim, testimony) {
+        Ok(held) => vec![
+            Reason::why(
+                "The master was seen holding at both ends of the window, as one process with one program image and one lock: it held \
+                 all the while.",
+            ),
+            basis(held.basis),
+        ],
+        Err(verdict) => weighed(&verdict, testimony),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** a claim can make an ending worse than what the testimony proves, never better.
 
-use super::judge::{Doubt, Kept, Unbroken, drop_seen, kept, stayed};
+use super::judge::{Doubt, Kept, Unbroken, Verdict, drop_seen, judge, kept, stayed, unbroken};
 use super::{Seq, Testimony};
 
 /// How a handover is said to have ended.
@@ -48,6 +48,15 @@ pub fn settle(claim: Claim, testimony: &Testimony) -> Settled {
         Claim::Broken => kept(testimony).map(|_| Settled::NobodyInCharge),
     };
     settled.unwrap_or_else(Settled::Unproven)
+}
+
+/// What a testimony shows of a handover of which this is claimed: of one that was undone, that the old master never let go; else
+/// the verdict.
+pub(super) fn weigh(claim: Claim, testimony: &Testimony) -> Result<Unbroken, Verdict> {
+    match claim {
+        Claim::RolledBack => unbroken(testimony),
+        Claim::HandedOver | Claim::Broken => Err(judge(testimony)),
+    }
 }
 
 #[cfg(test)]

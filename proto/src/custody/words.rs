@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::judge::{Kept, Succession, Unbroken, Verdict, judge, unbroken};
+use super::judge::{Kept, Succession, Unbroken, Verdict};
+use super::settle::weigh;
 use super::{Claim, Fact, FileIdentity, Lock, Observation, Seq, Shape, Testimony};
 use crate::span::Span;
 
@@ -80,13 +81,10 @@ pub fn conclusion(word: &Word<'_>, testimony: &Testimony) -> String {
 }
 
 fn verdict(claim: Claim, testimony: &Testimony) -> String {
-    match claim {
-        Claim::RolledBack => unbroken(testimony).map_or_else(
-            |verdict| verdict.to_string(),
-            |unbroken| format!("unbroken ({}): {} held throughout", unbroken.basis, unbroken.master),
-        ),
-        Claim::HandedOver | Claim::Broken => judge(testimony).to_string(),
-    }
+    weigh(claim, testimony).map_or_else(
+        |verdict| verdict.to_string(),
+        |unbroken| format!("unbroken ({}): {} held throughout", unbroken.basis, unbroken.master),
+    )
 }
 
 impl fmt::Display for Fact {

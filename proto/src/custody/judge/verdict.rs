@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::super::{Process, Seq};
+use super::super::{Process, Seq, Shape};
 use super::Doubt;
 
 /// What a testimony shows about the lock.
@@ -55,6 +55,18 @@ pub enum Succession {
         /// A new worker of it.
         worker: Process,
     },
+}
+
+impl Succession {
+    /// What kind of handover it was.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::Beside { .. } => Shape::Beside,
+            Self::InPlace { .. } => Shape::InPlace,
+            Self::Exec { .. } => Shape::Exec,
+        }
+    }
 }
 
 impl Kept {
