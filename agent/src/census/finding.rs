@@ -100,29 +100,24 @@ pub struct Finding {
 /// Everything that is amiss, the gravest first.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
     let roles = roles(facts);
-    let all = Kind::ALL.iter().flat_map(|kind| match kind {
-        Kind::NetworkFileSystem => {
-            facts.network.map(|name| finding(*kind, [], words::network(facts, name))).into_iter().collect()
-        }
-        Kind::SharedLockFile => facts.twin.iter().map(|twin| finding(*kind, [], words::twin(facts, twin))).collect(),
-        Kind::LockReplaced | Kind::LockUnlinked | Kind::LockUnreadable | Kind::NoWaiter => {
-            lock_file(facts).into_iter().filter(|found| found.kind == *kind).collect()
-        }
-        Kind::StalePidFile | Kind::PidFileNamesNoHolder => {
-            pid_file(facts, &roles).into_iter().filter(|found| found.kind == *kind).collect()
-        }
-        Kind::TwoMasters => two_masters(facts, &roles),
-        Kind::Predecessor | Kind::PredecessorUnburied => {
-            predecessor(facts).into_iter().filter(|found| found.kind == *kind).collect()
-        }
-        Kind::Orphans => by_lock(facts, &roles, *kind, Role::Orphan),
-        Kind::Wrapper => by_lock(facts, &roles, *kind, Role::Wrapper),
-        Kind::LeakedDescriptor => by_lock(facts, &roles, *kind, Role::Leak),
-        Kind::ForeignHolder => by_lock(facts, &roles, *kind, Role::Foreign),
-        Kind::UnseenHolder => unseen(facts),
-        Kind::Helper => by_lock(facts, &roles, *kind, Role::Helper),
-    });
-    all.map(|found| Finding { refuses: refuses(facts, found.kind), ..found }).collect::<Vec<Finding>>()
+    let by_lock = |kind, role, told| by_lock(facts, &roles, kind, role, told);
+    let all = [
+        facts.network.map(|name| finding(Kind::NetworkFileSystem, [], words::network(facts, name))),
+        facts.twin.as_ref().map(|twin| finding(Kind::SharedLockFile, [], words::twin(facts, twin))),
+        lock_file(facts),
+        pid_file(facts, &roles),
+        two_masters(facts, &roles),
+        predecessor(facts),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(by_lock(Kind::Orphans, Role::Orphan, words::orphans))
+    .chain(by_lock(Kind::Wrapper, Role::Wrapper, words::wrapper))
+    .chain(by_lock(Kind::LeakedDescriptor, Role::Leak, words::leak))
+    .chain(by_lock(Kind::ForeignHolder, Role::Foreign, words::foreign))
+    .chain(unseen(facts))
+    .chain(by_lock(Kind::Helper, Role::Helper, words::helper));
+    all.map(|found| Finding { refuses: refuses(facts, found.kind), ..found }).collect()
 }
 
 fn refuses(facts: &Facts, kind: Kind) -> bool {
@@ -171,14 +166,14 @@ fn pid_file(facts: &Facts, roles: &[Role]) -> Option<Finding> {
     }
 }
 
-fn two_masters(facts: &Facts, roles: &[Role]) -> Vec<Finding> {
+fn two_masters(facts: &Facts, roles: &[Role]) -> Option<Finding> {
     let others: Vec<&Holder> = of(facts, roles, Role::OtherMaster).collect();
     let masters: Vec<&Holder> = facts.chief().into_iter().chain(others).collect();
     if masters.len() < 2 {
-        return Vec::new();
+        return None;
     }
     let pids: Vec<u32> = masters.iter().map(|master| master.process.pid).collect();
-    vec![finding(Kind::TwoMasters, pids, words::two_masters(facts, &masters))]
+    Some(finding(Kind::TwoMasters, pids, words::two_masters(facts, &masters)))
 }
 
 fn predecessor(facts: &Facts) -> Option<Finding> {
@@ -191,13 +186,16 @@ fn predecessor(facts: &Facts) -> Option<Finding> {
 }
 
 /// Those whose lock is nobody's who could be found.
-fn unseen(facts: &Facts) -> Vec<Finding> {
+fn unseen(facts: &Facts) -> Option<Finding> {
     let takers = &facts.unknown_takers;
-    if takers.is_empty() { Vec::new() } else { vec![finding(Kind::UnseenHolder, takers.clone(), words::unseen(takers))] }
+    (!takers.is_empty()).then(|| finding(Kind::UnseenHolder, takers.clone(), words::unseen(takers)))
 }
 
+/// What is said of holders that share a lock.
+type Sentence = fn(&Facts, &[&Holder]) -> String;
+
 /// One finding for each open file description of holders with this role: who shares one came to it together.
-fn by_lock(facts: &Facts, roles: &[Role], kind: Kind, role: Role) -> Vec<Finding> {
+fn by_lock(facts: &Facts, roles: &[Role], kind: Kind, role: Role, told: Sentence) -> Vec<Finding> {
     let mut groups: Vec<Vec<&Holder>> = Vec::new();
     for holder in of(facts, roles, role) {
         match groups.iter_mut().find(|group| group.iter().any(|other| other.shares(holder))) {
@@ -205,11 +203,11 @@ fn by_lock(facts: &Facts, roles: &[Role], kind: Kind, role: Role) -> Vec<Finding
             None => groups.push(vec![holder]),
         }
     }
-    let told = |group: Vec<&Holder>| {
+    let found = |group: Vec<&Holder>| {
         let pids: Vec<u32> = group.iter().map(|holder| holder.process.pid).collect();
-        finding(kind, pids, words::holders(facts, kind, &group))
+        finding(kind, pids, told(facts, &group))
     };
-    groups.into_iter().map(told).collect()
+    groups.into_iter().map(found).collect()
 }
 
 fn of<'a>(facts: &'a Facts, roles: &'a [Role], wanted: Role) -> impl Iterator<Item = &'a Holder> {

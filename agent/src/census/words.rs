@@ -2,7 +2,7 @@
 
 use baton_proto::custody::Process;
 
-use super::{Facts, Holder, Kind};
+use super::{Facts, Holder};
 
 /// More names than a sentence should have.
 const NAMES_MAX: usize = 8;
@@ -96,48 +96,56 @@ pub(super) fn unseen(takers: &[u32]) -> String {
     )
 }
 
-pub(super) fn holders(facts: &Facts, kind: Kind, holders: &[&Holder]) -> String {
-    let who = names(holders);
-    let is_one = holders.len() == 1;
-    let (holds, are, they, them) = if is_one { ("holds", "is", "it", "it") } else { ("hold", "are", "they", "them") };
-    let blinds = "a drop of the service would not be seen";
-    match kind {
-        Kind::Orphans if facts.master.is_none() => format!(
-            "orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; end {them} when {they} can be spared, and start the service",
-            have = if is_one { "has" } else { "have" },
-        ),
-        Kind::Orphans => {
-            format!(
-                "orphans: {who} {holds} the lock of a master that is gone: as long as {they} {live} {blinds}; end {them}",
-                live = if is_one { "lives" } else { "live" },
-            )
-        }
-        Kind::Wrapper => format!(
-            "a wrapper: {who}, above the master, {holds} the lock that the server took or inherited: it holds on when the server is dead, so {blinds}; start the server with exec, or close the descriptor there"
-        ),
-        Kind::LeakedDescriptor => format!(
-            "a leaked descriptor: {who} {holds} the server's own lock and {are} not of the server: as long as {they} {live} {blinds}; end {them}",
-            live = if is_one { "lives" } else { "live" },
-        ),
-        Kind::Helper => format!(
-            "a helper: {who}, below the master, {holds} the lock that it inherited and runs another program: should it outlive the server, {blinds}; close the descriptor in it"
-        ),
-        Kind::ForeignHolder
-        | Kind::UnseenHolder
-        | Kind::TwoMasters
-        | Kind::Predecessor
-        | Kind::PredecessorUnburied
-        | Kind::LockReplaced
-        | Kind::LockUnlinked
-        | Kind::LockUnreadable
-        | Kind::NoWaiter
-        | Kind::NetworkFileSystem
-        | Kind::SharedLockFile
-        | Kind::PidFileNamesNoHolder
-        | Kind::StalePidFile => format!(
-            "a foreign holder blinds the waiter: {who} {holds} the lock and {are} not of the service: {blinds}; end {them}, and have {them} use another file"
-        ),
+/// What of a service nobody would see.
+const BLINDS: &str = "a drop of the service would not be seen";
+
+/// The first word for one, or the second for several.
+fn number<'a>(holders: &[&Holder], one: &'a str, several: &'a str) -> &'a str {
+    if holders.len() == 1 { one } else { several }
+}
+
+pub(super) fn orphans(facts: &Facts, holders: &[&Holder]) -> String {
+    let (who, holds) = (names(holders), number(holders, "holds", "hold"));
+    let (they, them) = (number(holders, "it", "they"), number(holders, "it", "them"));
+    if facts.master.is_none() {
+        let have = number(holders, "has", "have");
+        format!(
+            "orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; end {them} when {they} can be spared, and start the service"
+        )
+    } else {
+        let live = number(holders, "lives", "live");
+        format!("orphans: {who} {holds} the lock of a master that is gone: as long as {they} {live} {BLINDS}; end {them}")
     }
+}
+
+pub(super) fn wrapper(_: &Facts, holders: &[&Holder]) -> String {
+    let (who, holds) = (names(holders), number(holders, "holds", "hold"));
+    format!(
+        "a wrapper: {who}, above the master, {holds} the lock that the server took or inherited: it holds on when the server is dead, so {BLINDS}; start the server with exec, or close the descriptor there"
+    )
+}
+
+pub(super) fn leak(_: &Facts, holders: &[&Holder]) -> String {
+    let (who, holds, are) = (names(holders), number(holders, "holds", "hold"), number(holders, "is", "are"));
+    let (they, them, live) = (number(holders, "it", "they"), number(holders, "it", "them"), number(holders, "lives", "live"));
+    format!(
+        "a leaked descriptor: {who} {holds} the server's own lock and {are} not of the server: as long as {they} {live} {BLINDS}; end {them}"
+    )
+}
+
+pub(super) fn helper(_: &Facts, holders: &[&Holder]) -> String {
+    let (who, holds) = (names(holders), number(holders, "holds", "hold"));
+    format!(
+        "a helper: {who}, below the master, {holds} the lock that it inherited and runs another program: should it outlive the server, {BLINDS}; close the descriptor in it"
+    )
+}
+
+pub(super) fn foreign(_: &Facts, holders: &[&Holder]) -> String {
+    let (who, holds, are) = (names(holders), number(holders, "holds", "hold"), number(holders, "is", "are"));
+    let them = number(holders, "it", "them");
+    format!(
+        "a foreign holder blinds the waiter: {who} {holds} the lock and {are} not of the service: {BLINDS}; end {them}, and have {them} use another file"
+    )
 }
 
 /// Commands with their pids.
