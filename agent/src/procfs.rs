@@ -77,20 +77,25 @@ pub fn is_dumping_core(status: &str) -> bool {
 /// Whether a signal whose default is to end a process would end this one, by its `/proc/PID/status`: it neither catches nor ignores it. One
 /// that blocks it may wait for it by `sigwait(3)` or `signalfd(2)`.
 pub fn is_ended_by(status: &str, signal: i32) -> Option<bool> {
-    let bit = 1_u64.checked_shl(u32::try_from(signal.checked_sub(1)?).ok()?)?;
-    let mask = |name: &str| {
-        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(value.trim(), 16).ok()
-    };
-    let heeded = mask("SigBlk:")? | mask("SigIgn:")? | mask("SigCgt:")?;
-    Some(heeded & bit == 0)
+    let heeded = mask(status, "SigBlk:")? | mask(status, "SigIgn:")? | mask(status, "SigCgt:")?;
+    Some(heeded & bit(signal)? == 0)
 }
 
 /// Whether a signal was sent to a process, by its `/proc/PID/status`, and has not arrived: it is stopped, or blocks it.
 pub fn is_pending(status: &str, signal: i32) -> bool {
-    let bit = signal.checked_sub(1).and_then(|shift| 1_u64.checked_shl(u32::try_from(shift).ok()?)).unwrap_or_default();
-    let masks = status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:")));
-    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & bit != 0)
+    let bit = bit(signal).unwrap_or_default();
+    ["SigPnd:", "ShdPnd:"].into_iter().filter_map(|name| mask(status, name)).any(|mask| mask & bit != 0)
+}
+
+/// A set of signals in `/proc/PID/status`.
+fn mask(status: &str, name: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(value.trim(), 16).ok()
+}
+
+/// The place of a signal in such a set.
+fn bit(signal: i32) -> Option<u64> {
+    1_u64.checked_shl(u32::try_from(signal.checked_sub(1)?).ok()?)
 }
 
 /// A flock, as `/proc/PID/fdinfo/FD` shows it.

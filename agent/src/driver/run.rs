@@ -23,9 +23,6 @@ use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
 
-/// Starts are told in ticks of this length (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
-
 /// A handover under way.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -120,10 +117,11 @@ impl Run {
 
     /// The children of a master that stays that are not of before; the one that answered last goes first.
     pub(super) fn new_workers(&self) -> Vec<Process> {
+        let (listed, signalled_at) = (self.listed(), self.signalled_at());
         let mut workers = process::children_of(self.old.master().pid);
-        workers.retain(|worker| !self.old.includes(*worker) && !self.listed().contains(worker));
+        workers.retain(|worker| !self.old.includes(*worker) && !listed.contains(worker));
         // A listing may miss one that was there (`proc_pid_task(5)`).
-        workers.retain(|worker| self.signalled_at().is_none_or(|at| process::started(*worker) + TICK > at));
+        workers.retain(|worker| signalled_at.is_none_or(|at| process::started(*worker) + process::TICK > at));
         workers.sort_by_key(|worker| Some(worker.pid) != self.answered_by);
         workers
     }

@@ -174,6 +174,9 @@ pub fn describe(pid: u32) -> Result<(Process, String), Unseen> {
     Ok((living.process(), living.command().to_owned()))
 }
 
+/// Starts are told in whole ticks of this length.
+pub const TICK: Duration = Duration::from_millis(TICK_MILLISECONDS);
+
 /// When a process started, since boot.
 pub fn started(process: Process) -> Duration {
     Duration::from_millis(process.start_ticks.saturating_mul(TICK_MILLISECONDS))
@@ -217,14 +220,18 @@ pub fn image(pid: u32) -> Option<Image> {
 
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.
 pub fn is_ended_by(process: Process, signal: Signal) -> bool {
-    let living = Living::open(process.pid).ok().filter(|living| living.process() == process);
-    living.is_some_and(|living| living.is_ended_by(signal::number(signal).as_raw()))
+    let ends = |status: String| procfs::is_ended_by(&status, signal::number(signal).as_raw());
+    status(process).and_then(ends).unwrap_or_default()
 }
 
 /// Whether this signal was sent to a process and has not arrived, as with one that is stopped.
 pub fn awaits(process: Process, signal: Signal) -> bool {
-    let living = Living::open(process.pid).ok().filter(|living| living.process() == process);
-    living.is_some_and(|living| living.awaits(signal::number(signal).as_raw()))
+    status(process).is_some_and(|status| procfs::is_pending(&status, signal::number(signal).as_raw()))
+}
+
+/// The status of this very process, if it can be read.
+fn status(process: Process) -> Option<String> {
+    Living::open(process.pid).ok().filter(|living| living.process() == process)?.status().ok()
 }
 
 /// The children of all threads of a process; none when it is gone.

@@ -78,17 +78,12 @@ impl Living {
 
     /// Whether it is dumping core: a corpse, then, that looks alive.
     pub(in crate::os) fn is_dumping_core(&self) -> Result<bool, Unseen> {
-        Ok(procfs::is_dumping_core(&self.text("status", "status")?))
+        Ok(procfs::is_dumping_core(&self.status()?))
     }
 
-    /// Whether this signal would end it, as far as that can be told.
-    pub(in crate::os) fn is_ended_by(&self, signal: i32) -> bool {
-        self.text("status", "status").ok().and_then(|status| procfs::is_ended_by(&status, signal)).unwrap_or_default()
-    }
-
-    /// Whether this signal was sent to it and has not arrived.
-    pub(in crate::os) fn awaits(&self, signal: i32) -> bool {
-        self.text("status", "status").is_ok_and(|status| procfs::is_pending(&status, signal))
+    /// Its status, as text.
+    pub(in crate::os) fn status(&self) -> Result<String, Unseen> {
+        self.text("status", "status")
     }
 
     /// The fingerprint of the image that runs now. In the middle of exec and of exit there is none: the memory that was there a
@@ -128,7 +123,7 @@ impl Living {
         for number in numbers(&descriptors).map_err(|error| self.unseen("fd", error))? {
             // A descriptor may be closed between the listing and the look.
             let Some(file) = identity(&descriptors, number).filter(|file| files.contains(file)) else { continue };
-            let Some(lock) = self.lock_by(number, file) else { continue };
+            let Some(lock) = self.descriptor(number).and_then(|seen| seen.lock(file)) else { continue };
             match found.iter_mut().find(|(_, other)| other.file == file) {
                 Some(known) if !known.1.is_marked() && lock.is_marked() => *known = (number, lock),
                 Some(_) => {}
@@ -159,10 +154,6 @@ impl Living {
 
     fn descriptor(&self, descriptor: u32) -> Option<procfs::Descriptor> {
         procfs::descriptor(&self.text(&format!("fdinfo/{descriptor}"), "fdinfo").ok()?)
-    }
-
-    fn lock_by(&self, descriptor: u32, file: FileIdentity) -> Option<Lock> {
-        self.descriptor(descriptor)?.lock(file)
     }
 
     /// Whether it has the socket with this inode open.
