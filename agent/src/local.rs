@@ -178,7 +178,7 @@ impl Client {
         let reply = self.ask_status(service, false).await?;
         let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
         let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
-        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence };
+        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence, release: String::new() };
         let began = clock::since_boot();
         let (outcome, lingering_pids) = follow::to_the_end(&mut self.0, &request, began, report).await?;
         report.show(&Event::Concluded(Conclusion {

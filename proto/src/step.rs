@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Step {
     /// The window is opened.
     Open,
+    /// The release is switched, the hook and the check are run.
+    Prepare,
     /// The intent is written down and the old master signalled.
     Signal,
     /// The new master is waited for.
@@ -33,6 +35,7 @@ impl Step {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Prepare => "prepare",
             Self::Signal => "signal",
             Self::Appear => "appear",
             Self::Ready => "ready",

@@ -300,6 +300,7 @@ impl From<Step> for v1::Step {
             Step::Retire => Self::Retire,
             Step::Drain => Self::Drain,
             Step::Close => Self::Close,
+            Step::Prepare => Self::Prepare,
             Step::Undo => Self::Undo,
         }
     }
@@ -319,6 +320,7 @@ impl TryFrom<v1::Step> for Step {
             v1::Step::Retire => Ok(Self::Retire),
             v1::Step::Drain => Ok(Self::Drain),
             v1::Step::Close => Ok(Self::Close),
+            v1::Step::Prepare => Ok(Self::Prepare),
             v1::Step::Undo => Ok(Self::Undo),
         }
     }
@@ -342,7 +344,7 @@ mod tests {
     #[test]
     fn a_step_comes_back_as_it_went_and_none_is_no_step() {
         let told: Vec<v1::Step> = (0..).map_while(|value| v1::Step::try_from(value).ok()).collect();
-        assert_eq!(told.len(), 10);
+        assert_eq!(told.len(), 11);
         for wire in told.into_iter().filter(|step| *step != v1::Step::Unspecified) {
             assert_eq!(Step::try_from(wire).map(v1::Step::from), Ok(wire));
         }

@@ -36,7 +36,8 @@ impl Caller {
     }
 
     fn ask(&mut self, attempt: u32, fence: u64) -> Result<Streaming<v1::ReloadEvent>, Status> {
-        let request = v1::ReloadRequest { service: SERVICE.into(), rollout: "r-1".into(), attempt, fence };
+        let request =
+            v1::ReloadRequest { service: SERVICE.into(), rollout: "r-1".into(), attempt, fence, release: String::new() };
         self.runtime.block_on(self.agent.reload(request)).map(tonic::Response::into_inner)
     }
 

@@ -359,6 +359,7 @@ impl Driver {
             holders,
             findings,
             census: Vec::new(),
+            ..v1::ServiceStatus::default()
         }
     }
 

@@ -18,7 +18,7 @@ use crate::support::client::{Client, alert, channel, local, remote, shown, tls};
 use crate::support::{Running, configuration, soon};
 
 fn reload_request(rollout: &str) -> v1::ReloadRequest {
-    v1::ReloadRequest { service: "web".into(), rollout: rollout.into(), attempt: 1, fence: 1 }
+    v1::ReloadRequest { service: "web".into(), rollout: rollout.into(), attempt: 1, fence: 1, release: String::new() }
 }
 
 async fn reload_refused(client: &mut Client, request: v1::ReloadRequest) -> tonic::Status {

@@ -41,8 +41,13 @@ enum Followed {
 pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
     let Order { host, service, rollout, contact } = order;
     // Of two rollouts that looked at the same state only the first is served: the fence is that of the plan.
-    let request =
-        v1::ReloadRequest { service: service.clone(), rollout, attempt: 1, fence: contact.before.fence.saturating_add(1) };
+    let request = v1::ReloadRequest {
+        service: service.clone(),
+        rollout,
+        attempt: 1,
+        fence: contact.before.fence.saturating_add(1),
+        release: String::new(),
+    };
     let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
         Ok((before, agent)) => {
             let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;

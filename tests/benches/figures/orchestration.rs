@@ -170,9 +170,14 @@ fn tell_parts(measured: &Measured) {
             Step::Ready => stage(|stages| stages.appear),
             Step::Overlap => stage(|stages| stages.ready),
             Step::Close => stage(|stages| stages.drain),
-            Step::Unspecified | Step::Open | Step::Signal | Step::Appear | Step::Retire | Step::Drain | Step::Undo => {
-                String::new()
-            }
+            Step::Unspecified
+            | Step::Open
+            | Step::Prepare
+            | Step::Signal
+            | Step::Appear
+            | Step::Retire
+            | Step::Drain
+            | Step::Undo => String::new(),
         };
         row(what, &between(&measured.records, from, to), by_hand);
     }
