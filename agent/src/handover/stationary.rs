@@ -80,6 +80,7 @@ impl Stationary {
             | Event::Emptied(Role::NewMaster | Role::Master | Role::Worker)
             | Event::Appeared(_)
             | Event::Restored
+            | Event::Promoted
             | Event::Weighed(_) => Vec::new(),
         }
     }

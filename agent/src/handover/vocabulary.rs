@@ -32,6 +32,8 @@ pub enum Event {
     Appeared(Process),
     /// The dialect says that the old master has given up on a new one.
     Restored,
+    /// The pid file names the new master.
+    Promoted,
     /// A master exited.
     Exited(Role),
     /// A master and every known process below it are gone; of a master that stays, every worker of before.
@@ -85,6 +87,8 @@ pub enum Action {
     /// Look whether all is as it was: the old master holds, and its pid file names it; one that should have been replaced
     /// in place runs the image of before, with every worker of before. Answered by `Looked`.
     Confirm,
+    /// Look whether the pid file names the new master; answered by `Promoted` when it does, now or later.
+    Promotion,
     /// Replace the deadline by this moment, answered by `Expired`; or by none.
     Deadline(Option<Duration>),
     /// Tell whoever listens.
