@@ -400,14 +400,20 @@ impl Server {
     pub fn deploy(&self, release: &Release) {
         self.put("release", &release.name);
         match self.kind {
-            Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
-                self.put("flaw", release.flaw.map_or("", unicorn::word));
-            }
-            Kind::Gunicorn | Kind::GunicornHup | Kind::Uwsgi | Kind::UwsgiUnsafe => {
-                self.put("flaw", release.flaw.map_or("", unicorn::word));
-            }
-            Kind::Puma | Kind::PumaPhased | Kind::PumaPlain { .. } | Kind::PumaNoting => {
-                assert!(release.flaw != Some(Flaw::DiesAfterBoot), "{:?} is not known here", release.flaw);
+            Kind::Unicorn
+            | Kind::UnicornLazy
+            | Kind::UnicornDaemon
+            | Kind::UnicornHeld
+            | Kind::Gunicorn
+            | Kind::GunicornHup
+            | Kind::Puma
+            | Kind::PumaPhased
+            | Kind::PumaPlain { .. }
+            | Kind::PumaNoting
+            | Kind::Uwsgi
+            | Kind::UwsgiUnsafe => {
+                let is_of_puma = self.kind.dialect() == "puma";
+                assert!(!is_of_puma || release.flaw != Some(Flaw::DiesAfterBoot), "{:?} is not known here", release.flaw);
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
             // What boots is their configuration.
