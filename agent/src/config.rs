@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
 
+mod dialect;
 mod errand;
 mod parse;
 mod path;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use baton_proto::document::Mistakes;
+use baton_proto::document::{Mistakes, Table};
 
 use crate::dialect::Dialect;
 pub use errand::{Command, Errand, Errands};
@@ -45,6 +46,11 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
         baton_proto::document::read(text, parse::config)
     }
+}
+
+/// Whether a table has a key, without reading it.
+fn has(table: &Table<'_>, key: &str) -> bool {
+    table.names().iter().any(|name| name == key)
 }
 
 /// The files of mutual TLS.

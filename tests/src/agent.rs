@@ -200,6 +200,8 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
     let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
+    // What is said of its kind is not said of another dialect.
+    let reload_keys = if *dialect == server.kind().dialect() { server.kind().reload_keys() } else { "" };
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -215,8 +217,8 @@ authority   = "{authority}"
 
 [service.web]
 dialect = "{dialect}"
-pidfile = "{pidfile}"
-ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
+{reload_keys}pidfile = "{pidfile}"
+ready   = {{ {ready}, within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
 {more}"#,
         fleet = pki.fleet(),
@@ -225,7 +227,7 @@ drain   = {{ within = "{drain}ms" }}
         key = pki.key(host).display(),
         authority = pki.authority().display(),
         pidfile = server.pidfile().display(),
-        http = server.address(),
+        ready = server.ready(),
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),

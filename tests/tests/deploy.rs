@@ -329,6 +329,7 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         twin: Some("api".into()),
         pid_file: file(Named::Nobody),
         pid_file_old: file(living(9, Duration::ZERO)),
+        pid_file_new: file(living(12, Duration::ZERO)),
         master: Some(master.process),
         last: Some(master.clone()),
         holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),

@@ -24,6 +24,8 @@ pub enum Kind {
     Predecessor,
     /// The old master's pid file names a process that is dead and not buried.
     PredecessorUnburied,
+    /// A new master's pid file names a process that lives, and nobody hands over to it.
+    Successor,
     /// The path names another file than the one that is held.
     LockReplaced,
     /// The path names no file any more.
@@ -44,7 +46,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NetworkFileSystem,
         Self::SharedLockFile,
         Self::LockReplaced,
@@ -56,6 +58,7 @@ impl Kind {
         Self::TwoMasters,
         Self::Predecessor,
         Self::PredecessorUnburied,
+        Self::Successor,
         Self::Orphans,
         Self::Wrapper,
         Self::LeakedDescriptor,
@@ -72,6 +75,7 @@ impl Kind {
             | Self::TwoMasters
             | Self::Predecessor
             | Self::PredecessorUnburied
+            | Self::Successor
             | Self::LockReplaced
             | Self::LockUnlinked
             | Self::LockUnreadable
@@ -108,6 +112,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
         pid_file(facts, &roles),
         two_masters(facts, &roles),
         predecessor(facts),
+        successor(facts),
     ]
     .into_iter()
     .flatten()
@@ -182,6 +187,14 @@ fn predecessor(facts: &Facts) -> Option<Finding> {
         Named::Nobody | Named::Gone(_) => None,
         Named::Living { process, .. } => Some(finding(Kind::Predecessor, [process.pid], words::predecessor(facts, process.pid))),
         Named::Unburied(pid) => Some(finding(Kind::PredecessorUnburied, [*pid], words::unburied(facts, *pid))),
+    }
+}
+
+fn successor(facts: &Facts) -> Option<Finding> {
+    facts.master?;
+    match &facts.pid_file_new.named {
+        Named::Nobody | Named::Gone(_) | Named::Unburied(_) => None,
+        Named::Living { process, .. } => Some(finding(Kind::Successor, [process.pid], words::successor(facts, process.pid))),
     }
 }
 

@@ -82,6 +82,13 @@ pub(super) fn predecessor(facts: &Facts, pid: u32) -> String {
     format!("an older generation is still there: {} names the living process {pid}", facts.pid_file_old.path)
 }
 
+pub(super) fn successor(facts: &Facts, pid: u32) -> String {
+    format!(
+        "a newer generation is there that nobody hands over to: {} names the living process {pid}; the server ignores a reload while both live",
+        facts.pid_file_new.path
+    )
+}
+
 pub(super) fn unburied(facts: &Facts, pid: u32) -> String {
     format!(
         "an older generation is not buried yet: {} names the dead process {pid}, whose parent has not waited for it; the server takes it for alive and would ignore a reload",

@@ -11,8 +11,7 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, url};
-use super::{errand, release};
+use super::{Config, Probe, Ready, Service, Tls, dialect, errand, has, release, url};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -44,10 +43,6 @@ pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> 
     let tls = tls(&mut agent, notes);
     agent.finish(notes);
     Some(Config { fleet: fleet?, host: host?, listen: listen?, socket: socket?, state: state?, tls: tls?, services })
-}
-
-fn has(table: &Table<'_>, key: &str) -> bool {
-    table.names().iter().any(|name| name == key)
 }
 
 fn required_name(table: &mut Table<'_>, notes: &mut Notes, key: &'static str) -> Option<String> {
@@ -110,8 +105,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     if let Err(not_a_name) = name::check("service", name) {
         table.wrong(notes, not_a_name.to_string());
     }
-    let dialect = table.text(notes, "dialect");
-    let dialect = table.require(notes, "dialect", dialect).and_then(|given| given.try_map(notes, |text| text.parse()));
+    let dialect = dialect::dialect(&mut table, notes);
     let files = files(&mut table, notes, claims);
     let ready = ready(&mut table, notes);
     let drain_within = drain(&mut table, notes);
@@ -123,6 +117,9 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
         "start",
         "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system",
     );
+    if let (Some(dialect), Some((pidfile, lock))) = (&dialect, &files) {
+        dialect::keep_apart(&table, notes, dialect, pidfile, lock);
+    }
     table.finish(notes);
     let (pidfile, lock) = files?;
     Some(Service {

@@ -66,6 +66,7 @@ impl Driver {
             Action::Look(Role::Worker) => vec![Event::Looked(Role::Worker, self.look_at_new_workers())],
             Action::Look(role) => vec![Event::Looked(role, self.look(role))],
             Action::List => self.list(),
+            Action::Promotion => self.promotion(),
             Action::Confirm => vec![Event::Looked(Role::OldMaster, self.confirm())],
             Action::Persist(intent) => {
                 self.persist(intent);
@@ -166,30 +167,18 @@ impl Driver {
             if run.journal.last_image(old) != run.first_image() {
                 return Found::Otherwise(format!("the master {old} runs another program image"));
             }
-            if let Some(gone) = run.listed().iter().find(|worker| !run.old.includes(**worker)) {
+            if let Some(gone) = run.replaced(self.config.dialect.row().order) {
                 return Found::Otherwise(format!("its worker {gone} is gone"));
             }
-        } else if !self.pid_file_names(old.pid) {
+        } else if !self.pid_files.name(old.pid) {
             let pidfile = self.config.pidfile.display();
             return Found::Otherwise(format!(
                 "the old master {old} holds the lock, but did not take its pid file {pidfile} back"
             ));
+        } else if let Some(newcomer) = self.successor(run) {
+            return Found::Otherwise(format!("the old master {old} holds the lock, and a new one, {newcomer}, still boots"));
         }
         found
-    }
-
-    /// Lists the workers of a master that is about to replace them, and takes hold of each.
-    fn list(&mut self) -> Vec<Event> {
-        let Some(run) = &mut self.run else { return Vec::new() };
-        let master = run.old.master();
-        let began = self.numbers.take();
-        let workers = process::descendants(master.pid, None);
-        let fact = Fact::Workers { began, master, workers: workers.clone() };
-        run.journal.note(self.numbers.take(), clock::since_boot(), fact);
-        for worker in workers {
-            run.old.hold(worker);
-        }
-        if run.old.has_no_workers() { vec![Event::Emptied(Role::OldMaster)] } else { Vec::new() }
     }
 
     /// Begins to write down what is about to be done.
@@ -257,8 +246,13 @@ impl Driver {
 
     /// Signals a generation as it is now; every process of it is then waited for.
     fn signal(&mut self, role: Role, whom: Whom, signal: Signal) -> Vec<Event> {
+        if self.run.as_ref().is_some_and(Run::is_stationary) {
+            self.take_hold_of_workers();
+        }
         let Some(run) = &mut self.run else { return Vec::new() };
-        run.gather(role);
+        if !run.is_stationary() {
+            run.gather(role);
+        }
         let Some(generation) = run.generation(role) else {
             return vec![Event::Signalled(Err(format!("there is no {role}")))];
         };
@@ -277,6 +271,10 @@ impl Driver {
             Err(error) => Err(format!("{signal} could not be sent to the {role}: {error}")),
         };
         let is_stationary = run.is_stationary();
+        if self.pid_files.is_new_beside() && role == Role::OldMaster {
+            // No file tells of a new master before it has written its own.
+            self.look_often();
+        }
         if is_stationary && result.is_ok() {
             // Nothing waits for this one: without it, an agent that dies now would not know that the signal was sent.
             drop(self.write_under_way(Intent::Signal, Flush::Later));
@@ -360,6 +358,9 @@ impl Driver {
         // By exec, the master's new image is the sign of it.
         if ending.outcome == Outcome::HandedOver && run.journal.testimony().shape == Shape::InPlace {
             self.stored.generation += 1;
+        }
+        if let Some(new) = run.new.as_ref().filter(|_| ending.outcome == Outcome::HandedOver) {
+            self.pid_files.hand_over(new.master());
         }
         self.look_for_holder();
         if self.held.is_none() {

@@ -110,7 +110,9 @@ impl Driver {
 
     fn find_holder(&mut self) -> Result<Seen, Trouble> {
         let (pidfile, lock) = (&self.config.pidfile, &self.config.lock);
-        let pid = process::pid_in(pidfile)
+        let pid = self
+            .pid_files
+            .in_charge()
             .ok_or_else(|| Trouble::Other(format!("the pid file {} is not there or names no pid", pidfile.display())))?;
         let file = lock::identity(lock);
         // Where the file was replaced or removed, its master holds on to what it has, and is waited for there.

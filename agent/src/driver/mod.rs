@@ -11,9 +11,11 @@ mod errands;
 mod generation;
 mod holder;
 mod past;
+mod pid_files;
 mod publish;
 mod run;
 mod walker;
+mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::{Held, Trouble};
 use past::Past;
+use pid_files::PidFiles;
 use publish::Audience;
 use run::Run;
 pub use walker::Walker;
@@ -86,9 +89,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (store, stored) = Store::open(&witness.state, &config.name)?;
     let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
     let (waiters, wakes) = Waiters::new(Arc::clone(&numbers));
-    let pidfile_old = config.dialect.row().old_pid_file(&config.pidfile);
-    let paths = [Some(config.pidfile.clone()), pidfile_old.clone()].into_iter().flatten().collect();
-    let Told { changes, twin } = files.add(config.name.clone(), paths, config.lock.clone());
+    let pid_files = PidFiles::of(&config, &stored, &witness.boot);
+    let Told { changes, twin } = files.add(config.name.clone(), pid_files.all(), config.lock.clone());
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
@@ -96,7 +98,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let driver = Driver {
         config,
         witness,
-        pidfile_old,
+        pid_files,
         twin,
         numbers,
         waiters,
@@ -152,7 +154,7 @@ struct Looks {
 struct Driver {
     config: config::Service,
     witness: Witness,
-    pidfile_old: Option<PathBuf>,
+    pid_files: PidFiles,
     /// Another service on the same lock file.
     twin: watch::Receiver<Option<String>>,
     numbers: Arc<Numbers>,
@@ -268,7 +270,7 @@ impl Driver {
     /// A signal that a master does not listen for ends it: that of another dialect, or of its own before it listens.
     fn heard_by(&self, master: Process) -> Result<(), Refusal> {
         let Row { name, reload, .. } = self.config.dialect.row();
-        if !process::is_ended_by(master, reload) {
+        if !process::is_ended_by(master, *reload) {
             return Ok(());
         }
         let text = format!(

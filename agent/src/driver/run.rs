@@ -13,12 +13,13 @@ use tokio::task::AbortHandle;
 use super::errands::{Course, Running};
 use super::generation::Generation;
 use super::holder::Held;
+use super::pid_files::Before;
 use super::publish::Audience;
 use super::{Driver, Inbox};
 use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
-use crate::os::process::{self, Stamp};
+use crate::os::process;
 use crate::probe::{Probed, Sides};
 use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
@@ -34,8 +35,10 @@ pub(super) struct Run {
     pub(super) opened: Option<Seq>,
     pub(super) old: Generation,
     pub(super) new: Option<Generation>,
-    /// The pid file as it was before the signal.
-    pub(super) pidfile: Option<Stamp>,
+    /// The workers of before, of a master that stays.
+    pub(super) workers: Vec<Process>,
+    /// The pid files as they were before the signal.
+    pub(super) pid_files: Before,
     pub(super) deadline: Option<Duration>,
     pub(super) step: Step,
     pub(super) steps: Vec<v1::Progress>,
@@ -78,7 +81,8 @@ impl Run {
             opened: None,
             old,
             new,
-            pidfile: Stamp::of(&driver.config.pidfile),
+            workers: Vec::new(),
+            pid_files: driver.pid_files.before(),
             deadline: None,
             step: Step::Open,
             steps: Vec::new(),
@@ -89,14 +93,6 @@ impl Run {
             errand: None,
             answered_by: None,
         }
-    }
-
-    /// Takes hold of the workers of before, as they were listed by an earlier run of the agent.
-    fn with_workers_of_before(mut self) -> Self {
-        for worker in self.listed().to_vec() {
-            self.old.hold(worker);
-        }
-        self
     }
 
     /// Which window this is; no other handover of this incarnation has it.
@@ -112,12 +108,17 @@ impl Run {
         }
     }
 
+    /// When the window was opened, which is before the signal.
+    pub(super) fn opened_at(&self) -> Option<Duration> {
+        self.journal.testimony().observations.first().map(|line| line.at)
+    }
+
     /// What the master ran when it was first looked at.
     pub(super) fn first_image(&self) -> Option<Image> {
         self.journal.testimony().observations.iter().find_map(|line| Some(line.fact.sighting()?.image))
     }
 
-    /// The workers of before, as they were listed.
+    /// Everybody below the master before the signal, as it was listed.
     pub(super) fn listed(&self) -> &[Process] {
         let master = self.old.master();
         self.journal.testimony().observations.iter().find_map(|line| line.fact.listing(master)).unwrap_or_default()
@@ -268,18 +269,17 @@ impl Driver {
         }
         let witness = self.witness(testimony.closed.next());
         let journal = Journal::resume(testimony, witness);
-        let mut old = Generation::of(under_way.old?.into(), self.own.clone());
+        let old = Generation::of(under_way.old?.into(), self.own.clone());
         if shape != Shape::Beside {
             let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
             return Some(Run { course, ..run.with_workers_of_before() });
         }
-        let new = under_way.new.map(Process::from).or_else(|| self.successor(&old));
-        let mut new = new.map(|new| Generation::of(new, self.own.clone()));
-        old.gather(new.as_ref().map(Generation::master));
-        if let Some(new) = &mut new {
-            new.gather(Some(old.master()));
-        }
-        Some(Run { steps: record.steps, course, ..Run::with(attempt, journal, old, new, self) })
+        let mut run = Run { steps: record.steps, course, ..Run::with(attempt, journal, old, None, self) };
+        let new = under_way.new.map(Process::from).or_else(|| self.successor(&run));
+        run.new = new.map(|new| Generation::of(new, self.own.clone()));
+        run.gather(Role::OldMaster);
+        run.gather(Role::NewMaster);
+        Some(run)
     }
 
     pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
@@ -343,45 +343,22 @@ impl Driver {
             }
         }
         self.feed(events, inbox).await;
+        // One that was killed has left its pid file behind: nothing tells that it names nobody any more.
+        self.look_for_successor(inbox).await;
     }
 
-    /// Looks whether the dialect names a new master, or the old one has taken its pid file back.
-    pub(super) async fn look_for_successor(&mut self, inbox: &mut Inbox) {
-        let Some(run) = self.run.as_ref().filter(|run| !run.is_stationary()) else { return };
-        if run.new.is_none()
-            && let Some(process) = self.successor(&run.old)
-        {
-            return self.appeared(process, inbox).await;
-        }
-        // In this order: a file that is renamed away in between is not taken for one that has returned.
-        let returned = Stamp::of(&self.config.pidfile) != run.pidfile && self.pid_file_names(run.old.master().pid);
-        if returned {
-            self.feed([Event::Restored], inbox).await;
-        }
-    }
-
-    async fn appeared(&mut self, process: Process, inbox: &mut Inbox) {
-        let generation = Generation::of(process, self.own.clone());
-        let Some(run) = self.run.as_mut().filter(|_| generation.master_lives()) else { return };
+    /// A new master is there.
+    pub(super) fn note_successor(&mut self, generation: Generation) {
+        let Some(run) = &mut self.run else { return };
+        let process = generation.master();
         run.new = Some(generation);
-        let detail = format!("the new master {process} is named by the pid file");
+        let detail = if self.pid_files.all().iter().any(|path| process::pid_in(path) == Some(process.pid)) {
+            format!("the new master {process} is named by the pid file")
+        } else {
+            format!("the old master has started a new one, {process}")
+        };
         self.publish(Step::Appear, detail);
         // Nothing waits for this one: without it, an agent that dies now would have to find the new master again.
         drop(self.write_under_way(Intent::Signal, Flush::Later));
-        self.feed([Event::Appeared(process)], inbox).await;
-    }
-
-    /// The process that the pid file names, if it is another than the old master and comes from it.
-    fn successor(&self, old: &Generation) -> Option<Process> {
-        let pid = process::pid_in(&self.config.pidfile).filter(|pid| *pid != old.master().pid)?;
-        let (process, parent) = process::find(pid).ok()?;
-        let is_heir = parent == old.master().pid || !old.master_lives();
-        let is_younger = process.start_ticks >= old.master().start_ticks;
-        (is_heir && is_younger).then_some(process)
-    }
-
-    /// Whether the pid file names this process.
-    pub(super) fn pid_file_names(&self, pid: u32) -> bool {
-        process::pid_in(&self.config.pidfile) == Some(pid)
     }
 }

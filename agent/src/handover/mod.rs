@@ -23,7 +23,7 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Shape};
 use baton_proto::step::Step;
 
-use crate::dialect::Row;
+use crate::dialect::{PidFiles, Row};
 use beside::Beside;
 use conclusion::Conclusion;
 pub use ending::{Ending, Outcome};
@@ -57,9 +57,11 @@ struct Failure {
 
 impl Handover {
     /// A handover away from `old`, in the way of its dialect.
-    pub fn new(timing: Timing, dialect: Row, around: Around, old: Process) -> Self {
+    pub fn new(timing: Timing, dialect: &Row, around: Around, old: Process) -> Self {
+        let beside = || Beside::new(timing, dialect.reload, dialect.retire, around.clone(), old);
         let way = match dialect.shape {
-            Shape::Beside => Way::Beside(Beside::new(timing, dialect.reload, dialect.retire, around.clone(), old)),
+            Shape::Beside if matches!(dialect.pid_files, PidFiles::NewBeside(_)) => Way::Beside(beside().promoted_late()),
+            Shape::Beside => Way::Beside(beside()),
             Shape::InPlace | Shape::Exec => Way::Stationary(Stationary::new(timing, dialect.reload, around.clone(), old)),
         };
         Self { way, around, is_switched: false, conclusion: None }

@@ -92,6 +92,7 @@ impl Stationary {
             | Event::Emptied(Role::NewMaster | Role::Master | Role::Worker)
             | Event::Appeared(_)
             | Event::Restored
+            | Event::Promoted
             | Event::Weighed(_)
             | Event::Switched(_)
             | Event::Ran(..) => Vec::new(),

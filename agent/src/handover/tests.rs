@@ -5,16 +5,17 @@ use baton_proto::step::Step;
 use proptest::prelude::*;
 
 use super::{Action, Answer, Around, Ending, Errand, Event, Found, Handover, Intent, Outcome, Timing, Whom};
-use crate::dialect::{Dialect, Signal};
+use crate::dialect::{Signal, rows};
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
 const NEW: Process = Process { pid: 200, start_ticks: 2 };
 const NOW: Duration = Duration::from_secs(100);
 
-fn handover(dialect: Dialect) -> Handover {
+fn handover(dialect: &str) -> Handover {
     let timing = Timing { ready_within: Duration::from_mins(1), settle: Duration::ZERO, drain_within: Duration::from_mins(2) };
+    let row = rows(dialect).next().expect("it is in the table");
     let around = Around { release: Some("v2".into()), has_before: true, has_check: true, has_after: true };
-    Handover::new(timing, dialect.row(), around, OLD)
+    Handover::new(timing, row, around, OLD)
 }
 
 /// Everything but the talk.
@@ -32,7 +33,7 @@ fn switched() -> Event {
 
 #[test]
 fn a_handover_to_a_release_begins_with_the_switch_and_ends_with_the_hook() {
-    let mut handover = handover(Dialect::Unicorn);
+    let mut handover = handover("unicorn");
     assert_eq!(deeds(handover.begin()), [Action::Look(Role::OldMaster)]);
     let mut told = |event| deeds(handover.handle(NOW, event));
     assert_eq!(told(Event::Looked(Role::OldMaster, Found::Holding)), [Action::Persist(Intent::Prepare)]);
@@ -58,7 +59,7 @@ fn a_handover_to_a_release_begins_with_the_switch_and_ends_with_the_hook() {
 
 #[test]
 fn a_hook_that_fails_ends_it_before_the_signal_with_the_release_of_before() {
-    for dialect in [Dialect::Unicorn, Dialect::Puma, Dialect::Nginx] {
+    for dialect in ["unicorn", "puma", "nginx"] {
         let mut handover = handover(dialect);
         handover.begin();
         let mut told = |event| deeds(handover.handle(NOW, event));
@@ -77,7 +78,7 @@ fn a_hook_that_fails_ends_it_before_the_signal_with_the_release_of_before() {
 
 #[test]
 fn an_agent_that_was_restarted_before_the_signal_switches_back_and_sends_none() {
-    for dialect in [Dialect::Unicorn, Dialect::Puma, Dialect::Nginx] {
+    for dialect in ["unicorn", "puma", "nginx"] {
         let mut handover = handover(dialect);
         assert_eq!(deeds(handover.resume(NOW, Intent::Prepare, true, None)), [Action::Confirm]);
         let confirmed = handover.handle(NOW, Event::Looked(Role::OldMaster, Found::Holding));
@@ -119,7 +120,7 @@ fn event(letter: char) -> Event {
 proptest! {
     #[test]
     fn a_release_is_switched_once_before_the_signal_and_back_whenever_it_failed(
-        letters in "opwbcp[oOnpPwWbBcfsarzkxyXYt]{0,40}", dialect in prop::sample::select(vec![Dialect::Unicorn, Dialect::Puma]),
+        letters in "opwbcp[oOnpPwWbBcfsarzkxyXYt]{0,40}", dialect in prop::sample::select(vec!["unicorn", "puma"]),
     ) {
         let mut handover = handover(dialect);
         let mut actions = handover.begin();

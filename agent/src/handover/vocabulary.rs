@@ -33,6 +33,8 @@ pub enum Event {
     Appeared(Process),
     /// The dialect says that the old master has given up on a new one.
     Restored,
+    /// The pid file names the new master.
+    Promoted,
     /// A master exited.
     Exited(Role),
     /// A master and every known process below it are gone; of a master that stays, every worker of before.
@@ -104,6 +106,8 @@ pub enum Action {
     RunAfter(Outcome),
     /// Look which release the new workers run; answered by `Verified`.
     Verify,
+    /// Look whether the pid file names the new master; answered by `Promoted` when it does, now or later.
+    Promotion,
     /// Replace the deadline by this moment, answered by `Expired`; or by none.
     Deadline(Option<Duration>),
     /// Tell whoever listens.

@@ -223,6 +223,15 @@ pub fn image(pid: u32) -> Option<Image> {
     living.image(living.opened()).ok()
 }
 
+/// Whether a process was executed from the same file as another, and is no mere fork of it.
+pub fn is_executed_anew(process: Process, from: Process) -> bool {
+    let runs = |process: Process| {
+        let living = Living::open(process.pid).ok().filter(|living| living.process() == process)?;
+        Some((living.program()?, living.image(living.opened()).ok()?))
+    };
+    matches!((runs(process), runs(from)), (Some((one, its)), Some((other, image))) if one == other && its != image)
+}
+
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.
 pub fn is_ended_by(process: Process, signal: Signal) -> bool {
     let ends = |status: String| procfs::is_ended_by(&status, signal::number(signal).as_raw());

@@ -34,5 +34,6 @@ pub(super) fn word(flaw: Flaw) -> &'static str {
         Flaw::HangsAtBoot => "hangs-at-boot",
         Flaw::NeverReady => "never-ready",
         Flaw::DiesAfterBoot => "dies-after-boot",
+        Flaw::RefusedConfiguration => "refused",
     }
 }

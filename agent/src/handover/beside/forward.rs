@@ -15,6 +15,8 @@ use super::{
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long an old master that lives without its lock may take to be gone, before it counts as staying.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a new master may take to find that the old one is gone, and to rename its pid file.
+const PROMOTE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Beside {
     pub(super) fn looked(&mut self, now: Duration, role: Role, found: Found) -> Vec<Action> {
@@ -47,7 +49,7 @@ impl Beside {
             (State::Deciding, Role::OldMaster, Ok(())) => self.climb(now, 0),
             // It may be about to leave: then the new one must stay.
             (State::Deciding, Role::OldMaster, Err(_)) if lives => vec![Action::Deadline(Some(now + LEAVE_WITHIN))],
-            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(),
+            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(now),
             (State::Confirming, Role::OldMaster, Ok(())) => self.finish(Outcome::RolledBack),
             (State::Confirming, Role::OldMaster, Err(_)) if may_still_come => {
                 self.state = State::Restoring;
@@ -140,7 +142,7 @@ impl Beside {
     pub(super) fn probed(&mut self, now: Duration, answer: Answer) -> Vec<Action> {
         let State::Readying(readiness) = &mut self.state else { return Vec::new() };
         match readiness.hear(now, self.timing.settle, answer) {
-            Heard::Ready(detail) => self.witness(detail),
+            Heard::Ready(detail) => self.witness(now, detail),
             // From here on both are seen to hold: the overlap is as long as it can be shown to be.
             Heard::First(told, again) => [again, vec![Action::Look(Role::NewMaster), told]].concat(),
             Heard::Again(again) => again,
@@ -149,10 +151,10 @@ impl Beside {
     }
 
     /// The new generation is ready: are both seen to hold at once?
-    pub(super) fn witness(&mut self, detail: String) -> Vec<Action> {
+    pub(super) fn witness(&mut self, now: Duration, detail: String) -> Vec<Action> {
         let told = Action::Tell(Step::Ready, detail);
         if self.old_presence > Presence::Lives {
-            return [vec![told], self.close()].concat();
+            return [vec![told], self.promote(now)].concat();
         }
         self.state = State::Overlapping;
         vec![
@@ -194,6 +196,21 @@ impl Beside {
         ]
     }
 
+    /// The old generation is gone: does the pid file name the new master, where that comes so late?
+    pub(super) fn promote(&mut self, now: Duration) -> Vec<Action> {
+        // A dead one renames nothing, and an old one that stays is a reason not to.
+        if !self.is_promoted_late || self.new_presence > Presence::Lives || self.old_presence == Presence::Lives {
+            return self.close();
+        }
+        self.state = State::Promoting;
+        let told = Action::Tell(Step::Close, "waiting for the new master to take over the pid file".into());
+        vec![told, Action::Deadline(Some(now + PROMOTE_WITHIN)), Action::Promotion]
+    }
+
+    pub(super) fn promoted(&mut self) -> Vec<Action> {
+        if self.state == State::Promoting { self.close() } else { Vec::new() }
+    }
+
     pub(super) fn close(&mut self) -> Vec<Action> {
         self.state = State::Closing;
         vec![
@@ -212,12 +229,13 @@ impl Beside {
             State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
             State::Readying(_) => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
             State::Restoring => self.confirm(),
-            State::Deciding => self.leave_it_alone(),
+            State::Deciding => self.leave_it_alone(now),
             State::Overlapping
             | State::Committing
             | State::Assuring
             | State::Retiring
             | State::Draining
+            | State::Promoting
             | State::Closing
             | State::Stopping { .. }
             | State::Confirming
@@ -225,11 +243,11 @@ impl Beside {
         }
     }
 
-    pub(super) fn old_emptied(&mut self) -> Vec<Action> {
+    pub(super) fn old_emptied(&mut self, now: Duration) -> Vec<Action> {
         self.old_presence = Presence::Gone;
         let State::Draining = self.state else { return Vec::new() };
         let told = Action::Tell(Step::Drain, "every process of the old generation is gone".into());
-        [vec![told], self.close()].concat()
+        [vec![told], self.promote(now)].concat()
     }
 
     pub(super) fn new_exited(&mut self, now: Duration) -> Vec<Action> {
@@ -250,6 +268,8 @@ impl Beside {
             State::Overlapping | State::Committing | State::Assuring => {
                 self.fail(now, Step::Overlap, format!("the new master {new} exited before the old one was told to leave"))
             }
+            // It renames nothing any more.
+            State::Promoting => self.close(),
             State::Opening
             | State::Preparing(_)
             | State::Arming
@@ -276,7 +296,11 @@ impl Beside {
             }
             State::Draining => {
                 let told = format!("the old generation is not gone within {}", Span(self.timing.drain_within));
-                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
+                [vec![Action::Tell(Step::Drain, told)], self.promote(now)].concat()
+            }
+            State::Promoting => {
+                let told = format!("the pid file does not name the new master within {}", Span(PROMOTE_WITHIN));
+                [vec![Action::Tell(Step::Close, told)], self.close()].concat()
             }
             State::Stopping { rung } => {
                 let next = rung + 1;

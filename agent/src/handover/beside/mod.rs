@@ -4,8 +4,11 @@
 //! Opening ─ Preparing ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Assuring
 //!    └────────┴──────────┴────────────┴──────────┴────────────┴────────────┴──────────┤
 //!                                                                    failed │          │ no way back from here on
-//!    Over ─ Confirming ─ Restoring ─ Stopping ─ Deciding ───────────────────┘       Retiring ─ Draining ─ Closing ─ Over
+//!    Over ─ Confirming ─ Restoring ─ Stopping ─ Deciding ───────────────────┘       Retiring ─ Draining ─ Promoting ─ Closing ─ Over
 //! ```
+//!
+//! Where the new master's pid file has a name of its own while the old one lives, it is *promoted* once that is gone: the file is
+//! renamed. Only then is the service as it was, and hears of another handover.
 //!
 //! Until the old generation is told to leave, every failure ends with the new one stopped and the old one serving. If the
 //! old generation is gone before that, there is nothing to return to: the new one is followed to its end, and the judge
@@ -43,6 +46,7 @@ enum State {
     Assuring,
     Retiring,
     Draining,
+    Promoting,
     Closing,
     Deciding,
     Stopping { rung: usize },
@@ -69,6 +73,8 @@ pub(super) struct Beside {
     reload: Signal,
     retire: Signal,
     around: Around,
+    /// The pid file names the new master only after the old one is gone.
+    is_promoted_late: bool,
     old: Process,
     new: Option<Process>,
     state: State,
@@ -91,6 +97,7 @@ impl Beside {
             reload,
             retire,
             around,
+            is_promoted_late: false,
             old,
             new: None,
             state: State::Opening,
@@ -102,6 +109,11 @@ impl Beside {
             new_presence: Presence::Lives,
             failure: None,
         }
+    }
+
+    /// The same, in which the pid file names the new master only after the old one is gone.
+    pub(super) fn promoted_late(self) -> Self {
+        Self { is_promoted_late: true, ..self }
     }
 
     /// The first thing to do.
@@ -150,9 +162,10 @@ impl Beside {
             Event::Signalled(sent) => self.signalled(now, sent),
             Event::Appeared(process) => self.appeared(now, process),
             Event::Restored => self.restored(now),
+            Event::Promoted => self.promoted(),
             Event::Exited(Role::OldMaster) => self.old_exited(now),
             Event::Exited(Role::NewMaster) => self.new_exited(now),
-            Event::Emptied(Role::OldMaster) => self.old_emptied(),
+            Event::Emptied(Role::OldMaster) => self.old_emptied(now),
             Event::Emptied(Role::NewMaster) => self.new_emptied(now),
             Event::Probed(answer) => self.probed(now, answer),
             Event::Weighed(verdict) => self.weighed(now, &verdict),

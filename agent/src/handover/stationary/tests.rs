@@ -49,6 +49,7 @@ fn deeds(actions: &[Action]) -> String {
         Action::Look(Role::Worker) => "look-worker".to_owned(),
         Action::Look(_) => "look".to_owned(),
         Action::List => "list".to_owned(),
+        Action::Promotion => "promotion".to_owned(),
         Action::Confirm => "confirm".to_owned(),
         Action::Persist(_) => "write".to_owned(),
         Action::Signal(_, _, signal) => signal.to_string(),
