@@ -148,7 +148,8 @@ fn a_configuration_that_nginx_refuses_is_rolled_back_unbroken() {
 fn cache_loader(host: &Host) -> Option<u32> {
     let master = host.server.master().ok()?;
     let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).ok()?;
-    let is_loader = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("cache loader"));
+    let is_loader =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("cache loader"));
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_loader)
 }
 
@@ -310,6 +311,7 @@ fn the_runbook_starts_them_as_the_tests_do() {
     for (dialect, server, more) in [
         ("haproxy", "haproxy", "-W"),
         ("nginx", "nginx", "daemon off;"),
+        ("php-fpm", "php-fpm8.2", "-F"),
         ("uwsgi", "uwsgi", "--safe-fd 1025"),
         ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
         ("puma", "puma", "-C /srv/web/current/config/puma.rb"),
