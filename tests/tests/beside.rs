@@ -223,3 +223,17 @@ fn an_old_gunicorn_with_a_long_request_is_not_in_charge_although_the_pid_file_na
     assert!(testified.is_kept_marked(), "{}\n{answer}", testified.judged);
     assert_eq!((fleet.standings()[0].epoch, fleet.standings()[0].generation), (0, 3));
 }
+
+/// In the foreground below whoever started it, it takes itself for the new one of two: nothing comes, and nothing is lost.
+#[test]
+fn an_nginx_in_the_foreground_that_ignores_the_signal_is_left_as_it_is() {
+    let timing = Timing { ready_within: Duration::from_secs(1), ..TIMING };
+    let fleet = Fleet::of(1).server(Kind::Nginx).timing(timing).more("signal = \"USR2\"\n").start();
+    let host = &fleet.hosts[0];
+    let before = host.server.master().expect("it serves");
+    let (testified, answer) = reload(&fleet, &Release::sound("v2"));
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unbroken", Some(3)), "{answer}");
+    assert!(answer.text().contains("at step appear: no new master appeared within 1 s"), "{answer}");
+    let served = host.server.ask("/").expect("it serves");
+    assert_eq!((served.release.as_str(), served.master), ("v1", before), "{answer}");
+}
