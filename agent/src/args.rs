@@ -62,6 +62,9 @@ pub struct Status {
 pub struct Reload {
     /// The service.
     pub service: String,
+    /// The release to switch to: the name of a directory among the service's releases.
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<String>,
     /// How to ask.
     #[command(flatten)]
     pub ask: Ask,

@@ -3,8 +3,10 @@
 //! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
 
 mod dialect;
+mod errand;
 mod parse;
 mod path;
+mod release;
 mod url;
 
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use std::time::Duration;
 use baton_proto::document::{Mistakes, Table};
 
 use crate::dialect::Dialect;
+pub use errand::{Command, Errand, Errands};
+pub use release::Releases;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +81,10 @@ pub struct Service {
     pub drain_within: Duration,
     /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
     pub allows_foreign_holders: bool,
+    /// What is run around a handover.
+    pub errands: Errands,
+    /// Where its releases lie, if the agent is to switch them and to look which one is run.
+    pub releases: Option<Releases>,
 }
 
 /// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.
@@ -85,7 +93,7 @@ const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
 impl Service {
     /// The longest that a handover may take.
     pub fn handover_within(&self) -> Duration {
-        self.ready.within + self.ready.settle + self.drain_within + HANDOVER_OVERHEAD
+        self.errands.within() + self.ready.within + self.ready.settle + self.drain_within + HANDOVER_OVERHEAD
     }
 }
 

@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         Command::Status(status) => {
             ask(verbose, &status.ask, &Question::Status { service: status.service, census: status.census })
         }
-        Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
+        Command::Reload(reload) => {
+            let question = Question::Reload { service: reload.service, release: reload.release.unwrap_or_default() };
+            ask(verbose, &reload.ask, &question)
+        }
         Command::Testimony(testimony) => {
             ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })
         }

@@ -232,6 +232,7 @@ drain   = {{ within = "{drain}ms" }}
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),
         more = more
+            .replace("{server}", &server.directory().display().to_string())
             .replace("{pidfile}", &server.pidfile().display().to_string())
             .replace("{lock}", &server.lock().display().to_string())
             .replace("{http}", &server.address().to_string()),

@@ -92,7 +92,8 @@ impl Builder {
         self
     }
 
-    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of its server.
+    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of
+    /// its server, and `{server}` is its directory.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
         text.clone_into(&mut self.more);

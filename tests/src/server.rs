@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 
 use nix::sys::signal::{Signal, kill};
@@ -43,6 +44,11 @@ pub enum Kind {
     UnicornDaemon,
     /// Unicorn with `preload_app true`, started by `baton-agent hold`.
     UnicornHeld,
+    /// Unicorn that runs in the directory of a link to one of its releases.
+    UnicornReleased {
+        /// Whether it runs in the directory that the link named when it was started, and so never leaves that release.
+        stale: bool,
+    },
     /// Gunicorn, by a new master beside the old one (USR2): configured as `deploy/gunicorn.conf.py`.
     Gunicorn,
     /// The same, in place (HUP).
@@ -88,6 +94,7 @@ impl Kind {
             | Self::UnicornLazy
             | Self::UnicornDaemon
             | Self::UnicornHeld
+            | Self::UnicornReleased { .. }
             | Self::Patient
             | Self::PatientWrapped => "unicorn",
             Self::PatientGeneric => "generic",
@@ -113,6 +120,7 @@ impl Kind {
             | Self::UnicornLazy
             | Self::UnicornDaemon
             | Self::UnicornHeld
+            | Self::UnicornReleased { .. }
             | Self::Gunicorn
             | Self::Puma
             | Self::PumaPlain { .. }
@@ -300,6 +308,7 @@ impl Server {
             Kind::Unicorn => unicorn::command(self.address, &self.directory, true, false),
             Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
+            Kind::UnicornReleased { stale } => unicorn::released(self.address, &self.directory, &self.root(stale)),
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
             Kind::Gunicorn | Kind::GunicornHup => gunicorn::command(self.address, &self.directory),
             Kind::PumaPhased => puma::phased(self.address, &self.directory),
@@ -346,6 +355,11 @@ impl Server {
     /// Which server it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Its own directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Where it serves HTTP.
@@ -398,12 +412,16 @@ impl Server {
     /// # Panics
     /// When the files cannot be written.
     pub fn deploy(&self, release: &Release) {
+        if let Kind::UnicornReleased { .. } = self.kind {
+            return self.lay_down(release);
+        }
         self.put("release", &release.name);
         match self.kind {
             Kind::Unicorn
             | Kind::UnicornLazy
             | Kind::UnicornDaemon
             | Kind::UnicornHeld
+            | Kind::UnicornReleased { .. }
             | Kind::Gunicorn
             | Kind::GunicornHup
             | Kind::Puma
@@ -429,6 +447,28 @@ impl Server {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Puts a release beside the others; the first is the one in use.
+    fn lay_down(&self, release: &Release) {
+        let place = self.directory.join("releases").join(&release.name);
+        fs::create_dir_all(&place).expect("a directory in the sandbox can be made");
+        fs::write(place.join("release"), &release.name).expect("a file in the sandbox can be written");
+        let flaw = release.flaw.map_or("", unicorn::word);
+        fs::write(place.join("flaw"), flaw).expect("a file in the sandbox can be written");
+        if fs::symlink_metadata(self.link()).is_err() {
+            symlink(Path::new("releases").join(&release.name), self.link()).expect("a link in the sandbox can be made");
+        }
+    }
+
+    /// The link to the release in use, where there are releases.
+    pub fn link(&self) -> PathBuf {
+        self.directory.join("current")
+    }
+
+    /// Where a server with releases is told to run.
+    fn root(&self, stale: bool) -> PathBuf {
+        if stale { fs::canonicalize(self.link()).expect("the link names a release") } else { self.link() }
     }
 
     /// Tells the patient what to do wrong from the next USR2 on.

@@ -11,7 +11,7 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, dialect, has, url};
+use super::{Config, Probe, Ready, Service, Tls, dialect, errand, has, release, url};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -63,7 +63,7 @@ fn path_or(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: &str, l
     given.try_map(notes, |text| path::absolute(&text, length_max))
 }
 
-fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
+pub(super) fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
     let found = table.text(notes, key);
     let found = table.require(notes, key, found)?;
     found.try_map(notes, |text| path::absolute(&text, path::LENGTH_MAX))
@@ -110,19 +110,29 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let ready = ready(&mut table, notes);
     let drain_within = drain(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
-    for (key, what) in [
-        ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
-        ("release", "releases are not supported yet; switch them before the restart"),
-        ("hooks", "hooks are not supported yet; run them around the restart"),
-    ] {
-        table.unsupported(notes, key, what);
-    }
+    let errands = errand::errands(&mut table, notes);
+    let releases = release::releases(&mut table, notes);
+    table.unsupported(
+        notes,
+        "start",
+        "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system",
+    );
     if let (Some(dialect), Some((pidfile, lock))) = (&dialect, &files) {
         dialect::keep_apart(&table, notes, dialect, pidfile, lock);
     }
     table.finish(notes);
     let (pidfile, lock) = files?;
-    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within, allows_foreign_holders })
+    Some(Service {
+        name: name.to_owned(),
+        dialect: dialect?,
+        pidfile,
+        lock,
+        ready: ready?,
+        drain_within,
+        allows_foreign_holders,
+        errands,
+        releases,
+    })
 }
 
 /// The pid file and the lock file, which are this service's alone.
@@ -189,7 +199,14 @@ fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     read.unwrap_or_default()
 }
 
-fn bounded(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: Duration, least: Duration, most: Duration) -> Duration {
+pub(super) fn bounded(
+    table: &mut Table<'_>,
+    notes: &mut Notes,
+    key: &str,
+    default: Duration,
+    least: Duration,
+    most: Duration,
+) -> Duration {
     let Some(given) = table.duration(notes, key) else { return default };
     if given.value < least || given.value > most {
         let (value, least, most) = (given.value.as_secs_f64(), least.as_secs(), most.as_secs());

@@ -94,8 +94,9 @@ dialect = "unicron"
 pidfile = "/run/web/../unicorn.pid"
 ready = { tcp = "127.0.0.1:8080", within = "2h", settle = "soon" }
 start = { command = ["unicorn"] }
-hooks = {}
-release = {}
+hooks = { before = [], after = "ls" }
+release = { directory = "/srv/web", link = "/srv/web/current" }
+check = { within = "0s" }
 drain = { within = "0s", without = "1s" }
 [service.api]
 ready = { http = "https://127.0.0.1/" }
@@ -116,13 +117,16 @@ line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \
 line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
 line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
-line 15: service.web.hooks: hooks are not supported yet; run them around the restart
-line 16: service.web.release: releases are not supported yet; switch them before the restart
-line 17: service.web.drain.within: is 0 s, wanted 1 to 86400 s
-line 17: service.web.drain.without: is not a known key here
-line 18: service.api.dialect: is missing
-line 18: service.api.pidfile: is missing
-line 19: service.api.ready.http: https is not supported yet; http is";
+line 15: service.web.hooks.after: is string, wanted an array of strings
+line 15: service.web.hooks.before: names no program
+line 16: service.web.release: the link lies among the releases: it must be outside of their directory
+line 17: service.web.check.command: is missing
+line 17: service.web.check.within: is 0 s, wanted 1 to 3600 s
+line 18: service.web.drain.within: is 0 s, wanted 1 to 86400 s
+line 18: service.web.drain.without: is not a known key here
+line 19: service.api.dialect: is missing
+line 19: service.api.pidfile: is missing
+line 20: service.api.ready.http: https is not supported yet; http is";
     assert_eq!(told, expected);
 }
 

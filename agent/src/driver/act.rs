@@ -1,6 +1,7 @@
 //! The doing: one action of the handover after the other, and what came of each.
 
 use std::collections::VecDeque;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Process, Role, Shape, judge};
@@ -14,7 +15,7 @@ use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
-use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Whom};
+use crate::handover::{Action, Ending, Errand, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Eagerness, Sides, probe};
 use crate::service::STREAM_EVENTS_MAX;
@@ -76,6 +77,11 @@ impl Driver {
                 self.probe(pause);
                 Vec::new()
             }
+            Action::Switch(_) => self.switch(true),
+            Action::SwitchBack => self.switch(false),
+            Action::Run(errand) => self.run_errand(errand, None),
+            Action::RunAfter(outcome) => self.run_errand(Errand::After, Some(outcome)),
+            Action::Verify => self.verify(),
             Action::Weigh => {
                 self.hear_the_waiter(inbox).await;
                 self.run.as_ref().map(|run| Event::Weighed(judge(run.journal.testimony()))).into_iter().collect()
@@ -181,9 +187,13 @@ impl Driver {
         // The intent to signal must survive the host, so that a repeated attempt does not signal another boot's server. The
         // intent to retire must only survive the agent: after a crash of the host there is nobody to retire.
         let flush = match intent {
-            Intent::Signal => Flush::First,
+            // A release that was switched outlives the host, too.
+            Intent::Signal | Intent::Prepare => Flush::First,
             Intent::Retire => Flush::Later,
         };
+        if intent == Intent::Signal {
+            self.note_wanted_release();
+        }
         let told = self.write_under_way(intent, flush);
         let own = self.own.clone();
         tokio::spawn(async move {
@@ -213,6 +223,15 @@ impl Driver {
             old: Some(run.old.master().into()),
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
+            preparing: intent == Intent::Prepare,
+            release: run.attempt.release.clone(),
+            link_before: run
+                .course
+                .switch
+                .as_ref()
+                .map(|switch| switch.before.as_os_str().as_bytes().to_vec())
+                .unwrap_or_default(),
+            link_after: run.course.switch.as_ref().map(|switch| switch.after.as_os_str().as_bytes().to_vec()).unwrap_or_default(),
         });
     }
 
@@ -221,7 +240,7 @@ impl Driver {
         let Some(run) = &mut self.run else { return };
         run.note_grant(grant);
         if let Some(under_way) = &self.stored.under_way {
-            self.store_under_way(if under_way.retiring { Intent::Retire } else { Intent::Signal });
+            self.store_under_way(under_way.intent());
         }
     }
 
@@ -347,6 +366,9 @@ impl Driver {
         if self.held.is_none() {
             self.look_often();
         }
+        if ending.outcome == Outcome::HandedOver {
+            self.note_release();
+        }
         let mut lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
         lingering_pids.retain(|pid| !run.is_stationary() || *pid != run.old.master().pid);
         let ending = v1::Ending {
@@ -355,6 +377,7 @@ impl Driver {
             cause: ending.cause,
             lingering_pids,
             generation: self.stored.generation,
+            release: self.stored.release.clone(),
         };
         let testimony = v1::Testimony::from(run.journal.testimony());
         let record = v1::Record {

@@ -345,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn a_reload_for_which_there_is_no_room_to_wait_is_refused_and_does_not_begin_without_its_walk() {
         let mut census = Census::new(Walker::start());
-        let attempt = Attempt { rollout: "r-1".into(), number: 1, fence: 1 };
+        let attempt = Attempt { rollout: "r-1".into(), number: 1, fence: 1, release: String::new() };
         let mut waiting = Vec::new();
         for _ in 0..POSTPONED_MAX {
             let (reply, mut answer) = oneshot::channel();

@@ -98,6 +98,10 @@ impl Driver {
         }
         (stored.master, stored.image, stored.lock) = (process, image, lock);
         stored.boot_id.clone_from(&self.witness.boot);
+        if !is_same_process || !is_same_image {
+            self.stored.release = self.release_of(seen.process.pid).unwrap_or_default();
+        }
+        let stored = &self.stored;
         let (since, generation) = (Duration::from_nanos(stored.held_since_ns), stored.generation);
         drop(self.store.write(&self.stored, Flush::Later));
         tracing::info!(pid = seen.process.pid, generation, "the master holds the lock");

@@ -7,6 +7,7 @@
 
 mod act;
 mod census;
+mod errands;
 mod generation;
 mod holder;
 mod past;
@@ -29,6 +30,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config;
 use crate::dialect::Row;
 use crate::files::{Files, Told};
+use crate::handover::Errand;
 use crate::journal::Numbers;
 use crate::os::{clock, process};
 use crate::probe::Probed;
@@ -59,6 +61,7 @@ enum Input {
     Exited(Process),
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
+    Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
     Buried,
     Woken,
@@ -191,6 +194,7 @@ impl Driver {
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
                 Input::Buried => self.note_burial(),
                 Input::Woken => self.woken(&mut inbox).await,
@@ -256,7 +260,8 @@ impl Driver {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
         self.heard_by(held.master())?;
-        let mut run = Run::new(attempt.clone(), held, self);
+        let course = self.course(attempt)?;
+        let mut run = Run::new(attempt.clone(), held, course, self);
         let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
@@ -361,6 +366,7 @@ impl Driver {
             holders,
             findings,
             census: Vec::new(),
+            release: self.stored.release.clone(),
             ..v1::ServiceStatus::default()
         }
     }

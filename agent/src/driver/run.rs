@@ -10,12 +10,13 @@ use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::errands::{Course, Running};
 use super::generation::Generation;
 use super::holder::Held;
 use super::pid_files::Before;
 use super::publish::Audience;
 use super::{Driver, Inbox};
-use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
+use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process;
@@ -45,6 +46,10 @@ pub(super) struct Run {
     pub(super) probing: Option<AbortHandle>,
     /// What kind of answer the last probe got.
     last_answer: Option<Discriminant<Answer>>,
+    /// What it does about releases.
+    pub(super) course: Course,
+    /// The command under way.
+    pub(super) errand: Option<Running>,
     /// Who gave the last right answer.
     answered_by: Option<u32>,
 }
@@ -57,20 +62,21 @@ pub(super) fn first_number(stored: &Stored) -> Seq {
 
 impl Run {
     /// A handover away from the master that is held; nothing is done yet.
-    pub(super) fn new(attempt: Attempt, held: &Held, driver: &Driver) -> Self {
+    pub(super) fn new(attempt: Attempt, held: &Held, course: Course, driver: &Driver) -> Self {
         let opened = driver.numbers.take();
         let shape = driver.config.dialect.row().shape;
         let journal = Journal::open(driver.config.name.clone(), shape, driver.witness(opened), held.seen.lock.file);
         let old = Generation::of(held.master(), driver.own.clone());
-        Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, driver) }
+        Self { opened: Some(opened), course, ..Self::with(attempt, journal, old, None, driver) }
     }
 
     fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, driver: &Driver) -> Self {
         let ready = &driver.config.ready;
         let timing = Timing { ready_within: ready.within, settle: ready.settle, drain_within: driver.config.drain_within };
+        let around = driver.around(&attempt.release);
         Self {
             attempt,
-            handover: Handover::new(timing, driver.config.dialect.row(), old.master()),
+            handover: Handover::new(timing, driver.config.dialect.row(), around, old.master()),
             journal,
             opened: None,
             old,
@@ -83,6 +89,8 @@ impl Run {
             audience: Audience::default(),
             probing: None,
             last_answer: None,
+            course: Course::default(),
+            errand: None,
             answered_by: None,
         }
     }
@@ -211,14 +219,16 @@ impl Driver {
         let Some(run) = self.restore(&under_way) else {
             return self.keep_what_is_left(under_way);
         };
-        let run = self.run.insert(run);
+        self.run = Some(run);
+        self.note_wanted_release();
+        let Some(run) = &mut self.run else { return };
         let new_master = run.new.as_ref().filter(|new| new.master_lives()).map(Generation::master);
         if under_way.boot_id != self.witness.boot {
             let cause = "the host was rebooted in the middle of the handover".to_owned();
             let ending = Ending { outcome: Outcome::Broken, failed_step: Some(Step::Signal), cause };
             return self.finish(ending, inbox).await;
         }
-        let intent = if under_way.retiring { Intent::Retire } else { Intent::Signal };
+        let intent = under_way.intent();
         tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
@@ -248,7 +258,9 @@ impl Driver {
 
     fn restore(&self, under_way: &UnderWay) -> Option<Run> {
         let record = under_way.record.clone()?;
-        let attempt = Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence };
+        let attempt =
+            Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence, release: under_way.release.clone() };
+        let course = Course::resumed(under_way);
         let testimony = Testimony::try_from(record.testimony?).ok()?;
         let shape = testimony.shape;
         // Where the configuration has changed, its signals may mean something else.
@@ -260,9 +272,9 @@ impl Driver {
         let old = Generation::of(under_way.old?.into(), self.own.clone());
         if shape != Shape::Beside {
             let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
-            return Some(run.with_workers_of_before());
+            return Some(Run { course, ..run.with_workers_of_before() });
         }
-        let mut run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
+        let mut run = Run { steps: record.steps, course, ..Run::with(attempt, journal, old, None, self) };
         let new = under_way.new.map(Process::from).or_else(|| self.successor(&run));
         run.new = new.map(|new| Generation::of(new, self.own.clone()));
         run.gather(Role::OldMaster);
@@ -272,12 +284,15 @@ impl Driver {
 
     pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
         let Some(run) = self.run.as_mut().filter(|run| run.window() == window) else { return };
-        let (ready, detail) = match &probed.answer {
+        run.gather(Role::NewMaster);
+        let answer = self.with_release(probed.answer);
+        let Some(run) = &mut self.run else { return };
+        let (ready, detail) = match &answer {
             Answer::Ready(detail) => (true, detail.clone()),
-            Answer::Failing(detail) | Answer::Elsewhere(detail) => (false, detail.clone()),
+            Answer::Failing(detail) | Answer::Elsewhere(detail) | Answer::Stale(detail) => (false, detail.clone()),
         };
         // A slow boot is probed often: only what changed is a line.
-        let kind = std::mem::discriminant(&probed.answer);
+        let kind = std::mem::discriminant(&answer);
         if run.last_answer.replace(kind) != Some(kind) {
             let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
             run.journal.note(self.numbers.take(), clock::since_boot(), fact);
@@ -285,13 +300,18 @@ impl Driver {
         if ready {
             run.answered_by = probed.answered_by;
         }
-        run.gather(Role::NewMaster);
-        self.feed([Event::Probed(probed.answer)], inbox).await;
+        self.feed([Event::Probed(answer)], inbox).await;
     }
 
     pub(super) async fn persisted(&mut self, window: Seq, written: Result<(), String>, inbox: &mut Inbox) {
         if self.run.as_ref().is_some_and(|run| run.window() == window) {
             self.feed([Event::Persisted(written)], inbox).await;
+        }
+    }
+
+    pub(super) async fn ran(&mut self, window: Seq, errand: Errand, ran: Result<String, String>, inbox: &mut Inbox) {
+        if self.run.as_ref().is_some_and(|run| run.window() == window) {
+            self.feed([Event::Ran(errand, ran)], inbox).await;
         }
     }
 

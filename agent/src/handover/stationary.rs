@@ -1,8 +1,8 @@
 //! A handover in place: the master stays, and replaces its workers, by exec or not.
 //!
 //! ```text
-//! Opening ─ Arming ─ Signalling ─ Readying ─ Draining ─ Closing ─ Over
-//!    └────────┴──────────┴─────────── failed ─┴─ Confirming ─ Over
+//! Opening ─ Preparing ─ Arming ─ Signalling ─ Readying ─ Draining ─ Closing ─ Over
+//!    └──────────┴─────────┴──────────┴─────────── failed ─┴─ Confirming ─ Over
 //! ```
 //!
 //! Once the master was signalled nothing of ours can undo it. A failure is *rolled back* when it is seen that nothing was
@@ -17,7 +17,7 @@ use baton_proto::span::Span;
 use baton_proto::step::Step;
 
 use super::readiness::{Heard, Readiness};
-use super::{Action, Answer, Ending, Event, Failure, Found, Intent, Outcome, Timing, Whom};
+use super::{Action, Answer, Around, Ending, Event, Failure, Found, Intent, Outcome, Preparation, Prepared, Timing, Whom};
 use crate::dialect::Signal;
 
 /// How long the disk may take to write the intent.
@@ -26,6 +26,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Opening,
+    Preparing(Preparation),
     Arming,
     Signalling,
     Readying(Readiness),
@@ -40,6 +41,7 @@ enum State {
 pub(super) struct Stationary {
     timing: Timing,
     reload: Signal,
+    around: Around,
     master: Process,
     state: State,
     /// Every worker of before is gone.
@@ -48,8 +50,8 @@ pub(super) struct Stationary {
 }
 
 impl Stationary {
-    pub(super) fn new(timing: Timing, reload: Signal, master: Process) -> Self {
-        Self { timing, reload, master, state: State::Opening, is_drained: false, failure: None }
+    pub(super) fn new(timing: Timing, reload: Signal, around: Around, master: Process) -> Self {
+        Self { timing, reload, around, master, state: State::Opening, is_drained: false, failure: None }
     }
 
     pub(super) fn begin(&mut self) -> Vec<Action> {
@@ -57,7 +59,10 @@ impl Stationary {
     }
 
     /// Whether the signal was sent is not known; it is not sent again.
-    pub(super) fn resume(&mut self, now: Duration, master_lives: bool) -> Vec<Action> {
+    pub(super) fn resume(&mut self, now: Duration, intent: Intent, master_lives: bool) -> Vec<Action> {
+        if intent == Intent::Prepare {
+            return self.fail(Step::Prepare, "the agent was restarted before the signal".into());
+        }
         if !master_lives {
             return self.fail(Step::Ready, "the agent was restarted and found the master gone".into());
         }
@@ -66,6 +71,12 @@ impl Stationary {
     }
 
     pub(super) fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
+        if let State::Preparing(preparation) = &mut self.state
+            && event != Event::Exited(Role::OldMaster)
+        {
+            let prepared = preparation.handle(&event);
+            return self.prepared(now, prepared);
+        }
         match event {
             Event::Looked(Role::OldMaster, found) => self.looked(now, found),
             Event::Persisted(written) => self.persisted(written),
@@ -73,6 +84,7 @@ impl Stationary {
             Event::Exited(Role::OldMaster) => self.exited(),
             Event::Emptied(Role::OldMaster) => self.emptied(),
             Event::Probed(answer) => self.probed(now, answer),
+            Event::Verified(found) => self.verified(found),
             Event::Expired => self.expired(),
             // There is no other master, and what was seen of a worker is for the judge.
             Event::Looked(Role::NewMaster | Role::Master | Role::Worker, _)
@@ -81,7 +93,9 @@ impl Stationary {
             | Event::Appeared(_)
             | Event::Restored
             | Event::Promoted
-            | Event::Weighed(_) => Vec::new(),
+            | Event::Weighed(_)
+            | Event::Switched(_)
+            | Event::Ran(..) => Vec::new(),
         }
     }
 
@@ -92,11 +106,12 @@ impl Stationary {
         };
         match (&self.state, found) {
             (State::Opening, Ok(())) => {
-                self.state = State::Arming;
-                let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
-                vec![Action::List, Action::Persist(Intent::Signal), deadline]
+                let (preparation, prepared) = Preparation::begin(now, &self.around);
+                self.state = State::Preparing(preparation);
+                self.prepared(now, prepared)
             }
             (State::Opening, Err(cause)) => self.fail(Step::Open, cause),
+            (State::Closing, Ok(())) if self.failure.is_some() => self.finish(Outcome::Broken),
             (State::Closing, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Err(cause)) => {
                 self.failure = Some(Failure { step: Step::Close, cause });
@@ -109,8 +124,20 @@ impl Stationary {
                 }
                 self.finish(Outcome::Broken)
             }
-            (State::Arming | State::Signalling | State::Readying(_) | State::Draining | State::Over, Ok(()) | Err(_)) => {
-                Vec::new()
+            (
+                State::Preparing(_) | State::Arming | State::Signalling | State::Readying(_) | State::Draining | State::Over,
+                Ok(()) | Err(_),
+            ) => Vec::new(),
+        }
+    }
+
+    fn prepared(&mut self, now: Duration, prepared: Prepared) -> Vec<Action> {
+        match prepared {
+            Prepared::Not(actions) => actions,
+            Prepared::Never(cause) => self.fail(Step::Prepare, cause),
+            Prepared::Yes => {
+                self.state = State::Arming;
+                vec![Action::List, Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
             }
         }
     }
@@ -128,6 +155,7 @@ impl Stationary {
             // It comes after the disk was no longer waited for, or the master is gone meanwhile.
             (
                 State::Opening
+                | State::Preparing(_)
                 | State::Signalling
                 | State::Readying(_)
                 | State::Draining
@@ -145,6 +173,7 @@ impl Stationary {
             (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
             (
                 State::Opening
+                | State::Preparing(_)
                 | State::Arming
                 | State::Readying(_)
                 | State::Draining
@@ -168,7 +197,16 @@ impl Stationary {
             Heard::Ready(detail) => [vec![Action::Tell(Step::Ready, detail)], self.drain(now)].concat(),
             Heard::First(told, again) => [again, vec![told]].concat(),
             Heard::Again(again) => again,
+            Heard::Never(cause) => self.fail(Step::Ready, cause),
         }
+    }
+
+    /// Some worker that was made late may run another release than those that were asked.
+    fn verified(&mut self, found: Result<(), String>) -> Vec<Action> {
+        if let (State::Closing, Err(cause)) = (&self.state, found) {
+            self.failure = Some(Failure { step: Step::Close, cause });
+        }
+        Vec::new()
     }
 
     fn drain(&mut self, now: Duration) -> Vec<Action> {
@@ -191,6 +229,7 @@ impl Stationary {
         vec![
             Action::Deadline(None),
             Action::Tell(Step::Close, "looking at a new worker and at the master once more".into()),
+            Action::Verify,
             Action::Look(Role::Worker),
             Action::Look(Role::OldMaster),
         ]
@@ -199,7 +238,9 @@ impl Stationary {
     fn exited(&mut self) -> Vec<Action> {
         let cause = |when| format!("the master {} exited {when}; its reason is in the server's own log", self.master);
         match &self.state {
-            State::Opening | State::Arming | State::Signalling => self.fail(Step::Signal, cause("before it was signalled")),
+            State::Opening | State::Preparing(_) | State::Arming | State::Signalling => {
+                self.fail(Step::Signal, cause("before it was signalled"))
+            }
             State::Readying(_) => self.fail(Step::Ready, cause("before a new worker was ready")),
             State::Draining => self.fail(Step::Drain, cause("before the workers of before were gone")),
             State::Closing | State::Confirming | State::Over => Vec::new(),
@@ -217,7 +258,9 @@ impl Stationary {
                 let told = format!("the workers of before are not gone within {}", Span(self.timing.drain_within));
                 [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
             }
-            State::Opening | State::Signalling | State::Closing | State::Confirming | State::Over => Vec::new(),
+            State::Opening | State::Preparing(_) | State::Signalling | State::Closing | State::Confirming | State::Over => {
+                Vec::new()
+            }
         }
     }
 

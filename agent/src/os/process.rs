@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
@@ -172,6 +172,11 @@ pub fn find(pid: u32) -> Result<(Process, u32), Unseen> {
 pub fn describe(pid: u32) -> Result<(Process, String), Unseen> {
     let living = Living::open(pid)?;
     Ok((living.process(), living.command().to_owned()))
+}
+
+/// Where a process is: its directory and its executable, as far as they may be read.
+pub fn whereabouts(pid: u32) -> Vec<PathBuf> {
+    ["cwd", "exe"].into_iter().filter_map(|link| std::fs::read_link(format!("/proc/{pid}/{link}")).ok()).collect()
 }
 
 /// Starts are told in whole ticks of this length.

@@ -6,7 +6,10 @@ use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::span::Span;
 use baton_proto::step::Step;
 
-use super::{Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Presence, Readiness, State, Whom};
+use super::{
+    Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Preparation, Prepared, Presence, Readiness, State,
+    Whom,
+};
 
 /// How long the disk may take to write an intent.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -29,8 +32,9 @@ impl Beside {
         }
         match (&self.state, role, found) {
             (State::Opening, Role::OldMaster, Ok(())) => {
-                self.state = State::Arming;
-                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
+                let (preparation, prepared) = Preparation::begin(now, &self.around);
+                self.state = State::Preparing(preparation);
+                self.prepared(now, prepared)
             }
             (State::Opening, Role::OldMaster, Err(cause)) => self.fail(now, Step::Open, cause),
             (State::Assuring, Role::NewMaster, Ok(())) => self.retire(),
@@ -59,6 +63,17 @@ impl Beside {
             }
             // The looks of Overlapping are weighed together; any other is a stray.
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn prepared(&mut self, now: Duration, prepared: Prepared) -> Vec<Action> {
+        match prepared {
+            Prepared::Not(actions) => actions,
+            Prepared::Never(cause) => self.fail(now, Step::Prepare, cause),
+            Prepared::Yes => {
+                self.state = State::Arming;
+                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
+            }
         }
     }
 
@@ -131,6 +146,7 @@ impl Beside {
             // From here on both are seen to hold: the overlap is as long as it can be shown to be.
             Heard::First(told, again) => [again, vec![Action::Look(Role::NewMaster), told]].concat(),
             Heard::Again(again) => again,
+            Heard::Never(cause) => self.fail(now, Step::Ready, cause),
         }
     }
 
@@ -207,7 +223,7 @@ impl Beside {
     pub(super) fn old_exited(&mut self, now: Duration) -> Vec<Action> {
         self.old_presence = self.old_presence.max(Presence::Headless);
         match self.state {
-            State::Opening | State::Arming | State::Signalling => {
+            State::Opening | State::Preparing(_) | State::Arming | State::Signalling => {
                 self.fail(now, Step::Signal, "the old master exited before it was signalled".into())
             }
             State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
@@ -255,6 +271,7 @@ impl Beside {
             // It renames nothing any more.
             State::Promoting => self.close(),
             State::Opening
+            | State::Preparing(_)
             | State::Arming
             | State::Signalling
             | State::Appearing
@@ -296,6 +313,7 @@ impl Beside {
             }
             State::Deciding => self.decide_late(now),
             State::Opening
+            | State::Preparing(_)
             | State::Signalling
             | State::Overlapping
             | State::Assuring

@@ -1,7 +1,7 @@
 //! A handover to a new master beside the old one, which then leaves.
 //!
 //! ```text
-//! Opening ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Assuring
+//! Opening ─ Preparing ─ Arming ─ Signalling ─ Appearing ─ Readying ─ Overlapping ─ Committing ─ Assuring
 //!    └────────┴──────────┴────────────┴──────────┴────────────┴────────────┴──────────┤
 //!                                                                    failed │          │ no way back from here on
 //!    Over ─ Confirming ─ Restoring ─ Stopping ─ Deciding ───────────────────┘       Retiring ─ Draining ─ Promoting ─ Closing ─ Over
@@ -30,12 +30,13 @@ use baton_proto::custody::{Process, Role};
 use baton_proto::step::Step;
 
 use super::readiness::{Heard, Readiness};
-use super::{Action, Answer, Ending, Event, Failure, Found, Intent, Outcome, Timing, Whom};
+use super::{Action, Answer, Around, Ending, Event, Failure, Found, Intent, Outcome, Preparation, Prepared, Timing, Whom};
 use crate::dialect::Signal;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Opening,
+    Preparing(Preparation),
     Arming,
     Signalling,
     Appearing,
@@ -71,6 +72,7 @@ pub(super) struct Beside {
     timing: Timing,
     reload: Signal,
     retire: Signal,
+    around: Around,
     /// The pid file names the new master only after the old one is gone.
     is_promoted_late: bool,
     old: Process,
@@ -89,11 +91,12 @@ pub(super) struct Beside {
 
 impl Beside {
     /// A handover away from `old`, by these signals of its dialect.
-    pub(super) fn new(timing: Timing, reload: Signal, retire: Signal, old: Process) -> Self {
+    pub(super) fn new(timing: Timing, reload: Signal, retire: Signal, around: Around, old: Process) -> Self {
         Self {
             timing,
             reload,
             retire,
+            around,
             is_promoted_late: false,
             old,
             new: None,
@@ -124,18 +127,21 @@ impl Beside {
         if !old_lives {
             self.old_presence = Presence::Headless;
         }
+        if intent == Intent::Prepare {
+            return self.fail(now, Step::Prepare, "the agent was restarted before the signal".into());
+        }
         self.new = new;
         self.signalled_at = Some(now);
         match (intent, old_lives, new) {
             (Intent::Retire, true, Some(_)) => self.look_once_more(),
-            (Intent::Retire | Intent::Signal, false, Some(_)) => self.await_ready(now),
-            (Intent::Retire | Intent::Signal, false, None) => {
+            (Intent::Retire | Intent::Signal | Intent::Prepare, false, Some(_)) => self.await_ready(now),
+            (Intent::Retire | Intent::Signal | Intent::Prepare, false, None) => {
                 self.fail(now, Step::Signal, "the agent was restarted and found neither master".into())
             }
             (Intent::Retire, true, None) => {
                 self.fail(now, Step::Retire, "the agent was restarted and did not find the new master".into())
             }
-            (Intent::Signal, true, _) => {
+            (Intent::Signal | Intent::Prepare, true, _) => {
                 let cause = "the agent was restarted before the overlap was witnessed; the signal is not sent twice";
                 self.fail(now, Step::Ready, cause.into())
             }
@@ -144,6 +150,12 @@ impl Beside {
 
     /// The only way a handover moves. A stray event moves nothing.
     pub(super) fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
+        if let State::Preparing(preparation) = &mut self.state
+            && event != Event::Exited(Role::OldMaster)
+        {
+            let prepared = preparation.handle(&event);
+            return self.prepared(now, prepared);
+        }
         match event {
             Event::Looked(role, found) => self.looked(now, role, found),
             Event::Persisted(written) => self.persisted(now, written),
@@ -155,10 +167,15 @@ impl Beside {
             Event::Exited(Role::NewMaster) => self.new_exited(now),
             Event::Emptied(Role::OldMaster) => self.old_emptied(now),
             Event::Emptied(Role::NewMaster) => self.new_emptied(now),
-            Event::Exited(Role::Master | Role::Worker) | Event::Emptied(Role::Master | Role::Worker) => Vec::new(),
             Event::Probed(answer) => self.probed(now, answer),
             Event::Weighed(verdict) => self.weighed(now, &verdict),
             Event::Expired => self.expired(now),
+            // The preparation is over, and workers are verified with every answer.
+            Event::Switched(_)
+            | Event::Ran(..)
+            | Event::Verified(_)
+            | Event::Exited(Role::Master | Role::Worker)
+            | Event::Emptied(Role::Master | Role::Worker) => Vec::new(),
         }
     }
 }

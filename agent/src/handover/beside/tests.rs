@@ -3,8 +3,9 @@ use std::time::Duration;
 use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Succession, Verdict};
 use proptest::prelude::*;
 
-use super::{Action, Answer, Beside, Ending, Event, Found, Intent, Timing, Whom};
+use super::{Action, Answer, Around, Beside, Ending, Event, Found, Intent, Timing, Whom};
 use crate::dialect::Signal;
+use crate::handover::Errand;
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
 const NEW: Process = Process { pid: 200, start_ticks: 2 };
@@ -14,7 +15,7 @@ fn timing() -> Timing {
 }
 
 fn handover() -> Beside {
-    Beside::new(timing(), Signal::Usr2, Signal::Quit, OLD)
+    Beside::new(timing(), Signal::Usr2, Signal::Quit, Around::default(), OLD)
 }
 
 fn kept() -> Verdict {
@@ -49,6 +50,9 @@ fn event(letter: char) -> Event {
         'X' => Event::Emptied(Role::OldMaster),
         'Y' => Event::Emptied(Role::NewMaster),
         'b' => Event::Restored,
+        'z' => Event::Probed(Answer::Stale("201 runs release v1".into())),
+        'c' => Event::Ran(Errand::Check, Ok("it is sound".into())),
+        'C' => Event::Ran(Errand::Check, Err("it is not".into())),
         'm' => Event::Promoted,
         't' => Event::Expired,
         other => panic!("{other} is no event"),
@@ -61,6 +65,7 @@ fn deeds(actions: &[Action]) -> String {
         Action::Look(Role::OldMaster) => "look-old".to_owned(),
         Action::Look(_) => "look-new".to_owned(),
         Action::Confirm => "confirm".to_owned(),
+        Action::Persist(Intent::Prepare) => "write-prepare".to_owned(),
         Action::Persist(Intent::Signal) => "write-signal".to_owned(),
         Action::Persist(Intent::Retire) => "write-retire".to_owned(),
         Action::Signal(role, whom, signal) => {
@@ -70,6 +75,10 @@ fn deeds(actions: &[Action]) -> String {
         }
         Action::Probe(_) => "probe".to_owned(),
         Action::Weigh => "weigh".to_owned(),
+        Action::Switch(_) => "switch".to_owned(),
+        Action::SwitchBack => "switch-back".to_owned(),
+        Action::Run(_) | Action::RunAfter(_) => "run".to_owned(),
+        Action::Verify => "verify".to_owned(),
         Action::List => "list".to_owned(),
         Action::Promotion => "promotion".to_owned(),
         Action::Deadline(_) | Action::Tell(..) => String::new(),
@@ -237,7 +246,7 @@ fn a_drain_that_takes_too_long_is_not_waited_for() {
 #[test]
 fn ready_must_hold_for_the_settle_time() {
     let settle = Duration::from_secs(3);
-    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD);
     handover.begin();
     for letter in "opsa".chars() {
         handover.handle(Duration::ZERO, event(letter));
@@ -256,7 +265,7 @@ fn ready_must_hold_for_the_settle_time() {
 #[test]
 fn a_new_master_that_dies_while_it_settles_is_told_from_one_that_never_was_ready() {
     let settle = Duration::from_secs(3);
-    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD);
     handover.begin();
     for letter in "opsar".chars() {
         handover.handle(Duration::ZERO, event(letter));

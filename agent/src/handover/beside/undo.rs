@@ -25,6 +25,7 @@ impl Beside {
             }
             State::Restoring => self.confirm(),
             State::Opening
+            | State::Preparing(_)
             | State::Arming
             | State::Signalling
             | State::Readying(_)
