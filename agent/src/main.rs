@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use baton_agent::args::{Args, Command};
+use baton_agent::dialect::TABLE;
 use baton_agent::local::{self, Question};
 use baton_agent::logs::{self, Habit};
 use baton_agent::outcome::Exit;
@@ -16,6 +17,10 @@ fn main() -> ExitCode {
         Command::Run(run) => {
             logs::begin(Habit::Talkative, verbose);
             start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
+        }
+        Command::Dialects(dialects) => {
+            report::dialects(dialects.output, &TABLE);
+            Exit::Done
         }
         Command::Hold(hold) => return hold::run(hold),
         Command::Status(status) => {

@@ -78,6 +78,8 @@ pub enum Kind {
     NginxUpgrade,
     /// php-fpm with a master and two workers, started by `baton-agent hold`, which hands the lock down; an nginx before it.
     PhpFpm,
+    /// The same as a daemon, which comes back under another pid.
+    PhpFpmDaemon,
     /// Our own.
     Patient,
     /// Our own, by the dialect `generic`.
@@ -103,7 +105,7 @@ impl Kind {
             Self::Haproxy => "haproxy",
             Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
             Self::Nginx | Self::NginxUpgrade => "nginx",
-            Self::PhpFpm => "php-fpm",
+            Self::PhpFpm | Self::PhpFpmDaemon => "php-fpm",
         }
     }
 
@@ -130,6 +132,7 @@ impl Kind {
             | Self::UwsgiUnsafe
             | Self::Nginx
             | Self::PhpFpm
+            | Self::PhpFpmDaemon
             | Self::Patient
             | Self::PatientWrapped => "",
         }
@@ -234,7 +237,7 @@ impl Server {
     pub fn start_with(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release, faults: &[Fault]) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
         let place = || address::with_free_port(address).expect("an address of our own has free ports");
-        let (address, backend) = (place(), (kind == Kind::PhpFpm).then(place));
+        let (address, backend) = (place(), (kind.dialect() == "php-fpm").then(place));
         let server = Self { kind, directory: directory.to_owned(), address, backend, launcher: Mutex::new(None) };
         server.deploy(release);
         if !faults.is_empty() {
@@ -351,9 +354,9 @@ impl Server {
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
             Kind::Nginx => self.held(&nginx::command(self.address, &self.directory, false)),
             Kind::NginxUpgrade => self.held(&nginx::command(self.address, &self.directory, true)),
-            Kind::PhpFpm => {
+            Kind::PhpFpm | Kind::PhpFpmDaemon => {
                 let backend = self.backend.expect("it has a front");
-                let held = self.held(&php_fpm::command(backend, &self.directory));
+                let held = self.held(&php_fpm::command(backend, &self.directory, self.kind == Kind::PhpFpmDaemon));
                 php_fpm::behind_a_front(&held, self.address, backend, &self.directory)
             }
             Kind::Patient | Kind::PatientGeneric => patient::command(self.address, &self.directory),
@@ -466,7 +469,7 @@ impl Server {
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
             // What boots is their configuration.
-            Kind::Haproxy | Kind::Nginx | Kind::NginxUpgrade | Kind::PhpFpm => {
+            Kind::Haproxy | Kind::Nginx | Kind::NginxUpgrade | Kind::PhpFpm | Kind::PhpFpmDaemon => {
                 let known = [None, Some(Flaw::RaisesAtBoot), Some(Flaw::RefusedConfiguration)];
                 assert!(known.contains(&release.flaw), "{:?} is not known here", release.flaw);
                 let is_sound = release.flaw.is_none();

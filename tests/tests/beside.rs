@@ -3,11 +3,13 @@
 //! The kernel's own ledger of each lock is kept beside them.
 
 use std::fs::{self, File};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_tests::controller::Run;
 use baton_tests::fleet::{Fleet, Host, SERVICE, Timing};
+use baton_tests::http;
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix};
 use baton_tests::sandbox::Sandbox;
@@ -186,4 +188,52 @@ fn a_new_gunicorn_that_somebody_else_has_started_is_named_and_refuses_a_reload()
     });
     let (testified, answer) = reload(&fleet, &Release::sound("v2"));
     assert!(testified.is_kept_marked(), "{}\n{answer}", testified.judged);
+}
+
+/// Until it is gone the pid file names it, and Gunicorn ignores another USR2.
+#[test]
+fn an_old_gunicorn_with_a_long_request_is_not_in_charge_although_the_pid_file_names_it() {
+    let (_, mut fleet) = stage(Kind::Gunicorn, Timing { drain_within: Duration::from_secs(1), ..TIMING });
+    let server = &fleet.hosts[0].server;
+    let (old, address) = (server.master().expect("it serves"), server.address());
+    let long = std::thread::spawn(move || {
+        let stream = TcpStream::connect(address).expect("it listens");
+        http::exchange(&stream, "/slow?ms=8000", false).map(|reply| reply.body)
+    });
+    let (testified, answer) = reload(&fleet, &Release::sound("v2"));
+    assert!(testified.is_kept_marked(), "{}\n{answer}", testified.judged);
+    assert!(answer.text().contains("the old generation is not gone within 1 s"), "{answer}");
+    let new = fleet.standings()[0].master;
+    assert!(new != u64::from(old) && fleet.hosts[0].server.master() == Ok(old), "{answer}");
+    let refused = local(&fleet, &fleet.hosts[0], &["reload", SERVICE]).expect_code(3);
+    assert!(refused.text().contains("unicorn.pid names: it is the old one"), "{refused}");
+    let status = local(&fleet, &fleet.hosts[0], &["status"]);
+    assert!(status.text().contains(&format!("unicorn.pid names the living process {old}")), "{status}");
+    // Another run of the agent knows it, too.
+    fleet.hosts[0].agent.kill();
+    fleet.hosts[0].agent.start_again();
+    assert_eq!(fleet.standings()[0].master, new);
+    let body = long.join().expect("it does not panic").expect("it was answered to its end");
+    assert!(body.starts_with("v1 ") && body.trim().ends_with(&old.to_string()), "{body}");
+    let server = &fleet.hosts[0].server;
+    wait::until("the new master's pid file", SOON, || {
+        server.master().and_then(|pid| if pid == old { Err("old".into()) } else { Ok(()) })
+    });
+    let (testified, answer) = reload(&fleet, &Release::sound("v3"));
+    assert!(testified.is_kept_marked(), "{}\n{answer}", testified.judged);
+    assert_eq!((fleet.standings()[0].epoch, fleet.standings()[0].generation), (0, 3));
+}
+
+/// In the foreground below whoever started it, it takes itself for the new one of two: nothing comes, and nothing is lost.
+#[test]
+fn an_nginx_in_the_foreground_that_ignores_the_signal_is_left_as_it_is() {
+    let timing = Timing { ready_within: Duration::from_secs(1), ..TIMING };
+    let fleet = Fleet::of(1).server(Kind::Nginx).timing(timing).more("signal = \"USR2\"\n").start();
+    let host = &fleet.hosts[0];
+    let before = host.server.master().expect("it serves");
+    let (testified, answer) = reload(&fleet, &Release::sound("v2"));
+    assert_eq!((testified.verdict.as_str(), answer.code), ("unbroken", Some(3)), "{answer}");
+    assert!(answer.text().contains("at step appear: no new master appeared within 1 s"), "{answer}");
+    let served = host.server.ask("/").expect("it serves");
+    assert_eq!((served.release.as_str(), served.master), ("v1", before), "{answer}");
 }

@@ -1,5 +1,6 @@
 //! The files of `deploy/`: each is read by what will read it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
 use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, PidFile, Place, examine};
 use baton_agent::config::Config;
+use baton_agent::dialect::TABLE;
 use baton_proto::custody::{Doubt, FileIdentity, Lock, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
 use baton_tests::sandbox::Sandbox;
@@ -297,6 +299,17 @@ fn the_runbook_has_every_doubt() {
     for text in doubts.chain(other_reasons().into_iter().map(|reason| reason.to_string())) {
         let says_so = |row: &Vec<String>| row.len() == 3 && row[0].split(" / ").any(|pattern| reads_as(pattern, &text));
         assert!(rows.iter().any(says_so), "no row for: {text}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_row_of_the_table_of_dialects() {
+    let readme = fs::read_to_string(deployed::file("../README.md")).expect("it is there");
+    for row in &TABLE {
+        let told: BTreeMap<&str, String> = row.told().into_iter().collect();
+        let cells = ["does", "pid file", "needs", "bad release", "twice"].map(|label| told[label].as_str());
+        let line = format!("| `{}`, `{}` | {} |", row.name, row.reload, cells.join(" | "));
+        assert!(readme.lines().any(|found| found == line), "no line {line}");
     }
 }
 

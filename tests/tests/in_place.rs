@@ -20,8 +20,6 @@ use baton_tests::wait;
 use nix::sys::signal::Signal;
 
 const HANDOVERS: usize = 6;
-/// Where each takes more than a second.
-const HANDOVERS_HELPED: usize = 3;
 const SOON: Duration = Duration::from_secs(30);
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(30), settle: Duration::from_millis(100), drain_within: Duration::from_secs(20) };
@@ -204,7 +202,7 @@ fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testifie
     let fleet = if helped { fleet.more("foreign-holders = \"allow\"\n") } else { fleet };
     let (mut ledger, fleet) = stage_of(Kind::PumaPlain { marked, helped }, fleet);
     let host = &fleet.hosts[0];
-    for number in 0..if helped { HANDOVERS_HELPED } else { HANDOVERS } {
+    for number in 0..HANDOVERS {
         fleet.await_held();
         let release = format!("v{}", number + 2);
         let (testified, answer) = hand_over(&fleet, &release);
@@ -313,6 +311,7 @@ fn the_runbook_starts_them_as_the_tests_do() {
     for (dialect, server, more) in [
         ("haproxy", "haproxy", "-W"),
         ("nginx", "nginx", "daemon off;"),
+        ("php-fpm", "php-fpm8.2", "-F"),
         ("uwsgi", "uwsgi", "--safe-fd 1025"),
         ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
         ("puma", "puma", "-C /srv/web/current/config/puma.rb"),

@@ -193,6 +193,16 @@ fn the_old_pid_file_may_name_the_living_the_unburied_or_nobody() {
 }
 
 #[test]
+fn an_old_master_that_keeps_the_pid_file_is_the_one_to_end() {
+    let pid_file = PidFile { named: living(9, "ruby"), ..healthy().pid_file };
+    let facts = Facts { pid_file_old: pid_file.clone(), pid_file, ..healthy() };
+    let facts = with(facts, [holder(9, 1, "ruby", 9, Place::Elsewhere)]);
+    check(&facts, &[(Kind::TwoMasters, &[10, 9]), (Kind::Predecessor, &[9])]);
+    let told = &examine(&facts)[0].sentence;
+    assert!(told.ends_with("end the one that the pid file /run/web.pid names: it is the old one"), "{told}");
+}
+
+#[test]
 fn who_is_waited_for_is_below_the_master_and_runs_its_program() {
     let pids = |facts: &Facts| workers(&facts.holders).iter().map(|worker| worker.pid).collect::<Vec<_>>();
     assert_eq!(pids(&healthy()), [11, 12]);

@@ -7,6 +7,7 @@
 
 mod signal;
 mod table;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;

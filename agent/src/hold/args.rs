@@ -20,7 +20,8 @@ pub struct Args {
     /// Where the server's master writes its pid. Without it, masters are known as the topmost holders.
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
-    /// What kind of server it is; says how it is stopped.
+    /// What kind of server it is; says how it is stopped. `baton-agent dialects` lists them; one that is not there is stopped by
+    /// --stop-signal.
     #[arg(long, value_name = "NAME", default_value = "unicorn", conflicts_with = "stop_signal")]
     pub dialect: Dialect,
     /// What makes a master finish its requests and leave, where there is no dialect for it: QUIT, TERM, INT, USR1 or WINCH.

@@ -1,4 +1,4 @@
-//! How php-fpm is started: in the foreground with two workers, and before it an nginx that speaks HTTP.
+//! How php-fpm is started: with two workers, and before it an nginx that speaks HTTP.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use std::process::Command;
 /// The file that names the release, read when the configuration is.
 pub(super) const RELEASE: &str = "release.conf";
 
-/// `php-fpm -F` on its own address.
-pub(super) fn command(backend: SocketAddr, directory: &Path) -> Command {
+/// `php-fpm` on its own address, in the foreground or as a daemon.
+pub(super) fn command(backend: SocketAddr, directory: &Path, daemon: bool) -> Command {
     let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("php-fpm/php-fpm.conf");
     let mut command = Command::new("php-fpm8.2");
-    command.arg("-F").arg("-y").arg(configuration);
+    command.arg(if daemon { "--daemonize" } else { "--nodaemonize" }).arg("-y").arg(configuration);
     if rustix::process::geteuid().is_root() {
         command.arg("-R");
     }
