@@ -315,7 +315,7 @@ impl Server {
             Kind::Haproxy => haproxy::check(self.address, &self.directory),
             Kind::Nginx | Kind::NginxUpgrade => nginx::check(&self.directory),
             Kind::Gunicorn | Kind::GunicornHup => gunicorn::check(self.address, &self.directory),
-            Kind::PhpFpm => php_fpm::check(self.backend.expect("it has a front"), &self.directory),
+            Kind::PhpFpm | Kind::PhpFpmDaemon => php_fpm::check(self.backend.expect("it has a front"), &self.directory),
             other @ (Kind::Unicorn
             | Kind::UnicornLazy
             | Kind::UnicornDaemon

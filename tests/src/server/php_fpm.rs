@@ -22,7 +22,7 @@ pub(super) fn command(backend: SocketAddr, directory: &Path, daemon: bool) -> Co
 
 /// Its test of the configuration.
 pub(super) fn check(backend: SocketAddr, directory: &Path) -> Command {
-    let mut command = command(backend, directory);
+    let mut command = command(backend, directory, false);
     command.arg("-t");
     command
 }
