@@ -183,11 +183,21 @@ impl<'a> Table<'a> {
 
     /// A text or a whole number, as text, if the key is there.
     pub fn scalar(&mut self, notes: &mut Notes, name: &str) -> Option<Value<String>> {
-        self.take(notes, name, "a whole number or a string", |value| {
-            if let DeValue::Integer(integer) = &value {
-                return i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string());
-            }
-            value.as_str().map(str::to_owned)
+        self.take(notes, name, "a whole number or a string", |value| scalar(&value))
+    }
+
+    /// A text, or a yes or no as text, if the key is there.
+    pub fn scalar_or_flag(&mut self, notes: &mut Notes, name: &str) -> Option<Value<String>> {
+        self.take(notes, name, "true, false or a string", |value| {
+            value.as_bool().map(|flag| flag.to_string()).or_else(|| value.as_str().map(str::to_owned))
+        })
+    }
+
+    /// The texts and whole numbers of an array, as texts, or one of them alone, if the key is there.
+    pub fn list(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
+        self.take(notes, name, "a string, or an array of strings and whole numbers", |value| match value.as_array() {
+            Some(array) => array.iter().map(|element| scalar(element.get_ref())).collect(),
+            None => Some(vec![scalar(&value)?]),
         })
     }
 
@@ -254,6 +264,14 @@ impl<'a> Table<'a> {
             notes.at(span.clone(), &self.path(name), "is not a known key here");
         }
     }
+}
+
+/// A text or a whole number, as text.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    if let DeValue::Integer(integer) = value {
+        return i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string());
+    }
+    value.as_str().map(str::to_owned)
 }
 
 /// Why a text is no duration.

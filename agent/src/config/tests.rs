@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, Probe};
+use super::{Condition, Config, Place, Wanted};
 
 const SMALL: &str = r#"
 [agent]
@@ -36,8 +36,9 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(web.drain_within, Duration::from_mins(2));
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_mins(1), Duration::from_secs(3)));
     assert_eq!(web.handover_within(), Duration::from_secs(60 + 3 + 120 + 30));
-    let expected = Probe::Http { address: "127.0.0.1:8080".parse().unwrap(), host: "127.0.0.1:8080".into(), path: "/up".into() };
-    assert_eq!(web.ready.probe, expected);
+    let place = Place::Tcp("127.0.0.1:8080".parse().unwrap());
+    let expected = Condition::Http { place, host: "127.0.0.1:8080".into(), path: "/up".into(), wanted: Wanted::default() };
+    assert_eq!(web.ready.conditions, [expected]);
 }
 
 #[test]
@@ -69,10 +70,13 @@ fn what_is_given_is_taken() {
     assert_eq!(web.lock, PathBuf::from("/run/web/lock"));
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_secs(5), Duration::ZERO));
     assert_eq!(web.drain_within, Duration::from_secs(90));
-    let Probe::Http { address, host, path } = &web.ready.probe;
-    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("127.0.0.1:80", "localhost", "/"));
-    let Probe::Http { address, host, path } = &api.ready.probe;
-    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("[::1]:81", "[::1]:81", "/?deep=1"));
+    let asked = |conditions: &[Condition]| match conditions {
+        [Condition::Http { place, host, path, .. }] => (place.to_string(), host.clone(), path.clone()),
+        other => panic!("{other:?}"),
+    };
+    let owned = |place: &str, host: &str, path: &str| (place.to_owned(), host.to_owned(), path.to_owned());
+    assert_eq!(asked(&web.ready.conditions), owned("127.0.0.1:80", "localhost", "/"));
+    assert_eq!(asked(&api.ready.conditions), owned("[::1]:81", "[::1]:81", "/?deep=1"));
 }
 
 #[test]
@@ -89,7 +93,7 @@ key = 5
 [service.web]
 dialect = "unicron"
 pidfile = "/run/web/../unicorn.pid"
-ready = { tcp = "127.0.0.1:8080", within = "2h", settle = "soon" }
+ready = { unix = "127.0.0.1:8080", within = "2h", settle = "soon" }
 start = { command = ["unicorn"] }
 hooks = {}
 release = {}
@@ -110,7 +114,7 @@ line 9: agent.tls.key: is integer, wanted a string
 line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn, puma, haproxy, uwsgi, nginx
 line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
-line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
+line 13: service.web.ready.unix: is no condition: write tcp = \"unix:/run/web.sock\" or http = \"unix:/run/web.sock:/up\"
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
 line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
 line 15: service.web.hooks: hooks are not supported yet; run them around the restart
@@ -203,10 +207,12 @@ fn probe_urls_are_checked() {
             &format!("{authority:?} is not an IP address of this host or localhost, with a port or without"),
         );
     }
-    refused("ftp://127.0.0.1/", "\"ftp://127.0.0.1/\" is not a URL such as \"http://127.0.0.1:8080/up\"");
+    refused(
+        "ftp://127.0.0.1/",
+        "\"ftp://127.0.0.1/\" is not a URL such as \"http://127.0.0.1:8080/up\" or \"unix:/run/web.sock:/up\"",
+    );
     refused("http://127.0.0.1/#top", "a fragment (#) is never sent");
     refused("http://127.0.0.1/ HTTP/1.1", "\"http://127.0.0.1/ HTTP/1.1\" has a character in it that is not plain visible ASCII");
-    check("{ http = \"http://127.0.0.1:8080/up\" }", "{ within = \"5s\" }", "line 12: service.web.ready.http: is missing");
 }
 
 #[test]

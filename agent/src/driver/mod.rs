@@ -11,6 +11,7 @@ mod generation;
 mod holder;
 mod past;
 mod publish;
+mod ready;
 mod run;
 mod walker;
 
@@ -29,7 +30,7 @@ use crate::dialect::Row;
 use crate::files::{Files, Told};
 use crate::journal::Numbers;
 use crate::os::{clock, process};
-use crate::probe::Probed;
+use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
@@ -55,6 +56,7 @@ enum Input {
     Asked(Command),
     Exited(Process),
     Probed(Seq, Probed),
+    Notified(Notice),
     Persisted(Seq, Result<(), String>),
     Walked(FileIdentity, Vec<u32>),
     Buried,
@@ -90,6 +92,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
+    let deaf = ready::listen_for_notices(&config, &witness.state, &own);
     let driver = Driver {
         config,
         witness,
@@ -106,6 +109,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         run: None,
         census,
         watchers: Audience::default(),
+        deaf,
         own,
     };
     tokio::spawn(driver.drive(Inbox { wakes, changes, inputs, commands }));
@@ -164,6 +168,8 @@ struct Driver {
     run: Option<Run>,
     census: Census,
     watchers: Audience<v1::WatchEvent>,
+    /// Why the service's processes cannot say that they are ready, if they are to.
+    deaf: Option<String>,
     own: mpsc::Sender<Input>,
 }
 
@@ -187,6 +193,7 @@ impl Driver {
                 Input::Changed => self.changed(&mut inbox).await,
                 Input::Asked(command) => self.asked(command, &mut inbox).await,
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
+                Input::Notified(notice) => self.notified(notice),
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,

@@ -18,7 +18,7 @@ use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process::{self, Stamp};
-use crate::probe::{Probed, Sides};
+use crate::probe::{Crew, Senders, Sides};
 use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
@@ -40,10 +40,14 @@ pub(super) struct Run {
     pub(super) steps: Vec<v1::Progress>,
     pub(super) audience: Audience<Told>,
     pub(super) probing: Option<AbortHandle>,
+    /// The workers that the last probe has counted.
+    pub(super) crew: Crew,
+    /// Who has said that it is ready.
+    pub(super) senders: Senders,
     /// What kind of answer the last probe got.
-    last_answer: Option<Discriminant<Answer>>,
+    pub(super) last_answer: Option<Discriminant<Answer>>,
     /// Who gave the last right answer.
-    answered_by: Option<u32>,
+    pub(super) answered_by: Option<u32>,
 }
 
 /// The first number of this incarnation: after those of a handover that is to be resumed.
@@ -78,6 +82,8 @@ impl Run {
             steps: Vec::new(),
             audience: Audience::default(),
             probing: None,
+            crew: Crew::default(),
+            senders: Senders::unless(driver.deaf.clone()),
             last_answer: None,
             answered_by: None,
         }
@@ -139,7 +145,7 @@ impl Run {
             Shape::Beside | Shape::InPlace => None,
         };
         let old = self.old.pids().into_iter().chain(self.listed().iter().map(|worker| worker.pid)).collect();
-        Sides::Workers { master: self.old.master().pid, old, image }
+        Sides::Workers { master: self.old.master().pid, old, image, since: self.signalled_at() }
     }
 
     /// As whom a process of this role is testified.
@@ -268,25 +274,6 @@ impl Driver {
             new.gather(Some(old.master()));
         }
         Some(Run { steps: record.steps, ..Run::with(attempt, journal, old, new, self) })
-    }
-
-    pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
-        let Some(run) = self.run.as_mut().filter(|run| run.window() == window) else { return };
-        let (ready, detail) = match &probed.answer {
-            Answer::Ready(detail) => (true, detail.clone()),
-            Answer::Failing(detail) | Answer::Elsewhere(detail) => (false, detail.clone()),
-        };
-        // A slow boot is probed often: only what changed is a line.
-        let kind = std::mem::discriminant(&probed.answer);
-        if run.last_answer.replace(kind) != Some(kind) {
-            let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
-            run.journal.note(self.numbers.take(), clock::since_boot(), fact);
-        }
-        if ready {
-            run.answered_by = probed.answered_by;
-        }
-        run.gather(Role::NewMaster);
-        self.feed([Event::Probed(probed.answer)], inbox).await;
     }
 
     pub(super) async fn persisted(&mut self, window: Seq, written: Result<(), String>, inbox: &mut Inbox) {

@@ -218,6 +218,11 @@ pub fn image(pid: u32) -> Option<Image> {
     living.image(living.opened()).ok()
 }
 
+/// The file that a process executes; none where that may not be known.
+pub fn program(pid: u32) -> Option<FileIdentity> {
+    Living::open(pid).ok()?.program()
+}
+
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.
 pub fn is_ended_by(process: Process, signal: Signal) -> bool {
     let ends = |status: String| procfs::is_ended_by(&status, signal::number(signal).as_raw());
