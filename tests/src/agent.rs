@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub server: &'a Server,
     /// How it is handed over.
     pub dialect: &'a str,
+    /// When a new generation counts as ready: the conditions.
+    pub ready: &'a str,
     /// What else stands in the configuration.
     pub more: &'a str,
     /// Its deadlines.
@@ -199,7 +201,7 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, ready, more, timing, .. } = setup;
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -216,7 +218,7 @@ authority   = "{authority}"
 [service.web]
 dialect = "{dialect}"
 pidfile = "{pidfile}"
-ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
+ready   = {{ {ready}, within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
 {more}"#,
         fleet = pki.fleet(),
@@ -225,14 +227,20 @@ drain   = {{ within = "{drain}ms" }}
         key = pki.key(host).display(),
         authority = pki.authority().display(),
         pidfile = server.pidfile().display(),
-        http = server.address(),
+        ready = filled(ready, server),
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),
-        more = more
-            .replace("{pidfile}", &server.pidfile().display().to_string())
-            .replace("{lock}", &server.lock().display().to_string())
-            .replace("{http}", &server.address().to_string()),
+        more = filled(more, server),
     );
     fs::write(config_path(directory), text).expect("a file in the sandbox can be written");
+}
+
+/// A text with the server's places in it.
+fn filled(text: &str, server: &Server) -> String {
+    text.replace("{pidfile}", &server.pidfile().display().to_string())
+        .replace("{lock}", &server.lock().display().to_string())
+        .replace("{socket}", &server.socket().display().to_string())
+        .replace("{directory}", &server.directory().display().to_string())
+        .replace("{http}", &server.address().to_string())
 }

@@ -62,6 +62,8 @@ pub enum Kind {
     Nginx,
     /// Our own.
     Patient,
+    /// Our own, which tells its health by gRPC and speaks no HTTP.
+    PatientGrpc,
     /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
     PatientWrapped,
 }
@@ -75,6 +77,7 @@ impl Kind {
             | Self::UnicornDaemon
             | Self::UnicornHeld
             | Self::Patient
+            | Self::PatientGrpc
             | Self::PatientWrapped => "unicorn",
             Self::Puma | Self::PumaPlain { .. } | Self::PumaNoting => "puma",
             Self::Haproxy => "haproxy",
@@ -229,6 +232,7 @@ impl Server {
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
             Kind::Nginx => self.held(&nginx::command(self.address, &self.directory)),
             Kind::Patient => patient::command(self.address, &self.directory),
+            Kind::PatientGrpc => patient::grpc(self.address, &self.directory),
             Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
@@ -251,6 +255,9 @@ impl Server {
 
     fn is_serving(&self) -> Result<(), String> {
         let master = self.master()?;
+        if self.kind == Kind::PatientGrpc {
+            return TcpStream::connect(self.address).map(drop).map_err(|error| error.to_string());
+        }
         let answer = self.ask("/").map_err(|error| error.to_string())?;
         if answer.master == master { Ok(()) } else { Err(format!("the pid file names {master}, but {answer:?} answered")) }
     }
@@ -273,6 +280,16 @@ impl Server {
     /// Its lock file.
     pub fn lock(&self) -> PathBuf {
         self.directory.join("unicorn.pid.lock")
+    }
+
+    /// Where Unicorn listens, too, if there is a file `listens-on-socket` beside it when it starts.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("web.sock")
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The file that its log is in.
@@ -316,7 +333,7 @@ impl Server {
                 assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
                 self.put(nginx::ANSWER, &nginx::answer(&release.name, release.flaw.is_none()));
             }
-            Kind::Patient | Kind::PatientWrapped => {
+            Kind::Patient | Kind::PatientGrpc | Kind::PatientWrapped => {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
             }
         }
@@ -327,7 +344,7 @@ impl Server {
     /// # Panics
     /// When the server is not the patient.
     pub fn set_faults(&self, faults: &[Fault]) {
-        assert!(matches!(self.kind, Kind::Patient | Kind::PatientWrapped), "only the patient has faults");
+        assert!(matches!(self.kind, Kind::Patient | Kind::PatientGrpc | Kind::PatientWrapped), "only the patient has faults");
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         self.put("faults", &lines.join("\n"));
     }
