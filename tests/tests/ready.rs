@@ -122,6 +122,8 @@ fn a_pid_file_is_no_sign_of_workers() {
 #[test]
 fn a_process_of_the_new_generation_must_accept_the_connection() {
     is_ready(&host(Kind::Unicorn, "tcp = \"unix:{socket}\"", LONG), "v2", "was accepted from ");
+    // Unicorn has the kernel keep a silent connection for a second.
+    is_ready(&host(Kind::Unicorn, "tcp = \"{http}\"", LONG), "v2", "was accepted from ");
     is_ready(&host(Kind::Patient, "tcp = \"{http}\"", LONG), "v2", "was accepted from ");
     let fleet = host(Kind::Patient, "tcp = \"{http}\"", SHORT);
     only(&fleet).server.set_faults(&[Fault::Deaf]);
@@ -266,6 +268,22 @@ fn a_process_of_the_new_generation_must_say_that_it_is_ready() {
     is_ready(&notifying(Kind::Unicorn, "master", LONG), "v2", "; READY=1 from ");
 }
 
+/// HAProxy's one master says so when it has called exec and read its configuration: it is its new program that counts.
+#[test]
+fn a_master_that_stays_must_say_it_anew() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, "notifies", &notices(sandbox.path()).display().to_string());
+    let fleet = Fleet::of(1).server(Kind::Haproxy).ready("notify = true, workers = 1").timing(LONG).start_in(sandbox);
+    let host = only(&fleet);
+    let master = host.server.master().expect("it serves");
+    for release in ["v2", "v3"] {
+        host.server.deploy(&Release::sound(release));
+        let run = local(&fleet, host, &["reload", SERVICE]).expect_code(0);
+        assert!(run.text().contains(&format!("; READY=1 from {master}")), "{run}");
+        assert_eq!(host.server.ask("/").expect("it serves").release, release);
+    }
+}
+
 /// gunicorn sends it when its application is broken, and dies a moment later: so does this one, its masters or its workers.
 #[test]
 fn who_says_that_it_is_ready_and_dies_is_not() {
@@ -275,34 +293,39 @@ fn who_says_that_it_is_ready_and_dies_is_not() {
     is_not_ready(&fleet, &Release::flawed("v2", Flaw::RaisesAtBoot), &[LATE]);
 }
 
-/// The kernel tells who has sent it: this test, which is not of the service, and sends it as often as it can.
-#[test]
-fn what_a_stranger_says_does_not_count_and_a_flood_of_it_keeps_nobody_from_a_handover() {
-    let conditions = |notify: &str| format!("{notify}, http = \"http://{{http}}/up\"");
-    let flooded = |notify: &str, timing, check: &dyn Fn(&Fleet)| {
-        let sandbox = Sandbox::new();
-        let socket = notices(sandbox.path());
-        let fleet = Fleet::of(1).ready(&conditions(notify)).timing(timing).start_in(sandbox);
-        let is_over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let flood = scope.spawn(|| {
-                let client = UnixDatagram::unbound().expect("a socket");
-                client.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-                let mut sent = 0_u64;
-                while !is_over.load(Ordering::Relaxed) {
-                    sent += u64::from(client.send_to(b"READY=1", &socket).is_ok());
-                }
-                sent
-            });
-            let end = End(&is_over);
-            check(&fleet);
-            drop(end);
-            assert!(flood.join().expect("a thread") > 100);
+/// Has this test, which is not of the service, say that it is ready as often as it can.
+fn flooded(fleet: &Fleet, check: impl FnOnce(&Fleet)) {
+    let socket = notices(fleet.directory());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| {
+            let client = UnixDatagram::unbound().expect("a socket");
+            client.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+            let mut sent = 0_u64;
+            while !is_over.load(Ordering::Relaxed) {
+                sent += u64::from(client.send_to(b"READY=1", &socket).is_ok());
+            }
+            sent
         });
-    };
-    flooded("notify = true", SHORT, &|fleet| {
-        is_not_ready(fleet, &Release::sound("v2"), &[LATE, "notify: READY=1 from ", "which is not seen to be of the service"]);
+        let end = End(&is_over);
+        check(fleet);
+        drop(end);
+        assert!(flood.join().expect("a thread") > 100);
     });
+}
+
+/// The kernel tells who has sent it.
+#[test]
+fn what_a_stranger_says_does_not_count() {
+    let fleet = host(Kind::Unicorn, "notify = true, http = \"http://{http}/up\"", SHORT);
+    let told = [LATE, "notify: READY=1 from ", "which is not seen to be of the service"];
+    flooded(&fleet, |fleet| drop(is_not_ready(fleet, &Release::sound("v2"), &told)));
+}
+
+#[test]
+fn a_flood_of_notices_drowns_neither_the_agent_nor_those_that_count() {
+    let fleet = notifying(Kind::Unicorn, "worker", LONG);
+    flooded(&fleet, |fleet| drop(is_ready(fleet, "v2", "; READY=1 from ")));
 }
 
 /// Ends the flood, however the test ends.

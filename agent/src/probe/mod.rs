@@ -3,10 +3,10 @@
 //! An old process that answers the probe is the classic false success. So a probe connects, sends all but the end of its request, asks
 //! the kernel which process holds the other end of the connection, and only then completes it.
 //!
-//! - [`attribution`]: to which generation a process belongs, and who accepted a connection
-//! - [`requests`], [`stream`]: a few requests at once, over TCP or a unix socket
-//! - [`http`] with [`answer`], [`tcp`], [`grpc`]: what is asked over a connection
-//! - [`workers`], [`notify`], [`exec`]: the conditions that ask nobody
+//! - `attribution`: to which generation a process belongs, and who accepted a connection
+//! - `requests`, `stream`: a few requests at once, over TCP or a unix socket
+//! - `http` with `answer`, `tcp`, `grpc`: what is asked over a connection
+//! - `workers`, `notify`, `exec`: the conditions that ask nobody
 //!
 //! **Invariant:** an answer counts as the new generation's only when a process of it held the connection.
 //! **Invariant:** everything that is waited for has a deadline, and everything that is read has a limit: a server may be hostile.

@@ -127,3 +127,82 @@ fn is_of_a_master_anew(notice: &Notice, sides: &Sides) -> bool {
     let is_other = image.is_none_or(|image| notice.image.is_some_and(|now| now != image));
     notice.process.pid == *master && is_late && is_other
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use baton_proto::custody::{Image, Process};
+
+    use super::{Notice, SENDERS_MAX, Senders, Sides};
+    use crate::handover::Answer;
+    use crate::os::process;
+
+    const NOBODY: u32 = u32::MAX;
+    const BEFORE: Duration = Duration::from_secs(10);
+    const AFTER: Duration = Duration::from_secs(20);
+
+    fn us() -> Process {
+        process::find(std::process::id()).expect("we live").0
+    }
+
+    fn image(first: u8) -> Image {
+        Image { start_stack: 1, random: [first; 16] }
+    }
+
+    fn notice(process: Process, at: Duration, ran: u8) -> Notice {
+        Notice { process, at, image: Some(image(ran)) }
+    }
+
+    #[track_caller]
+    fn check(notices: &[Notice], sides: &Sides, expected: &str) {
+        let mut senders = Senders::default();
+        for notice in notices {
+            senders.note(*notice);
+        }
+        let told = match senders.weigh(sides).answer {
+            Answer::Ready(told) => format!("ready: {told}"),
+            Answer::Failing(told) => format!("failing: {told}"),
+            Answer::Elsewhere(told) => told,
+        };
+        assert_eq!(told, expected.replace("US", &std::process::id().to_string()));
+    }
+
+    #[test]
+    fn only_a_living_process_of_the_new_generation_counts() {
+        let own = std::process::id();
+        let (new, old) = (Sides::Masters { old: NOBODY, new: own }, Sides::Masters { old: own, new: NOBODY });
+        let another = Process { start_ticks: us().start_ticks + 1, ..us() };
+        check(&[], &new, "nobody has sent READY=1");
+        check(&[notice(us(), AFTER, 1)], &new, "ready: READY=1 from US");
+        check(&[notice(us(), AFTER, 1), notice(another, AFTER, 1)], &new, "ready: READY=1 from US");
+        check(&[notice(another, AFTER, 1)], &new, "US, which sent READY=1, is gone");
+        check(&[notice(us(), AFTER, 1)], &old, "READY=1 from US of the old generation");
+        let stranger = Sides::Masters { old: NOBODY, new: NOBODY };
+        check(&[notice(us(), AFTER, 1)], &stranger, "READY=1 from US, which is not seen to be of the service");
+    }
+
+    #[test]
+    fn a_master_that_stays_counts_when_it_says_so_anew() {
+        let own = std::process::id();
+        let stays = |image| Sides::Workers { master: own, old: [own].into(), image, since: Some(Duration::from_secs(15)) };
+        check(&[notice(us(), AFTER, 1)], &stays(None), "ready: READY=1 from US");
+        check(&[notice(us(), BEFORE, 1)], &stays(None), "READY=1 from US of the old generation");
+        check(&[notice(us(), AFTER, 2)], &stays(Some(image(1))), "ready: READY=1 from US");
+        check(&[notice(us(), AFTER, 1)], &stays(Some(image(1))), "READY=1 from US of the old generation");
+    }
+
+    #[test]
+    fn of_many_the_last_are_remembered() {
+        let mut senders = Senders::default();
+        for pid in 0..500 {
+            senders.note(notice(Process { pid, start_ticks: 1 }, AFTER, 1));
+        }
+        senders.note(notice(us(), AFTER, 1));
+        assert_eq!(senders.notices.len(), SENDERS_MAX);
+        let new = Sides::Masters { old: NOBODY, new: std::process::id() };
+        assert!(matches!(senders.weigh(&new).answer, Answer::Ready(_)));
+        let deaf = Senders::unless(Some("it cannot be bound".to_owned()));
+        assert!(matches!(deaf.weigh(&new).answer, Answer::Elsewhere(told) if told == "it cannot be bound"));
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use baton_proto::span::Span;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +15,6 @@ use super::attribution::{Party, Sides, accepted};
 use super::stream::Stream;
 use crate::config::Place;
 use crate::handover::Answer;
-use baton_proto::span::Span;
 
 /// How long one request may take from connect to answer.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
