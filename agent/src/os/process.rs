@@ -212,6 +212,11 @@ pub fn children_of(pid: u32) -> Vec<Process> {
     children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
 }
 
+/// Whether a child of a process is dead, or on its way out, and not waited for yet.
+pub fn has_dead_child(pid: u32) -> bool {
+    children(pid).into_iter().any(|child| matches!(find(child), Err(Unseen::Corpse(_))))
+}
+
 /// What a process runs now, if it can be read.
 pub fn image(pid: u32) -> Option<Image> {
     let living = Living::open(pid).ok()?;

@@ -51,7 +51,7 @@ pub(in crate::hold) enum NotStarted {
     NotFound,
     /// It was found and may not be executed.
     NotExecutable,
-    /// The system had no room for another process.
+    /// The system had no room for another process, or the directory that it was to run in was not there.
     NoRoom,
 }
 
