@@ -4,6 +4,7 @@
 
 mod parse;
 mod path;
+pub mod start;
 mod url;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use baton_proto::document::Mistakes;
 
 use crate::dialect::Dialect;
+pub use start::Start;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,8 @@ pub struct Service {
     pub drain_within: Duration,
     /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
     pub allows_foreign_holders: bool,
+    /// How the agent starts it; absent where something else does.
+    pub start: Option<Start>,
 }
 
 /// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.

@@ -22,6 +22,8 @@ fn main() -> ExitCode {
             ask(verbose, &status.ask, &Question::Status { service: status.service, census: status.census })
         }
         Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
+        Command::Start(start) => ask(verbose, &start.ask, &Question::Start(start.service)),
+        Command::Stop(stop) => ask(verbose, &stop.ask, &Question::Stop(stop.service)),
         Command::Testimony(testimony) => {
             ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })
         }

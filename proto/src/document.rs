@@ -203,6 +203,17 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A list of texts, if the key is there.
+    pub fn texts(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
+        self.take(notes, name, "an array of strings", |value| {
+            let DeValue::Array(array) = value else { return None };
+            let text = |value: Spanned<DeValue<'a>>| {
+                if let DeValue::String(text) = value.into_inner() { Some(text.into_owned()) } else { None }
+            };
+            array.into_iter().map(text).collect()
+        })
+    }
+
     /// A table within this one, if the key is there. It must be given to [`Table::finish`] when it is read.
     pub fn table(&mut self, notes: &mut Notes, name: &str) -> Option<Table<'a>> {
         let Value { value, key, span } =

@@ -66,6 +66,11 @@ impl Site {
         &self.directory
     }
 
+    /// Where it serves HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The configuration in use.
     pub fn configuration(&self) -> &Path {
         &self.configuration

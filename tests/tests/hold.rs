@@ -1,7 +1,6 @@
 //! `baton-agent hold` with real Unicorn: it ends when the service ends, and never before.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -10,8 +9,7 @@ use std::time::Duration;
 
 use baton_tests::deployed::{Site, is_alive, named, signal};
 use baton_tests::sandbox::Sandbox;
-use baton_tests::server::{Kind, Release, Server};
-use baton_tests::{address, binaries, clock, wait};
+use baton_tests::{binaries, clock, wait};
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -456,68 +454,6 @@ fn a_server_that_will_not_go_is_killed() {
     assert_eq!(hold.exit_within(SOON), Some(STOPPED));
     hold.wait_to_hear("sending SIGKILL to");
     assert_eq!(site.holders(), [0_u32; 0]);
-}
-
-/// php-fpm, nginx and Apache keep their workers when their master is killed: these hold and serve for ever, and no pid file names anybody.
-#[test]
-fn workers_of_nginx_that_outlive_their_master_are_ended_by_a_stop() {
-    let sandbox = Sandbox::new();
-    let server = Server::start(Kind::Nginx, &sandbox.path().join("web"), address::next(), &Release::sound("v1"));
-    let master = server.master().expect("it serves");
-    signal(master, Signal::KILL);
-    wait::until("hold to bury the master", SOON, || {
-        let log = server.log();
-        if log.contains("the command was ended by signal 9; its service lives on") { Ok(()) } else { Err(log) }
-    });
-    assert!(server.ask("/").is_ok_and(|answer| answer.release == "v1"), "its workers serve on");
-    assert!(!server.log().contains(THE_END), "{}", server.log());
-    signal(server.launcher(), Signal::TERM);
-    assert_eq!(server.launcher_ended(SOON).code(), Some(STOPPED));
-    assert!(server.ask("/").is_err());
-    let log = server.log();
-    assert_eq!(log.matches(" of the service ended with exit code 0").count(), 2, "how each worker ended is said: {log}");
-}
-
-/// A server that forks while it is looked at and killed, as Apache did: whoever the first round misses is found by the next.
-#[test]
-fn a_server_that_forks_faster_than_it_is_looked_at_is_ended_all_the_same() {
-    let sandbox = Sandbox::new();
-    let site = Site::new(&sandbox);
-    let script = "trap '' QUIT TERM; while :; do (trap '' QUIT TERM; exec sleep 1000) & sleep 0.005; done";
-    let mut hold = Hold::start(&site, &["--carry", "--stop-within", "1s"], &["sh".into(), "-c".into(), script.into()]);
-    hold.wait_to_hear("waiting until nobody does");
-    wait::until("a crowd", SOON, || {
-        let holders = site.holders().len();
-        if holders > 20 { Ok(()) } else { Err(format!("{holders} holders")) }
-    });
-    for words in ["sending SIGQUIT", "sending SIGTERM to", "sending SIGKILL to"] {
-        signal(hold.pid(), Signal::TERM);
-        hold.wait_to_hear(words);
-    }
-    assert_eq!(hold.exit_within(SOON), Some(STOPPED));
-    assert_eq!(site.holders(), [0_u32; 0]);
-    // So many ends are not all told.
-    let told = site.log("hold.log").matches(" was ended by signal 9").count();
-    assert!((1..=25).contains(&told), "{told}");
-}
-
-#[test]
-fn the_command_runs_in_the_directory_as_it_is_written() {
-    let sandbox = Sandbox::new();
-    let site = Site::new(&sandbox);
-    let (release, link) = (site.directory().join("v1"), site.directory().join("current"));
-    fs::create_dir(&release).expect("a directory in the sandbox");
-    symlink(&release, &link).expect("a link in the sandbox");
-    let in_link = ["--directory", &link.to_string_lossy()].map(str::to_owned);
-    let options: Vec<&str> = in_link.iter().map(String::as_str).collect();
-    let mut hold = Hold::start(&site, &options, &words("sh -c /usr/bin/env>seen"));
-    assert_eq!(hold.exit_within(SOON), Some(NEVER_HELD));
-    let seen = fs::read_to_string(release.join("seen")).expect("it ran there");
-    assert!(seen.lines().any(|line| line == format!("PWD={}", link.display())), "{seen}");
-    fs::remove_file(&link).expect("it is there");
-    let mut hold = Hold::start(&site, &options, &words("true"));
-    assert_eq!(hold.exit_within(SOON), Some(FAILED));
-    hold.wait_to_hear(&format!("cannot change into the directory {}", link.display()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, url};
+use super::{Config, Probe, Ready, Service, Tls, start, url};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -115,8 +115,8 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let ready = ready(&mut table, notes);
     let drain_within = drain(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
+    let start = start::read(&mut table, notes, dialect);
     for (key, what) in [
-        ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
         ("release", "releases are not supported yet; switch them before the restart"),
         ("hooks", "hooks are not supported yet; run them around the restart"),
     ] {
@@ -124,7 +124,16 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     }
     table.finish(notes);
     let (pidfile, lock) = files?;
-    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within, allows_foreign_holders })
+    Some(Service {
+        name: name.to_owned(),
+        dialect: dialect?,
+        pidfile,
+        lock,
+        ready: ready?,
+        drain_within,
+        allows_foreign_holders,
+        start,
+    })
 }
 
 /// The pid file and the lock file, which are this service's alone.
@@ -191,7 +200,14 @@ fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     read.unwrap_or_default()
 }
 
-fn bounded(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: Duration, least: Duration, most: Duration) -> Duration {
+pub(super) fn bounded(
+    table: &mut Table<'_>,
+    notes: &mut Notes,
+    key: &str,
+    default: Duration,
+    least: Duration,
+    most: Duration,
+) -> Duration {
     let Some(given) = table.duration(notes, key) else { return default };
     if given.value < least || given.value > most {
         let (value, least, most) = (given.value.as_secs_f64(), least.as_secs(), most.as_secs());

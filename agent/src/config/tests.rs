@@ -112,7 +112,7 @@ line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
 line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
-line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
+line 14: service.web.start.directory: is missing
 line 15: service.web.hooks: hooks are not supported yet; run them around the restart
 line 16: service.web.release: releases are not supported yet; switch them before the restart
 line 17: service.web.drain.within: is 0 s, wanted 1 to 86400 s
