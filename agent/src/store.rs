@@ -93,9 +93,6 @@ pub struct Supervised {
     /// Whether somebody asked for it not to run.
     #[prost(bool, tag = "1")]
     pub stopped: bool,
-    /// Whether its `hold` was told so.
-    #[prost(bool, tag = "2")]
-    pub told: bool,
     /// Its `hold`.
     #[prost(message, optional, tag = "3")]
     pub hold: Option<v1::Process>,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use baton_tests::deployed::{Site, is_alive, named, signal};
+use baton_tests::deployed::{Site, busy_worker, is_alive, named, signal};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, clock, wait};
 use rustix::process::Signal;
@@ -388,22 +388,6 @@ fn told_to_stop_it_lets_requests_finish() {
     });
     assert_eq!(hold.exit_within(SOON), Some(STOPPED));
     assert!(!is_alive(master));
-}
-
-/// A worker of Unicorn that reads a connection: it has one more socket than those that wait.
-fn busy_worker(master: u32) -> Result<(), String> {
-    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).map_err(|error| error.to_string())?;
-    let sockets = |pid: &str| {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        descriptors
-            .filter(|entry| {
-                fs::read_link(entry.path())
-                    .is_ok_and(|target| target.starts_with("socket:") || target.to_string_lossy().starts_with("socket:"))
-            })
-            .count()
-    };
-    let counts: Vec<usize> = children.split_whitespace().map(sockets).collect();
-    if counts.iter().max() > counts.iter().min() { Ok(()) } else { Err(format!("{counts:?} sockets")) }
 }
 
 #[test]

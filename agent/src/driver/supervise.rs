@@ -23,7 +23,6 @@ use tokio::task::AbortHandle;
 use super::holder::explain;
 use super::{Driver, Input};
 use crate::config::Start;
-use crate::dialect::Signal;
 use crate::os::process::{self, Handle};
 use crate::os::readable::Readable;
 use crate::os::session::{self, Identity, NotStarted, Session};
@@ -75,11 +74,7 @@ impl Driver {
             return;
         }
         let kept = self.stored.supervised.clone().unwrap_or_default();
-        let asked = match (kept.stopped, kept.told) {
-            (false, _) => Asked::Run,
-            (true, false) => Asked::Stop,
-            (true, true) => Asked::StopTold,
-        };
+        let asked = if kept.stopped { Asked::Stop } else { Asked::Run };
         let hold = kept.hold.filter(|_| kept.boot_id == self.witness.boot).map(Process::from);
         let handle = hold.and_then(|hold| Handle::open(hold).ok());
         let lives = handle.is_some();
@@ -87,8 +82,6 @@ impl Driver {
             tracing::info!(pid = handle.process().pid, "the service's hold lives on");
             self.wait_for(handle, None);
         }
-        // It was signalled in another boot, if at all.
-        let asked = if asked == Asked::StopTold && !lives { Asked::Stop } else { asked };
         self.supervise(Event::Began { asked, hold: lives });
         if self.held.is_some() {
             self.supervise(Event::Held);
@@ -137,7 +130,7 @@ impl Driver {
     fn perform_supervision(&mut self, action: Action) -> Vec<Event> {
         match action {
             Action::Write(asked) => {
-                self.keep_asked(asked);
+                self.stored.supervised.get_or_insert_default().stopped = asked == Asked::Stop;
                 let written = self.store.write(&self.stored, Flush::First);
                 let own = self.own.clone();
                 tokio::spawn(async move {
@@ -146,25 +139,12 @@ impl Driver {
                     let _ = own.send(Input::Supervised(Event::Written(written))).await;
                 });
             }
-            Action::Note(asked) => {
-                self.keep_asked(asked);
-                drop(self.store.write(&self.stored, Flush::Later));
-            }
             Action::Launch => return self.launch(),
             Action::Signal => self.tell_hold(),
             Action::AnswerStart(answer) => self.answer_starters(&answer),
             Action::AnswerStop(answer) => self.answer_stoppers(&answer),
         }
         Vec::new()
-    }
-
-    fn keep_asked(&mut self, asked: Asked) {
-        let kept = self.stored.supervised.get_or_insert_default();
-        (kept.stopped, kept.told) = match asked {
-            Asked::Run => (false, false),
-            Asked::Stop => (true, false),
-            Asked::StopTold => (true, true),
-        };
     }
 
     /// Runs a `hold`: it starts the server, or adopts the one that is there.
@@ -249,7 +229,7 @@ impl Driver {
     fn tell_hold(&mut self) {
         let Some(hold) = self.supervisor.as_ref().and_then(|supervisor| supervisor.hold.as_ref()) else { return };
         tracing::info!(pid = hold.handle.process().pid, "telling the service's hold to stop it");
-        if let Err(error) = hold.handle.signal(Signal::Term) {
+        if let Err(error) = hold.handle.stop_hold() {
             // Its end is on its way to us.
             tracing::warn!(%error, "the service's hold could not be told");
         }
@@ -265,11 +245,9 @@ impl Driver {
         let Some(supervisor) = self.supervisor.as_mut().filter(|_| self.run.is_none()) else { return };
         let is_due = supervisor.machine.due().is_some_and(|due| due <= now);
         if supervisor.look_next.is_some_and(|next| next <= now) {
-            // Whoever does not hold by then is stopped by hold, and that is told.
-            let boots = supervisor.machine.boots_since().filter(|since| now.saturating_sub(*since) <= supervisor.start.within);
-            supervisor.look_next = boots.map(|_| now + BOOT_LOOK_EVERY);
-            if boots.is_some() && self.held.is_none() {
-                self.look_for_holder();
+            supervisor.look_next = None;
+            if let Some(since) = supervisor.machine.boots_since() {
+                self.look_at_boot(now.saturating_sub(since), now);
             }
         }
         if is_due {
@@ -277,9 +255,29 @@ impl Driver {
         }
     }
 
+    /// Looks at a service that was started and is not held, and has it looked at again as long as it may take.
+    fn look_at_boot(&mut self, so_far: Duration, now: Duration) {
+        if self.held.is_none() {
+            self.look_for_holder();
+        }
+        let Some(supervisor) = self.supervisor.as_mut().filter(|supervisor| supervisor.machine.boots_since().is_some()) else {
+            return;
+        };
+        if so_far <= supervisor.start.within {
+            supervisor.look_next = Some(now + BOOT_LOOK_EVERY);
+            return;
+        }
+        // A server that does not hold is stopped by hold. One that does, and whose master nobody knows, is not.
+        let why = self.trouble.sentence(self.census.findings()).to_owned();
+        self.answer_starters(&Err(format!("its hold runs, but no master of it was seen holding the lock in time: {why}")));
+    }
+
     pub(super) fn asked_to_start(&mut self, reply: Reply<v1::ServiceStatus>) {
         match self.supervisor.as_mut().ok_or_else(|| not_ours(&self.config.name)) {
-            Ok(supervisor) if supervisor.starters.len() < ASKERS_MAX => supervisor.starters.push(reply),
+            Ok(supervisor) if supervisor.starters.len() < ASKERS_MAX => {
+                supervisor.starters.push(reply);
+                supervisor.look_next.get_or_insert(clock::since_boot() + BOOT_LOOK_EVERY);
+            }
             Ok(_) => return drop(reply.send(Err(Refusal::TooManyStreams(ASKERS_MAX)))),
             Err(refusal) => return drop(reply.send(Err(refusal))),
         }

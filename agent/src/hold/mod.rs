@@ -171,6 +171,7 @@ impl Hold {
         while let Some(received) = self.inbox.next().map_err(HoldError::Signals)? {
             match received {
                 Received::Stop => events.push(Event::ToldToStop),
+                Received::StopOnce => events.push(Event::ToldToStopOnce),
                 Received::Other(name) => report::ignored(name),
                 Received::Child => events.extend(self.bury()),
             }

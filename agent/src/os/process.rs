@@ -318,6 +318,14 @@ impl Handle {
         if exited.is_ok_and(|[exited]| !exited) { Ok(seen) } else { Err(Unseen::Gone(self.process.pid)) }
     }
 
+    /// Has a `hold` stop its server, if it has not begun that already: with SIGPWR, which asked for again changes nothing.
+    ///
+    /// # Errors
+    /// When it is gone or may not be signalled.
+    pub fn stop_hold(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, rustix::process::Signal::POWER)?)
+    }
+
     /// Sends a signal to this process and no other.
     ///
     /// # Errors

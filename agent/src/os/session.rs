@@ -228,7 +228,7 @@ pub fn start(session: &Session<'_>) -> Result<Child, NotStarted> {
         setsid()?;
         child::listen_to_all()?;
         // Until it reads them by itself they would end it.
-        let held_back: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
+        let held_back: SigSet = [Signal::SIGPWR, Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
         held_back.thread_block()?;
         umask(mask);
         if is_spared {

@@ -15,7 +15,7 @@
 //! somebody asks for a start, which begins the counting anew. So a database that is away for five minutes ends nothing.
 //!
 //! **Invariant:** what somebody asked for is on disk before anything comes of it: a stop on purpose is none only for this run of the agent.
-//! **Invariant:** nobody is signalled twice: a second signal would tell `hold` not to wait for requests.
+//! **Invariant:** only what was asked for stops a service: no error, no deadline and no end of the agent does.
 
 mod end;
 
@@ -79,10 +79,8 @@ pub enum Event {
 pub enum Asked {
     /// That it runs. So it is, too, where nobody ever asked.
     Run,
-    /// That it does not; its `hold` may not know yet.
+    /// That it does not; its `hold` may know, or not yet.
     Stop,
-    /// That it does not, and its `hold` was told.
-    StopTold,
 }
 
 /// What to do.
@@ -90,11 +88,9 @@ pub enum Asked {
 pub enum Action {
     /// Write down what was asked for, and answer with [`Event::Written`].
     Write(Asked),
-    /// The same, without an answer: nothing waits for it.
-    Note(Asked),
     /// Run a `hold`, and answer with [`Event::Launched`] or [`Event::Ended`].
     Launch,
-    /// Tell the `hold` to stop the service.
+    /// Tell the `hold` to stop the service; it minds the first time.
     Signal,
     /// Tell those who asked for a start how that went.
     AnswerStart(Result<(), String>),
@@ -246,11 +242,7 @@ impl Supervision {
             }
             (Asked::Run, false) => self.launch(now),
             (Asked::Stop, true) => self.tell(),
-            (Asked::StopTold, true) => {
-                self.phase = Phase::Stopping;
-                Vec::new()
-            }
-            (Asked::Stop | Asked::StopTold, false) => {
+            (Asked::Stop, false) => {
                 self.phase = Phase::Steady(Steady::Stopped);
                 Vec::new()
             }
@@ -267,7 +259,7 @@ impl Supervision {
 
     fn tell(&mut self) -> Vec<Action> {
         self.phase = Phase::Stopping;
-        vec![Action::Signal, Action::Note(Asked::StopTold)]
+        vec![Action::Signal]
     }
 
     fn asked_to_start(&mut self, now: Duration) -> Vec<Action> {

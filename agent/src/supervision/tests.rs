@@ -67,13 +67,9 @@ fn a_hold_that_lives_is_kept() {
 
 #[test]
 fn what_was_stopped_on_purpose_stays_so_for_the_next_run_of_the_agent() {
-    for asked in [Asked::Stop, Asked::StopTold] {
-        check([(0, Event::Began { asked, hold: false })], &[], Standing::Stopped);
-    }
-    let tells = [Action::Signal, Action::Note(Asked::StopTold)];
-    check([(0, Event::Began { asked: Asked::Stop, hold: true })], &tells, Standing::Stopping);
-    // Told twice it would not wait for requests.
-    check([(0, Event::Began { asked: Asked::StopTold, hold: true })], &[], Standing::Stopping);
+    check([(0, Event::Began { asked: Asked::Stop, hold: false })], &[], Standing::Stopped);
+    // It may have been told already, which is for hold to know.
+    check([(0, Event::Began { asked: Asked::Stop, hold: true })], &[Action::Signal], Standing::Stopping);
 }
 
 #[test]
@@ -180,7 +176,7 @@ fn a_start_is_answered_when_it_is_held_or_has_ended() {
 fn a_stop_is_on_disk_before_anybody_is_told() {
     let asked = then(running(), &[(2, Event::Stop { alive: true })]);
     check(asked.clone(), &[Action::Write(Asked::Stop)], Standing::Stopping);
-    let tells = [Action::Signal, Action::Note(Asked::StopTold)];
+    let tells = [Action::Signal];
     check(then(asked.clone(), &[(2, Event::Written(Ok(())))]), &tells, Standing::Stopping);
     let failed = Event::Written(Err("the disk is full".into()));
     check(then(asked, &[(2, failed)]), &[Action::AnswerStop(Err("the disk is full".into()))], Standing::Running(at(0)));
@@ -194,7 +190,7 @@ fn what_is_stopped_on_purpose_is_not_started_again() {
 }
 
 #[test]
-fn nobody_is_told_twice() {
+fn one_run_of_the_agent_tells_a_hold_once() {
     check(then(stopping(), &[(2, Event::Stop { alive: true })]), &[], Standing::Stopping);
     check(then(stopping(), &[(2, Event::Written(Ok(())))]), &[], Standing::Stopping);
     check(then(stopping(), &[(2, Event::Launched)]), &[], Standing::Stopping);
@@ -208,7 +204,7 @@ fn a_stop_that_leaves_somebody_says_so_and_may_be_asked_for_again() {
     check(again.clone(), &[Action::Write(Asked::Stop)], Standing::Stopping);
     let adopting = then(again, &[(10, Event::Written(Ok(())))]);
     check(adopting.clone(), &[Action::Launch], Standing::Stopping);
-    let tells = [Action::Signal, Action::Note(Asked::StopTold)];
+    let tells = [Action::Signal];
     check(then(adopting, &[(10, Event::Launched)]), &tells, Standing::Stopping);
 }
 
@@ -316,7 +312,6 @@ proptest! {
                             signalled = true;
                         }
                         Action::Write(wish) => writing = Some(wish),
-                        Action::Note(wish) => on_disk = wish,
                         Action::AnswerStart(_) | Action::AnswerStop(_) => {}
                     }
                 }

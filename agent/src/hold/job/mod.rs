@@ -122,6 +122,7 @@ impl Job {
             Event::WaiterFailed => self.waiter_failed(),
             Event::NotWatched => self.not_watched(),
             Event::ToldToStop => self.told_to_stop(now),
+            Event::ToldToStopOnce => self.told_to_stop_once(now),
             Event::Tick => self.tick(now),
         }
     }
@@ -253,6 +254,13 @@ impl Job {
                 self.stopping(answer)
             }
             Phase::Over => Vec::new(),
+        }
+    }
+
+    fn told_to_stop_once(&mut self, now: Duration) -> Vec<Action> {
+        match &self.phase {
+            Phase::Seeking(_) | Phase::Holding => self.told_to_stop(now),
+            Phase::Stopping(_) | Phase::Over => Vec::new(),
         }
     }
 

@@ -274,3 +274,11 @@ fn after_the_end_nothing_happens() {
     }
     assert_eq!(told(over).0.due(), None);
 }
+
+#[test]
+fn an_agent_that_says_again_what_it_has_said_before_hurries_nobody() {
+    let once = then(held(), &[(1_000, Event::ToldToStopOnce)]);
+    check(once.clone(), &[Action::Say(Note::Stopping), Action::Watch, Action::Search]);
+    check(then(once, &[(1_000, Event::Looked(holding())), (1_500, Event::ToldToStopOnce)]), &[]);
+    check(then(stopping(), &[(1_500, Event::ToldToStopOnce)]), &[]);
+}
