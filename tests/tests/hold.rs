@@ -426,6 +426,24 @@ fn told_again_it_does_not_wait_for_requests() {
 }
 
 #[test]
+fn told_again_by_an_agent_it_waits_for_requests_all_the_same() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let mut hold = Hold::of_unicorn(&site);
+    let master = hold.wait_until_held();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| site.ask("/slow?2"));
+        wait::until("a worker to be busy", SOON, || busy_worker(master));
+        signal(hold.pid(), Signal::POWER);
+        hold.wait_to_hear("sending SIGQUIT");
+        signal(hold.pid(), Signal::POWER);
+        assert_eq!(slow.join().expect("no panic").map(|answer| answer.master), Ok(master));
+    });
+    assert_eq!(hold.exit_within(SOON), Some(STOPPED));
+    assert!(!site.log("hold.log").contains("sending SIGTERM"));
+}
+
+#[test]
 fn a_server_that_will_not_go_is_killed() {
     let sandbox = Sandbox::new();
     let site = Site::new(&sandbox);

@@ -5,169 +5,25 @@
 //! #1104 (a server that re-forks is lost; an upgrade of the supervisor restarts everything), benoitc/gunicorn#2856 (everything is killed
 //! after SIGUSR2), puma/puma#468 (new workers run the old release).
 
+mod host;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use baton_tests::agent::Agent;
-use baton_tests::controller::{Run, Running};
+use baton_tests::controller::Running;
 use baton_tests::deployed::{Site, busy_worker, is_alive, signal};
 use baton_tests::load::{Load, Mix};
-use baton_tests::pki::Pki;
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, wait};
+use host::{Host, Plan, RUN_WITHIN, SOON, configure, run};
 use rustix::process::Signal;
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(20);
-const RUN_WITHIN: Duration = Duration::from_mins(1);
 /// Debian's own, in every installation.
 const WWW_DATA: u32 = 33;
-
-/// A service that an agent starts, and that agent.
-struct Host {
-    agent: Agent,
-    site: Site,
-    // The last to go: it ends whatever is left.
-    _sandbox: Sandbox,
-}
-
-/// What the service is started with, beside what every test needs.
-#[derive(Debug, Clone)]
-struct Plan {
-    command: Vec<String>,
-    directory: PathBuf,
-    environment: BTreeMap<String, String>,
-    more: String,
-}
-
-impl Plan {
-    fn of(site: &Site) -> Self {
-        let directory = site.directory();
-        let environment = [
-            ("WEB_ROOT", directory.display().to_string()),
-            ("WEB_RUN", directory.display().to_string()),
-            ("WEB_WORKERS", "2".to_owned()),
-            ("WEB_LISTEN", site.address().to_string()),
-        ];
-        Self {
-            command: site.unicorn(),
-            directory: directory.to_owned(),
-            environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-            more: String::new(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::from("\n[service.web.start]\n");
-        let _ = writeln!(text, "command = {:?}\ndirectory = \"{}\"\n{}", self.command, self.directory.display(), self.more);
-        text.push_str("[service.web.start.environment]\n");
-        for (name, value) in &self.environment {
-            let _ = writeln!(text, "{name} = {value:?}");
-        }
-        text
-    }
-}
-
-/// Writes the configuration of an agent into its directory.
-fn configure(directory: &Path, site: &Site, dialect: &str, plan: &str) {
-    let pki = Pki::init("prod", directory);
-    pki.issue("agent", "web-1");
-    let text = format!(
-        r#"[agent]
-fleet  = "prod"
-host   = "web-1"
-listen = "127.0.0.1:0"
-socket = "{directory}/agent.sock"
-state  = "{directory}/state"
-tls    = {{ certificate = "{certificate}", key = "{key}", authority = "{authority}" }}
-[service.web]
-dialect = "{dialect}"
-pidfile = "{pidfile}"
-ready   = {{ http = "http://{http}/up", within = "20s", settle = "100ms" }}
-{plan}"#,
-        directory = directory.display(),
-        certificate = pki.certificate("web-1").display(),
-        key = pki.key("web-1").display(),
-        authority = pki.authority().display(),
-        pidfile = site.pidfile().display(),
-        http = site.address(),
-    );
-    fs::write(directory.join("agent.toml"), text).expect("a file in the sandbox");
-}
-
-/// Starts the agent that is configured there; it keeps the port that it got.
-fn run(directory: &Path) -> Agent {
-    let agent = Agent::run(directory, "debug,h2=info,hyper=info,tower=info");
-    let path = agent.config();
-    let text = fs::read_to_string(&path).expect("it was read");
-    fs::write(&path, text.replace("127.0.0.1:0", &agent.address().to_string())).expect("a file in the sandbox");
-    agent
-}
-
-impl Host {
-    /// A host whose agent starts Unicorn, once everything is as the test wants it.
-    fn start(prepare: impl FnOnce(&Site, &mut Plan)) -> Self {
-        let sandbox = Sandbox::new();
-        let site = Site::new(&sandbox);
-        let mut plan = Plan::of(&site);
-        prepare(&site, &mut plan);
-        let directory = sandbox.path().join("agent");
-        fs::create_dir(&directory).expect("a directory in the sandbox");
-        configure(&directory, &site, "unicorn", &plan.text());
-        Self { agent: run(&directory), site, _sandbox: sandbox }
-    }
-
-    fn plain() -> Self {
-        Self::start(|_, _| {})
-    }
-
-    /// Runs a local command of the agent.
-    fn ask(&self, args: &[&str]) -> Run {
-        let mut command = Command::new(binaries::find("baton-agent"));
-        command.args(args).arg("--socket").arg(self.agent.socket());
-        Running::start(command, self.site.directory()).finish(RUN_WITHIN)
-    }
-
-    /// What `status` says of the service. It is asked often: nothing is left of it in the sandbox.
-    fn status(&self) -> Value {
-        let mut command = Command::new(binaries::find("baton-agent"));
-        command.args(["status", "web", "--output", "json", "--socket"]).arg(self.agent.socket());
-        let output = command.output().expect("it runs");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-    }
-
-    fn supervision(&self, key: &str) -> Value {
-        self.status()["supervision"][key].clone()
-    }
-
-    #[track_caller]
-    fn wait_for_state(&self, state: &str) -> Value {
-        wait::until(state, SOON, || {
-            let status = self.status();
-            if status["supervision"]["state"] == state { Ok(status) } else { Err(status.to_string()) }
-        })
-    }
-
-    /// Waits until the agent knows that the service is held, and returns the master.
-    #[track_caller]
-    fn wait_until_held(&self, old: Option<u32>) -> u32 {
-        let master = self.site.wait_until_served(old);
-        wait::until("the agent to see it", SOON, || {
-            let status = self.status();
-            if status["lock"] == "held" && status["master_pid"] == master { Ok(()) } else { Err(status.to_string()) }
-        });
-        master
-    }
-
-    fn hold(&self) -> u32 {
-        u32::try_from(self.supervision("hold_pid").as_u64().expect("a hold runs it")).expect("a pid")
-    }
-}
 
 /// All of a process's line of descent that is alive, in the order of their pids.
 fn family(hold: u32) -> Vec<u32> {
@@ -326,6 +182,20 @@ fn a_stop_goes_on_when_the_agent_dies_in_the_middle_of_it() {
     assert!(!host.agent.log().contains("sending SIGTERM to"), "nobody was hurried");
 }
 
+/// The new hold is told before it can have looked around: that waits for it, and does not end it.
+#[test]
+fn a_server_whose_hold_was_killed_is_adopted_to_be_stopped() {
+    let host = Host::plain();
+    let master = host.wait_until_held(None);
+    signal(host.hold(), Signal::KILL);
+    host.wait_for_state("waiting");
+    assert!(is_alive(master));
+    let stop = host.ask(&["stop", "web"]).expect_code(0);
+    assert!(stop.stdout.starts_with("web: stopped, as told\n"), "{stop}");
+    assert!(!is_alive(master) && host.site.holders().is_empty());
+    assert!(host.agent.log().contains(&format!("sending SIGQUIT to process {master}")));
+}
+
 /// Who is asked to start what runs, and is not held by a master that anybody knows, is not kept waiting for ever.
 #[test]
 fn a_start_of_what_runs_without_a_known_master_says_so_in_time() {
@@ -416,7 +286,7 @@ fn a_service_that_dies_at_boot_is_tried_with_growing_waits_and_given_up_in_so_ma
     let start = host.ask(&["start", "web"]).expect_code(3);
     assert!(start.stderr.contains("the agent refused: the command ended, and nobody ever held the lock"), "{start}");
     host.wait_for_state("waiting");
-    host.site.put("config.ru", include_str!("../unicorn/site.ru"));
+    host.site.put("config.ru", include_str!("../../unicorn/site.ru"));
     let start = host.ask(&["start", "web"]).expect_code(0);
     assert!(start.stdout.contains("held"), "{start}");
     assert_eq!(host.supervision("starts"), 1);
