@@ -176,6 +176,12 @@ impl<'a> Table<'a> {
         self.take(notes, name, "a string", |value| if let DeValue::String(text) = value { Some(text.into_owned()) } else { None })
     }
 
+    /// Whether the key is there and is a text, where it may be something else.
+    #[must_use]
+    pub fn is_text(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|(_, value)| value.get_ref().as_str().is_some())
+    }
+
     /// Texts in their order, such as a program and its arguments, if the key is there.
     pub fn texts(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
         self.take(notes, name, "an array of strings", |value| {

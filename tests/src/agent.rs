@@ -202,6 +202,8 @@ fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
     let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
     // What is said of its kind is not said of another dialect.
     let reload_keys = if *dialect == server.kind().dialect() { server.kind().reload_keys() } else { "" };
+    let needs_check = matches!(*dialect, "gunicorn" | "haproxy" | "nginx" | "php-fpm") && !more.contains("check");
+    let check = if needs_check { "check   = \"none\"\n" } else { "" };
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -220,7 +222,7 @@ dialect = "{dialect}"
 {reload_keys}pidfile = "{pidfile}"
 ready   = {{ {ready}, within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain}ms" }}
-{more}"#,
+{check}{more}"#,
         fleet = pki.fleet(),
         directory = directory.display(),
         certificate = pki.certificate(host).display(),
@@ -232,6 +234,7 @@ drain   = {{ within = "{drain}ms" }}
         settle = timing.settle.as_millis(),
         drain = timing.drain_within.as_millis(),
         more = more
+            .replace("{check}", &format!("command = {:?}", server.check()))
             .replace("{server}", &server.directory().display().to_string())
             .replace("{pidfile}", &server.pidfile().display().to_string())
             .replace("{lock}", &server.lock().display().to_string())

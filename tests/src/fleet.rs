@@ -96,7 +96,14 @@ impl Builder {
     /// its server, and `{server}` is its directory.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.more);
+        self.more.push_str(text);
+        self
+    }
+
+    /// The server tests its configuration before it is signalled.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.more.push_str("check = { {check}, within = \"20s\" }\n");
         self
     }
 

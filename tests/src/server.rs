@@ -306,6 +306,37 @@ impl Server {
         ended.expect("what started the server ends").expect("it was not waited for before")
     }
 
+    /// The server's own test of its configuration, and what it is run with.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn check(&self) -> Vec<String> {
+        let command = match self.kind {
+            Kind::Haproxy => haproxy::check(self.address, &self.directory),
+            Kind::Nginx | Kind::NginxUpgrade => nginx::check(&self.directory),
+            Kind::Gunicorn | Kind::GunicornHup => gunicorn::check(self.address, &self.directory),
+            Kind::PhpFpm | Kind::PhpFpmDaemon => php_fpm::check(self.backend.expect("it has a front"), &self.directory),
+            other @ (Kind::Unicorn
+            | Kind::UnicornLazy
+            | Kind::UnicornDaemon
+            | Kind::UnicornHeld
+            | Kind::UnicornReleased { .. }
+            | Kind::Puma
+            | Kind::PumaPhased
+            | Kind::PumaPlain { .. }
+            | Kind::PumaNoting
+            | Kind::Uwsgi
+            | Kind::UwsgiUnsafe
+            | Kind::Patient
+            | Kind::PatientGeneric
+            | Kind::PatientWrapped) => panic!("{other:?} has no test of its configuration"),
+        };
+        let set = command.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.display(), value?.display())));
+        let words = [command.get_program()].into_iter().chain(command.get_args()).map(|word| word.display().to_string());
+        let directory = self.directory.display().to_string();
+        ["env".to_owned(), "-C".to_owned(), directory].into_iter().chain(set).chain(words).collect()
+    }
+
     fn command(&self) -> Command {
         match self.kind {
             Kind::Unicorn => unicorn::command(self.address, &self.directory, true, false),

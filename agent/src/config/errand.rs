@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use baton_proto::document::{Notes, Table};
 
+use super::has;
 use super::parse::bounded;
+use crate::dialect::Dialect;
 
 /// A program of this host and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +48,31 @@ const WITHIN: Duration = Duration::from_mins(1);
 const LEAST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_hours(1);
 
-/// Reads `check = { command, within }` and `hooks = { before, after, within }`.
-pub(super) fn errands(service: &mut Table<'_>, notes: &mut Notes) -> Errands {
+/// Reads `check = { command, within }` or `"none"`, and `hooks = { before, after, within }`.
+pub(super) fn errands(service: &mut Table<'_>, notes: &mut Notes, dialect: Option<&Dialect>) -> Errands {
+    if !has(service, "check")
+        && let Some(row) = dialect.map(Dialect::row)
+        && let Some(example) = row.check
+    {
+        let words: Vec<String> = example.split(' ').map(|word| format!("{word:?}")).collect();
+        let what = format!(
+            "check is missing: {} must test its configuration before it is signalled, such as {{ command = [{}] }}; or \"none\"",
+            row.name,
+            words.join(", ")
+        );
+        service.wrong(notes, what);
+    }
     let check = check(service, notes);
     let (before, after) = hooks(service, notes);
     Errands { before, check, after }
 }
 
 fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
+    if service.is_text("check") {
+        let none = |text: String| if text == "none" { Ok(()) } else { Err("is neither a table nor \"none\"") };
+        service.text(notes, "check")?.try_map(notes, none);
+        return None;
+    }
     let mut table = service.table(notes, "check")?;
     let given = table.texts(notes, "command");
     let given = table.require(notes, "command", given);

@@ -110,7 +110,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let ready = ready(&mut table, notes);
     let drain_within = drain(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
-    let errands = errand::errands(&mut table, notes);
+    let errands = errand::errands(&mut table, notes, dialect.as_ref());
     let releases = release::releases(&mut table, notes);
     table.unsupported(
         notes,

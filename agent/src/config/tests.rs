@@ -225,9 +225,9 @@ fn dialect(lines: &str) -> Dialect {
 #[test]
 fn a_signal_chooses_between_the_ways_of_one_server() {
     let reload = |lines: &str| (dialect(lines).row().reload, dialect(lines).row().shape);
-    assert_eq!(reload("dialect = \"gunicorn\""), (Signal::Usr2, Shape::Beside));
-    assert_eq!(reload("dialect = \"gunicorn\"\nsignal = \"HUP\""), (Signal::Hup, Shape::InPlace));
-    assert_eq!(reload("dialect = \"nginx\"\nsignal = \"SIGUSR2\""), (Signal::Usr2, Shape::Beside));
+    assert_eq!(reload("dialect = \"gunicorn\"\ncheck = \"none\""), (Signal::Usr2, Shape::Beside));
+    assert_eq!(reload("dialect = \"gunicorn\"\ncheck = \"none\"\nsignal = \"HUP\""), (Signal::Hup, Shape::InPlace));
+    assert_eq!(reload("dialect = \"nginx\"\ncheck = \"none\"\nsignal = \"SIGUSR2\""), (Signal::Usr2, Shape::Beside));
     assert_eq!(reload("dialect = \"puma\"\nsignal = \"USR1\""), (Signal::Usr1, Shape::InPlace));
     let refused = |lines: &str, why: &str| check("dialect = \"unicorn\"", lines, why);
     refused(
@@ -348,4 +348,24 @@ fn foreign_holders_refuse_unless_they_are_allowed() {
         "dialect = \"unicorn\"\nforeign-holders = \"yes\"",
         "line 11: service.web.foreign-holders: \"yes\" is neither \"refuse\" nor \"allow\"",
     );
+}
+
+#[test]
+fn a_server_that_can_test_its_configuration_has_to_unless_that_is_said() {
+    let nginx = "dialect = \"nginx\"";
+    check(
+        "dialect = \"unicorn\"",
+        nginx,
+        "line 9: service.web: check is missing: nginx must test its configuration before it is signalled, such as \
+         { command = [\"nginx\", \"-t\"] }; or \"none\"",
+    );
+    let checked = |line: &str| {
+        let config = Config::parse(&SMALL.replacen("dialect = \"unicorn\"", &format!("{nginx}\n{line}"), 1));
+        config.map(|config| config.services[0].errands.check.clone()).map_err(|mistakes| mistakes.to_string())
+    };
+    assert_eq!(checked("check = \"none\""), Ok(None));
+    let found = checked("check = { command = [\"nginx\", \"-t\"], within = \"5s\" }").expect("valid").expect("it is there");
+    assert_eq!((found.command.program.as_str(), found.within), ("nginx", Duration::from_secs(5)));
+    let told = checked("check = \"never\"").expect_err("no such word");
+    assert!(told.ends_with("service.web.check: is neither a table nor \"none\""), "{told}");
 }

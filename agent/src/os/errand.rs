@@ -19,8 +19,8 @@ use crate::config;
 
 /// How much is kept of what it says last.
 const OUTPUT_BYTES_MAX: usize = 4 << 10;
-/// How much of that goes into a sentence.
-const TOLD_CHARS_MAX: usize = 400;
+/// How much of that goes into a sentence: the last lines, which have the reason in most tools.
+const TOLD_CHARS_MAX: usize = 240;
 /// How long what it said last may take to arrive, once it has ended: whoever it started may have its output still.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
@@ -125,10 +125,18 @@ impl Tail {
     fn line(&self) -> String {
         let bytes: Vec<u8> = self.0.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let text: String = lines.join(" / ").chars().filter(|c| !c.is_control()).collect();
-        let surplus = text.chars().count().saturating_sub(TOLD_CHARS_MAX);
-        text.chars().skip(surplus).collect()
+        let plain = |line: &str| line.trim().chars().filter(|c| !c.is_control()).collect::<String>();
+        let mut left = TOLD_CHARS_MAX;
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.lines().rev().map(plain).filter(|line| !line.is_empty()) {
+            let length = line.chars().count();
+            if length > left && !lines.is_empty() {
+                break;
+            }
+            lines.insert(0, line.chars().skip(length.saturating_sub(left)).collect());
+            left = left.saturating_sub(length);
+        }
+        lines.join(" / ")
     }
 }
 
@@ -168,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_flood_only_the_end_is_kept_and_no_control_character() {
         let told = ran("head -c 1000000 /dev/zero | tr '\\0' x; printf 'the \\033[31mend'").await.expect("it ends well");
-        assert!(told.len() <= 400 && told.ends_with("the [31mend"), "{told}");
+        assert!(told.len() <= 240 && told.ends_with("the [31mend"), "{told}");
     }
 
     #[tokio::test]

@@ -6,6 +6,14 @@ use std::process::Command;
 
 use crate::deployed;
 
+/// Its test of the configuration and of the application.
+pub(super) fn check(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = command(listen, directory);
+    // The check loads the application before it looks at --pythonpath.
+    command.arg("--check-config").env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("uwsgi"));
+    command
+}
+
 /// `gunicorn` in the foreground, with two workers.
 pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     let files = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -31,6 +31,14 @@ pub(super) fn command(listen: SocketAddr, directory: &Path, daemon: bool) -> Com
     command
 }
 
+/// Its test of the configuration that `command` has written.
+pub(super) fn check(directory: &Path) -> Command {
+    let mut command = Command::new("nginx");
+    command.arg("-t").arg("-p").arg(format!("{}/", directory.display())).args(["-e", "stderr", "-c"]);
+    command.arg(directory.join("nginx.conf"));
+    command
+}
+
 /// What it answers in a release; in one that is not sound the configuration is refused.
 pub(super) fn answer(release: &str, is_sound: bool) -> String {
     let nonsense = if is_sound { "" } else { "nonsense;\n" };

@@ -20,6 +20,13 @@ pub(super) fn command(backend: SocketAddr, directory: &Path, daemon: bool) -> Co
     command
 }
 
+/// Its test of the configuration.
+pub(super) fn check(backend: SocketAddr, directory: &Path) -> Command {
+    let mut command = command(backend, directory, false);
+    command.arg("-t");
+    command
+}
+
 /// The same, behind an nginx that knows nothing of the lock: it is there before whatever `server` is.
 pub(super) fn behind_a_front(server: &Command, listen: SocketAddr, backend: SocketAddr, directory: &Path) -> Command {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("php-fpm");
