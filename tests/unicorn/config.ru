@@ -9,5 +9,5 @@ run lambda { |env|
   sleep(env["QUERY_STRING"][/ms=(\d+)/, 1].to_i / 1000.0) if env["PATH_INFO"] == "/slow"
   status = env["PATH_INFO"] == "/up" && flaw == "never-ready" ? 503 : 200
   body = "#{release} #{Process.pid} #{Process.ppid}\n"
-  [status, { "Content-Type" => "text/plain", "Content-Length" => body.bytesize.to_s }, [body]]
+  [status, { "Content-Type" => "text/plain", "Content-Length" => body.bytesize.to_s, "X-Release" => release }, [body]]
 }

@@ -13,6 +13,7 @@ mod holder;
 mod past;
 mod pid_files;
 mod publish;
+mod ready;
 mod run;
 mod walker;
 mod workers;
@@ -33,7 +34,7 @@ use crate::files::{Files, Told};
 use crate::handover::Errand;
 use crate::journal::Numbers;
 use crate::os::{clock, process};
-use crate::probe::Probed;
+use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
@@ -60,6 +61,7 @@ enum Input {
     Asked(Command),
     Exited(Process),
     Probed(Seq, Probed),
+    Notified(Notice),
     Persisted(Seq, Result<(), String>),
     Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
@@ -95,6 +97,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
+    let deaf = ready::listen_for_notices(&config, &witness.state, &own);
     let driver = Driver {
         config,
         witness,
@@ -111,6 +114,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         run: None,
         census,
         watchers: Audience::default(),
+        deaf,
         own,
     };
     tokio::spawn(driver.drive(Inbox { wakes, changes, inputs, commands }));
@@ -169,6 +173,8 @@ struct Driver {
     run: Option<Run>,
     census: Census,
     watchers: Audience<v1::WatchEvent>,
+    /// Why the service's processes cannot say that they are ready, if they are to.
+    deaf: Option<String>,
     own: mpsc::Sender<Input>,
 }
 
@@ -192,6 +198,7 @@ impl Driver {
                 Input::Changed => self.changed(&mut inbox).await,
                 Input::Asked(command) => self.asked(command, &mut inbox).await,
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
+                Input::Notified(notice) => self.notified(notice),
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,

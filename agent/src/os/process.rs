@@ -232,6 +232,11 @@ pub fn is_executed_anew(process: Process, from: Process) -> bool {
     matches!((runs(process), runs(from)), (Some((one, its)), Some((other, image))) if one == other && its != image)
 }
 
+/// The file that a process executes; none where that may not be known.
+pub fn program(pid: u32) -> Option<FileIdentity> {
+    Living::open(pid).ok()?.program()
+}
+
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.
 pub fn is_ended_by(process: Process, signal: Signal) -> bool {
     let ends = |status: String| procfs::is_ended_by(&status, signal::number(signal).as_raw());
