@@ -38,12 +38,12 @@ fn stops(kind: Kind, flaw: Flaw, told: &str) {
 
 #[test]
 fn gunicorn_that_would_exit_at_its_hup_is_not_signalled() {
-    stops(Kind::GunicornHup, Flaw::RaisesAtBoot, "ended with exit code 1");
+    stops(Kind::GunicornHup, Flaw::RaisesAtBoot, "ended with 1");
 }
 
 #[test]
 fn gunicorn_beside_is_not_signalled() {
-    stops(Kind::Gunicorn, Flaw::RaisesAtBoot, "ended with exit code 1");
+    stops(Kind::Gunicorn, Flaw::RaisesAtBoot, "ended with 1");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_hook_or_a_check_that_fails_stops_the_handover_before_the_signal() {
 
         let run = agent(&fleet, &["reload", "web", "--release", "v3"]).expect_code(3);
 
-        says(&run, &["RolledBack", "ended with exit code 7: web: v1 to v3 is not wanted"]);
+        says(&run, &["RolledBack", "ended with 7: web: v1 to v3 is not wanted"]);
         assert!(!run.text().contains("SIGUSR2"), "{run}");
         assert_eq!((link(&fleet), served(&fleet)), (PathBuf::from("releases/v1"), "v1".into()), "{run}");
         let now = fleet.standings();
