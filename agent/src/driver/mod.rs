@@ -15,6 +15,7 @@ mod pid_files;
 mod publish;
 mod ready;
 mod run;
+mod supervise;
 mod walker;
 mod workers;
 
@@ -37,6 +38,7 @@ use crate::os::{clock, process};
 use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
+use crate::supervision::{self, End};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::{Held, Trouble};
@@ -44,6 +46,7 @@ use past::Past;
 use pid_files::PidFiles;
 use publish::Audience;
 use run::Run;
+use supervise::Supervisor;
 pub use walker::Walker;
 
 /// Commands and events that may wait for the driver.
@@ -66,6 +69,8 @@ enum Input {
     Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
     Buried,
+    Supervised(supervision::Event),
+    HoldEnded(Process, End),
     Woken,
     Stopped,
 }
@@ -98,8 +103,10 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
     let deaf = ready::listen_for_notices(&config, &witness.state, &own);
+    let supervisor = config.start.clone().map(Supervisor::new);
     let driver = Driver {
         config,
+        supervisor,
         witness,
         pid_files,
         twin,
@@ -172,6 +179,8 @@ struct Driver {
     looks: Option<Looks>,
     run: Option<Run>,
     census: Census,
+    /// Of a service that the agent starts.
+    supervisor: Option<Supervisor>,
     watchers: Audience<v1::WatchEvent>,
     /// Why the service's processes cannot say that they are ready, if they are to.
     deaf: Option<String>,
@@ -190,9 +199,10 @@ impl Driver {
         }
         self.count();
         self.note_return();
+        self.take_up_supervision();
         loop {
-            let wake =
-                [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
+            let due = [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline), self.supervision_due()];
+            let wake = due.into_iter().flatten().min();
             match inbox.next(wake).await {
                 Input::Awoken(wake) => self.woken_by(wake),
                 Input::Changed => self.changed(&mut inbox).await,
@@ -204,6 +214,8 @@ impl Driver {
                 Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
                 Input::Buried => self.note_burial(),
+                Input::Supervised(event) => self.supervise(event),
+                Input::HoldEnded(hold, end) => self.hold_ended(hold, end),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
             }
@@ -219,6 +231,8 @@ impl Driver {
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
             Command::Past(reply) => self.tell_past(reply),
+            Command::Start(reply) => self.asked_to_start(reply),
+            Command::Stop(reply) => self.asked_to_stop(reply),
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.
                 let _ = self.remember().await;
@@ -263,6 +277,9 @@ impl Driver {
         let Some(held) = &self.held else {
             return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble_now())));
         };
+        if self.is_being_stopped() {
+            return Err(Refusal::Precondition("the service is being stopped on purpose".into()));
+        }
         if let Some(objection) = self.census.objection() {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
@@ -340,6 +357,7 @@ impl Driver {
             }
         }
         self.expire(now, inbox).await;
+        self.supervise_by_time(now);
     }
 
     /// Something changed: look now and a few times more.
@@ -374,6 +392,7 @@ impl Driver {
             findings,
             census: Vec::new(),
             release: self.stored.release.clone(),
+            supervision: self.supervision(),
             ..v1::ServiceStatus::default()
         }
     }
@@ -381,7 +400,7 @@ impl Driver {
     /// What is wrong, as a sentence; two generations are nothing wrong in the middle of a handover.
     fn trouble_now(&self) -> String {
         match (&self.held, &self.run) {
-            (None, _) => self.trouble.sentence(self.census.findings()).to_owned(),
+            (None, _) => self.supervision_trouble().unwrap_or_else(|| self.trouble.sentence(self.census.findings()).to_owned()),
             (Some(_), None) => self.census.findings().first().map(|finding| finding.sentence.clone()).unwrap_or_default(),
             (Some(_), Some(_)) => String::new(),
         }
