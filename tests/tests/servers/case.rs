@@ -12,30 +12,8 @@ pub(super) struct Case {
     pub(super) kind: Kind,
     /// Its own procedure.
     pub(super) by_hand: ByHand,
-    /// What a reload does to connections that are kept open.
-    pub(super) kept: Kept,
-}
-
-/// What a reload does to connections that are kept open between two requests, by the server's own doing.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kept {
-    /// Each of so many ends in good order, or goes on.
-    Whole(usize),
-    /// Some of so many are cut when their next request is sent.
-    #[expect(dead_code, reason = "of the servers here none does")]
-    Cut(usize),
-    /// There are none.
-    None,
-}
-
-impl Kept {
-    /// How many there are.
-    pub(super) fn connections(self) -> usize {
-        match self {
-            Self::Whole(connections) | Self::Cut(connections) => connections,
-            Self::None => 0,
-        }
-    }
+    /// Clients that send one request after the other on one connection.
+    pub(super) kept_connections: usize,
 }
 
 /// How an operator reloads it without Baton, as its manual says.
@@ -56,28 +34,57 @@ impl ByHand {
     }
 }
 
-/// All of them.
-pub(super) const ALL: [Case; 6] = [UNICORN, UNICORN_LAZY, PUMA, NGINX, HAPROXY, UWSGI];
+/// All of them, in the order of the README.
+pub(super) const ALL: [Case; 12] =
+    [UNICORN, UNICORN_LAZY, GUNICORN, GUNICORN_HUP, PUMA, PUMA_PHASED, NGINX, NGINX_UPGRADE, HAPROXY, PHP_FPM, UWSGI, GENERIC];
 
 pub(super) const UNICORN: Case = Case {
     name: "Unicorn, `USR2`",
     kind: Kind::Unicorn,
     by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT),
-    kept: Kept::Whole(2),
+    kept_connections: 2,
 };
 
 pub(super) const UNICORN_LAZY: Case = Case { name: "Unicorn without preload, `USR2`", kind: Kind::UnicornLazy, ..UNICORN };
 
+/// As it is configured in `deploy/` it keeps no connection open.
+pub(super) const GUNICORN: Case = Case {
+    name: "Gunicorn, `USR2`",
+    kind: Kind::Gunicorn,
+    by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGTERM),
+    kept_connections: 0,
+};
+
+pub(super) const GUNICORN_HUP: Case =
+    Case { name: "Gunicorn, `HUP`", kind: Kind::GunicornHup, by_hand: ByHand::InPlace(Signal::SIGHUP), ..GUNICORN };
+
 /// Puma waits for a kept connection that is busy, for as long as it is.
 pub(super) const PUMA: Case =
-    Case { name: "Puma, `USR2`", kind: Kind::Puma, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept: Kept::None };
+    Case { name: "Puma, `USR2`", kind: Kind::Puma, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 0 };
+
+pub(super) const PUMA_PHASED: Case =
+    Case { name: "Puma, `USR1`", kind: Kind::PumaPhased, by_hand: ByHand::InPlace(Signal::SIGUSR1), kept_connections: 0 };
 
 pub(super) const NGINX: Case =
-    Case { name: "nginx, `HUP`", kind: Kind::Nginx, by_hand: ByHand::InPlace(Signal::SIGHUP), kept: Kept::Whole(2) };
+    Case { name: "nginx, `HUP`", kind: Kind::Nginx, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 2 };
+
+pub(super) const NGINX_UPGRADE: Case = Case {
+    name: "nginx, `USR2`",
+    kind: Kind::NginxUpgrade,
+    by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT),
+    kept_connections: 2,
+};
 
 pub(super) const HAPROXY: Case =
-    Case { name: "HAProxy, `USR2`", kind: Kind::Haproxy, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept: Kept::Whole(2) };
+    Case { name: "HAProxy, `USR2`", kind: Kind::Haproxy, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 2 };
+
+/// The kept connections are those of the nginx before it.
+pub(super) const PHP_FPM: Case =
+    Case { name: "php-fpm, `USR2`", kind: Kind::PhpFpm, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 2 };
 
 /// By `--http-socket` it keeps none.
 pub(super) const UWSGI: Case =
-    Case { name: "uWSGI, `HUP`", kind: Kind::Uwsgi, by_hand: ByHand::InPlace(Signal::SIGHUP), kept: Kept::None };
+    Case { name: "uWSGI, `HUP`", kind: Kind::Uwsgi, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 0 };
+
+/// Our own, as one of which nothing is known.
+pub(super) const GENERIC: Case = Case { name: "another, `generic`", kind: Kind::PatientGeneric, kept_connections: 0, ..UNICORN };

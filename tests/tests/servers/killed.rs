@@ -41,23 +41,24 @@ fn workers(stage: &Stage) -> String {
     "all gone, a drop".to_owned()
 }
 
-/// Workers without a master follow it, or serve on: then the status calls them orphans, and a reload is refused.
+/// Workers without a master leave by themselves, or serve on: then the status calls them orphans, and a reload is refused.
 fn master(stage: &Stage) -> String {
     let epoch = stage.epoch();
-    let victims = children(stage.master());
-    server::signal(stage.master(), Signal::SIGKILL);
-    let status = wait::until("its workers to follow, or to be orphans", SOON, || {
+    let master = stage.master();
+    server::signal(master, Signal::SIGKILL);
+    wait::until("the agent to see it", SOON, || {
         let status = stage.status();
-        let serves = stage.server().ask("/").is_ok_and(|answer| victims.contains(&answer.pid));
-        let is_over = status["lock"] == "free" || (status["lock"] == "orphaned" && serves);
-        if is_over { Ok(status) } else { Err(status.to_string()) }
+        if status["master_pid"] == master { Err(status.to_string()) } else { Ok(()) }
     });
+    let left = stage.await_no_orphans();
+    let status = stage.status();
     let run = stage.reload();
     assert_eq!((outcome(&run).as_str(), run.code), ("refused", Some(3)), "{run}");
-    let word = if status["lock"] == "free" {
-        assert_eq!(status["epoch"], epoch + 1, "{status}");
+    let word = if left.is_ok() {
+        assert_eq!((&status["lock"], status["epoch"].as_u64()), (&"free".into(), Some(epoch + 1)), "{status}");
         "all gone, a drop"
     } else {
+        assert_eq!(status["lock"], "orphaned", "{status}");
         let findings = status["findings"].as_array().expect("findings");
         let orphans = findings.iter().find(|finding| finding["kind"] == "orphans").unwrap_or_else(|| panic!("{status}"));
         let told = orphans["sentence"].as_str().unwrap_or_default();

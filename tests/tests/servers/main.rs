@@ -33,8 +33,23 @@ fn unicorn_without_preload_is_as_the_readme_says() {
 }
 
 #[test]
+fn gunicorn_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::GUNICORN);
+}
+
+#[test]
+fn gunicorn_in_place_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::GUNICORN_HUP);
+}
+
+#[test]
 fn puma_is_as_the_readme_says() {
     row::is_in_the_readme(&case::PUMA);
+}
+
+#[test]
+fn puma_one_worker_after_the_other_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::PUMA_PHASED);
 }
 
 #[test]
@@ -43,13 +58,28 @@ fn nginx_is_as_the_readme_says() {
 }
 
 #[test]
+fn nginx_that_is_upgraded_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::NGINX_UPGRADE);
+}
+
+#[test]
 fn haproxy_is_as_the_readme_says() {
     row::is_in_the_readme(&case::HAPROXY);
 }
 
 #[test]
+fn php_fpm_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::PHP_FPM);
+}
+
+#[test]
 fn uwsgi_is_as_the_readme_says() {
     row::is_in_the_readme(&case::UWSGI);
+}
+
+#[test]
+fn a_server_that_the_configuration_describes_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::GENERIC);
 }
 
 #[test]

@@ -5,12 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use baton_tests::fleet::Timing;
-use baton_tests::load::{Failure, Load, Mix, Tally};
+use baton_tests::load::{Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{self, Release, Server};
 use baton_tests::{address, wait};
 
-use super::case::Kept;
 use super::request::Request;
 use super::row::tell;
 use super::stage::{SOON, Stage, children};
@@ -34,14 +33,8 @@ struct Met {
 }
 
 impl Met {
-    /// Failures on a connection that had served before: whoever keeps one must be ready for them.
-    fn on_kept(&self) -> u64 {
-        self.tally.failed_by(Failure::ResetOnReused) + self.tally.failed_by(Failure::EndOnReused)
-    }
-
-    /// All others, which are nobody's fault but the server's or ours.
     fn lost(&self) -> u64 {
-        self.tally.failed() - self.on_kept() + u64::try_from(self.in_flight.len()).expect("a few")
+        self.tally.failed() + u64::try_from(self.in_flight.len()).expect("a few")
     }
 }
 
@@ -52,22 +45,9 @@ pub(super) fn under_load(case: &Case) -> [String; 2] {
         (by_baton(case), hand.join().expect("it can be reloaded by hand"))
     });
     tell(case, &format!("five reloads by Baton: {}; by hand: {}", baton.tally, hand.tally));
-    let both = format!("by Baton {baton:?}, by hand {hand:?}");
-    assert_eq!(baton.lost(), 0, "{both}");
-    let lost = match case.kept {
-        Kept::Whole(_) | Kept::None => {
-            assert_eq!(baton.on_kept(), 0, "{both}");
-            "none"
-        }
-        Kept::Cut(connections) => {
-            // A reload can cut a connection once. That Baton's cut some and a hand's none would be news.
-            let most = u64::try_from(connections * RELOADS).expect("a few");
-            assert!(baton.on_kept() <= most && hand.on_kept() > 0, "{both}");
-            "on new connections none; kept ones are cut, as by hand"
-        }
-    };
+    assert_eq!(baton.lost(), 0, "by Baton {baton:?}, by hand {hand:?}");
     // Each was asserted where it was seen.
-    [format!("{RELOADS} of {RELOADS} `Kept`, marked"), lost.to_owned()]
+    [format!("{RELOADS} of {RELOADS} `Kept`, marked"), "none".to_owned()]
 }
 
 fn by_baton(case: &Case) -> Met {
@@ -109,7 +89,7 @@ fn unanswered(requests: [Request; IN_FLIGHT]) -> impl Iterator<Item = String> {
 }
 
 fn load(server: &Server, case: &Case) -> Load {
-    let mix = Mix { keep_alive: case.kept.connections(), close: CLIENTS, pace: PACE, long: 0, long_for: Duration::ZERO };
+    let mix = Mix { keep_alive: case.kept_connections, close: CLIENTS, pace: PACE, long: 0, long_for: Duration::ZERO };
     Load::start(&[server.address()], mix)
 }
 

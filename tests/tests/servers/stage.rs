@@ -1,6 +1,7 @@
 //! One host with one server, and the kernel's ledger of its lock.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_tests::controller::Run;
@@ -16,6 +17,9 @@ use super::Case;
 
 /// What comes, comes within that.
 pub(super) const SOON: Duration = Duration::from_secs(30);
+
+/// Those workers that look for their master at all have done so by then, where there are requests.
+const LEAVE_WITHIN: Duration = Duration::from_secs(4);
 
 /// One host with one server.
 #[derive(Debug)]
@@ -92,6 +96,21 @@ impl Stage {
         });
     }
 
+    /// Gives workers without a master the time that they need to leave.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(super) fn await_no_orphans(&self) -> Result<(), wait::TimedOut> {
+        wait::look("workers without a master to leave", LEAVE_WITHIN, || {
+            // An idle worker of Gunicorn looks for its master once in half of its timeout, and after each request.
+            let _answered = self.serving();
+            let status = self.status();
+            let findings = status["findings"].as_array().into_iter().flatten();
+            let are_there = status["lock"] == "orphaned" || findings.into_iter().any(|finding| finding["kind"] == "orphans");
+            if are_there { Err(status.to_string()) } else { Ok(()) }
+        })
+    }
+
     /// Waits until somebody serves this release.
     #[track_caller]
     pub(super) fn await_release(&self, release: &str) {
@@ -108,15 +127,25 @@ impl Stage {
         status["epoch"].as_u64().unwrap_or_else(|| panic!("{status}"))
     }
 
+    /// The pid files of all masters that it may have.
+    fn pidfiles(&self) -> [PathBuf; 3] {
+        ["pid", "pid.oldbin", "pid.2"].map(|extension| self.server().pidfile().with_extension(extension))
+    }
+
+    /// The master beside this one.
+    #[track_caller]
+    pub(super) fn other_master(&self, old: u32) -> u32 {
+        let pids = self.pidfiles().map(|pidfile| fs::read_to_string(pidfile).ok()?.trim().parse().ok());
+        pids.into_iter().flatten().find(|pid| *pid != old).unwrap_or_else(|| panic!("no master but {old}: {pids:?}"))
+    }
+
     /// Ends whatever is left of the server, and starts it again.
     pub(super) fn boot_again(&self) {
         self.server().kill();
         self.await_lock("free");
         // A corpse that nobody has buried yet counts as alive for whoever finds it in a pid file.
-        for pidfile in [self.server().pidfile(), self.server().pidfile().with_extension("pid.oldbin")] {
-            if pidfile.exists() {
-                fs::remove_file(pidfile).expect("a file in the sandbox can be removed");
-            }
+        for pidfile in self.pidfiles().into_iter().filter(|pidfile| pidfile.exists()) {
+            fs::remove_file(pidfile).expect("a file in the sandbox can be removed");
         }
         self.server().boot();
         self.fleet.await_held();
