@@ -14,6 +14,8 @@ pub(super) struct Case {
     pub(super) by_hand: ByHand,
     /// Clients that send one request after the other on one connection.
     pub(super) kept_connections: usize,
+    /// How the README calls the server's own test of its configuration, if it has one.
+    pub(super) check: Option<&'static str>,
 }
 
 /// How an operator reloads it without Baton, as its manual says.
@@ -35,14 +37,15 @@ impl ByHand {
 }
 
 /// All of them, in the order of the README.
-pub(super) const ALL: [Case; 12] =
-    [UNICORN, UNICORN_LAZY, GUNICORN, GUNICORN_HUP, PUMA, PUMA_PHASED, NGINX, NGINX_UPGRADE, HAPROXY, PHP_FPM, UWSGI, GENERIC];
+pub(super) const ALL: [Case; 11] =
+    [UNICORN, UNICORN_LAZY, GUNICORN, GUNICORN_HUP, PUMA, PUMA_PHASED, NGINX, NGINX_UPGRADE, HAPROXY, UWSGI, GENERIC];
 
 pub(super) const UNICORN: Case = Case {
     name: "Unicorn, `USR2`",
     kind: Kind::Unicorn,
     by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT),
     kept_connections: 2,
+    check: None,
 };
 
 pub(super) const UNICORN_LAZY: Case = Case { name: "Unicorn without preload, `USR2`", kind: Kind::UnicornLazy, ..UNICORN };
@@ -53,6 +56,7 @@ pub(super) const GUNICORN: Case = Case {
     kind: Kind::Gunicorn,
     by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGTERM),
     kept_connections: 0,
+    check: Some("gunicorn --check-config"),
 };
 
 pub(super) const GUNICORN_HUP: Case =
@@ -60,31 +64,33 @@ pub(super) const GUNICORN_HUP: Case =
 
 /// Puma waits for a kept connection that is busy, for as long as it is.
 pub(super) const PUMA: Case =
-    Case { name: "Puma, `USR2`", kind: Kind::Puma, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 0 };
+    Case { name: "Puma, `USR2`", kind: Kind::Puma, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 0, check: None };
 
 pub(super) const PUMA_PHASED: Case =
-    Case { name: "Puma, `USR1`", kind: Kind::PumaPhased, by_hand: ByHand::InPlace(Signal::SIGUSR1), kept_connections: 0 };
+    Case { name: "Puma, `USR1`", kind: Kind::PumaPhased, by_hand: ByHand::InPlace(Signal::SIGUSR1), ..PUMA };
 
-pub(super) const NGINX: Case =
-    Case { name: "nginx, `HUP`", kind: Kind::Nginx, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 2 };
-
-pub(super) const NGINX_UPGRADE: Case = Case {
-    name: "nginx, `USR2`",
-    kind: Kind::NginxUpgrade,
-    by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT),
+pub(super) const NGINX: Case = Case {
+    name: "nginx, `HUP`",
+    kind: Kind::Nginx,
+    by_hand: ByHand::InPlace(Signal::SIGHUP),
     kept_connections: 2,
+    check: Some("nginx -t"),
 };
 
-pub(super) const HAPROXY: Case =
-    Case { name: "HAProxy, `USR2`", kind: Kind::Haproxy, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 2 };
+pub(super) const NGINX_UPGRADE: Case =
+    Case { name: "nginx, `USR2`", kind: Kind::NginxUpgrade, by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT), ..NGINX };
 
-/// The kept connections are those of the nginx before it.
-pub(super) const PHP_FPM: Case =
-    Case { name: "php-fpm, `USR2`", kind: Kind::PhpFpm, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 2 };
+pub(super) const HAPROXY: Case = Case {
+    name: "HAProxy, `USR2`",
+    kind: Kind::Haproxy,
+    by_hand: ByHand::InPlace(Signal::SIGUSR2),
+    kept_connections: 2,
+    check: Some("haproxy -c"),
+};
 
-/// By `--http-socket` it keeps none.
+/// By `--http-socket` it keeps no connection open.
 pub(super) const UWSGI: Case =
-    Case { name: "uWSGI, `HUP`", kind: Kind::Uwsgi, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 0 };
+    Case { name: "uWSGI, `HUP`", kind: Kind::Uwsgi, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 0, check: None };
 
 /// Our own, as one of which nothing is known.
 pub(super) const GENERIC: Case = Case { name: "another, `generic`", kind: Kind::PatientGeneric, kept_connections: 0, ..UNICORN };

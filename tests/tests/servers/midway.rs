@@ -11,12 +11,12 @@ use nix::sys::signal::Signal;
 
 use super::request::Request;
 use super::row::{either, tell};
-use super::stage::{SOON, Stage, children, outcome};
+use super::stage::{REQUESTS, SOON, Stage, children, outcome};
 use super::{ByHand, Case};
 
 /// A handover is struck while the new generation settles and the old one has a request in flight.
 const TIMING: Timing =
-    Timing { ready_within: Duration::from_secs(4), settle: Duration::from_secs(1), drain_within: Duration::from_secs(5) };
+    Timing { ready_within: Duration::from_secs(12), settle: Duration::from_secs(1), drain_within: Duration::from_secs(5) };
 const SETTLING: &str = "it must stay so for";
 
 /// What is done in the middle of a handover, away from this master.
@@ -157,13 +157,12 @@ fn struck(stage: &mut Stage, run: Run, before: Option<&str>, after: &str) -> Str
 
 /// Whose the next answers are.
 fn serving(stage: &Stage, before: Option<&str>, after: &str) -> Result<Serving, String> {
-    const ANSWERS: usize = 20;
-    let answers: Vec<Option<String>> = (0..ANSWERS).map(|_| stage.serving()).collect();
+    let answers: Vec<Option<String>> = (0..REQUESTS).map(|_| stage.serving()).collect();
     let count = |release: Option<&str>| answers.iter().filter(|answer| answer.as_deref() == release).count();
     match (count(before), count(Some(after)), count(None)) {
-        (ANSWERS, ..) => Ok(Serving::Before),
-        (_, ANSWERS, _) => Ok(Serving::After),
-        (_, _, ANSWERS) => Ok(Serving::Nobody),
+        (REQUESTS, ..) => Ok(Serving::Before),
+        (_, REQUESTS, _) => Ok(Serving::After),
+        (_, _, REQUESTS) => Ok(Serving::Nobody),
         (_, _, 0) => Ok(Serving::Both),
         _ => Err(format!("{answers:?}")),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_tests::controller::Run;
-use baton_tests::fleet::{Fleet, Host, SERVICE, Timing};
+use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::Ledger;
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{Release, Server};
@@ -21,6 +21,9 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 /// Those workers that look for their master at all have done so by then, where there are requests.
 const LEAVE_WITHIN: Duration = Duration::from_secs(4);
 
+/// So many in a row reach every worker.
+pub(super) const REQUESTS: usize = 20;
+
 /// One host with one server.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -34,13 +37,18 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts such a server and its agent; the ledger from before the lock is first held.
     pub(super) fn set(case: &Case, timing: Timing) -> Self {
+        Self::set_as(case, |fleet| fleet.timing(timing))
+    }
+
+    /// The same, configured like this.
+    pub(super) fn set_as(case: &Case, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let sandbox = Sandbox::new();
         let directory = sandbox.path().join("web-1/server");
         fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
         let lock = directory.join("unicorn.pid.lock");
         File::create(&lock).expect("a file in the sandbox can be made");
         let ledger = Ledger::open([&*lock]).expect("a ledger");
-        Self { ledger, fleet: Fleet::of(1).server(case.kind).timing(timing).start_in(sandbox), release: 1 }
+        Self { ledger, fleet: configure(Fleet::of(1).server(case.kind)).start_in(sandbox), release: 1 }
     }
 
     pub(super) fn host(&self) -> &Host {
@@ -102,8 +110,8 @@ impl Stage {
     /// When they do not.
     pub(super) fn await_no_orphans(&self) -> Result<(), wait::TimedOut> {
         wait::look("workers without a master to leave", LEAVE_WITHIN, || {
-            // An idle worker of Gunicorn looks for its master once in half of its timeout, and after each request.
-            let _answered = self.serving();
+            // An idle worker of Gunicorn looks for its master once in half of its timeout, and after each request. Each gets some.
+            let _answers: Vec<_> = (0..REQUESTS).map(|_| self.serving()).collect();
             let status = self.status();
             let findings = status["findings"].as_array().into_iter().flatten();
             let are_there = status["lock"] == "orphaned" || findings.into_iter().any(|finding| finding["kind"] == "orphans");
