@@ -14,6 +14,8 @@ pub(super) struct Case {
     pub(super) by_hand: ByHand,
     /// Clients that send one request after the other on one connection.
     pub(super) kept_connections: usize,
+    /// Whether it may close such a connection at the moment at which the next request is sent.
+    pub(super) may_cut: bool,
     /// How the README calls the server's own test of its configuration, if it has one.
     pub(super) check: Option<&'static str>,
 }
@@ -45,6 +47,7 @@ pub(super) const UNICORN: Case = Case {
     kind: Kind::Unicorn,
     by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGQUIT),
     kept_connections: 2,
+    may_cut: false,
     check: None,
 };
 
@@ -56,6 +59,7 @@ pub(super) const GUNICORN: Case = Case {
     kind: Kind::Gunicorn,
     by_hand: ByHand::Beside(Signal::SIGUSR2, Signal::SIGTERM),
     kept_connections: 0,
+    may_cut: false,
     check: Some("gunicorn --check-config"),
 };
 
@@ -63,8 +67,14 @@ pub(super) const GUNICORN_HUP: Case =
     Case { name: "Gunicorn, `HUP`", kind: Kind::GunicornHup, by_hand: ByHand::InPlace(Signal::SIGHUP), ..GUNICORN };
 
 /// Puma waits for a kept connection that is busy, for as long as it is.
-pub(super) const PUMA: Case =
-    Case { name: "Puma, `USR2`", kind: Kind::Puma, by_hand: ByHand::InPlace(Signal::SIGUSR2), kept_connections: 0, check: None };
+pub(super) const PUMA: Case = Case {
+    name: "Puma, `USR2`",
+    kind: Kind::Puma,
+    by_hand: ByHand::InPlace(Signal::SIGUSR2),
+    kept_connections: 0,
+    may_cut: false,
+    check: None,
+};
 
 pub(super) const PUMA_PHASED: Case =
     Case { name: "Puma, `USR1`", kind: Kind::PumaPhased, by_hand: ByHand::InPlace(Signal::SIGUSR1), ..PUMA };
@@ -74,6 +84,7 @@ pub(super) const NGINX: Case = Case {
     kind: Kind::Nginx,
     by_hand: ByHand::InPlace(Signal::SIGHUP),
     kept_connections: 2,
+    may_cut: true,
     check: Some("nginx -t"),
 };
 
@@ -85,12 +96,19 @@ pub(super) const HAPROXY: Case = Case {
     kind: Kind::Haproxy,
     by_hand: ByHand::InPlace(Signal::SIGUSR2),
     kept_connections: 2,
+    may_cut: false,
     check: Some("haproxy -c"),
 };
 
 /// By `--http-socket` it keeps no connection open.
-pub(super) const UWSGI: Case =
-    Case { name: "uWSGI, `HUP`", kind: Kind::Uwsgi, by_hand: ByHand::InPlace(Signal::SIGHUP), kept_connections: 0, check: None };
+pub(super) const UWSGI: Case = Case {
+    name: "uWSGI, `HUP`",
+    kind: Kind::Uwsgi,
+    by_hand: ByHand::InPlace(Signal::SIGHUP),
+    kept_connections: 0,
+    may_cut: false,
+    check: None,
+};
 
 /// Our own, as one of which nothing is known.
 pub(super) const GENERIC: Case = Case { name: "another, `generic`", kind: Kind::PatientGeneric, kept_connections: 0, ..UNICORN };

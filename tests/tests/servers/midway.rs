@@ -91,6 +91,8 @@ struct Struck {
     serving: Serving,
     /// What the status then says of the lock.
     lock: String,
+    /// Whether workers without a master stay.
+    has_orphans: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -106,10 +108,13 @@ impl Struck {
     #[track_caller]
     fn word(&self) -> String {
         let word = match (self.outcome.as_str(), &self.serving, self.lock.as_str()) {
+            // Whose worker takes up a request is chance.
+            ("unproven", Serving::Before | Serving::After | Serving::Both, "held") if self.has_orphans => {
+                "the new one and orphans serve: `Unproven`"
+            }
             ("proven", Serving::After, "held") => "`Kept`",
             ("rolled_back", Serving::Before, "held") => "rolled back",
             ("unproven", Serving::After, "held") => "the new one serves: `Unproven`",
-            ("unproven", Serving::Both, "held") => "the new one and orphans serve: `Unproven`",
             ("unproven", Serving::Before | Serving::After | Serving::Both, "orphaned") => "orphans serve: `Unproven`",
             // Its workers lived longer than the handover.
             ("unproven", Serving::Nobody, "free") => "`Unproven`, then all gone",
@@ -144,15 +149,14 @@ fn reload(stage: &mut Stage) -> Struck {
 
 fn struck(stage: &mut Stage, run: Run, before: Option<&str>, after: &str) -> Struck {
     stage.testified();
-    // Who does not leave stays: that is seen below.
-    let _left = stage.await_no_orphans();
+    let has_orphans = stage.await_no_orphans().is_err();
     let (serving, lock) = wait::until("the lock to be as whoever serves", SOON, || {
         let serving = serving(stage, before, after)?;
         let status = stage.status();
         let lock = status["lock"].as_str().unwrap_or_default().to_owned();
         if (lock == "free") == (serving == Serving::Nobody) { Ok((serving, lock)) } else { Err(format!("{serving:?}, {status}")) }
     });
-    Struck { outcome: outcome(&run), run, serving, lock }
+    Struck { outcome: outcome(&run), run, serving, lock, has_orphans }
 }
 
 /// Whose the next answers are.
