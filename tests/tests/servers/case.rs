@@ -39,8 +39,8 @@ impl ByHand {
 }
 
 /// All of them, in the order of the README.
-pub(super) const ALL: [Case; 11] =
-    [UNICORN, UNICORN_LAZY, GUNICORN, GUNICORN_HUP, PUMA, PUMA_PHASED, NGINX, NGINX_UPGRADE, HAPROXY, UWSGI, GENERIC];
+pub(super) const ALL: [Case; 12] =
+    [UNICORN, UNICORN_LAZY, GUNICORN, GUNICORN_HUP, PUMA, PUMA_PHASED, NGINX, NGINX_UPGRADE, HAPROXY, PHP_FPM, UWSGI, GENERIC];
 
 pub(super) const UNICORN: Case = Case {
     name: "Unicorn, `USR2`",
@@ -98,6 +98,16 @@ pub(super) const HAPROXY: Case = Case {
     kept_connections: 2,
     may_cut: false,
     check: Some("haproxy -c"),
+};
+
+/// What it is seen through is an nginx that stays.
+pub(super) const PHP_FPM: Case = Case {
+    name: "php-fpm, `USR2`",
+    kind: Kind::PhpFpm,
+    by_hand: ByHand::InPlace(Signal::SIGUSR2),
+    kept_connections: 2,
+    may_cut: false,
+    check: Some("php-fpm -t"),
 };
 
 /// By `--http-socket` it keeps no connection open.

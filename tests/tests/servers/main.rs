@@ -68,6 +68,11 @@ fn haproxy_is_as_the_readme_says() {
 }
 
 #[test]
+fn php_fpm_is_as_the_readme_says() {
+    row::is_in_the_readme(&case::PHP_FPM);
+}
+
+#[test]
 fn uwsgi_is_as_the_readme_says() {
     row::is_in_the_readme(&case::UWSGI);
 }
