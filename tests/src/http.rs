@@ -50,9 +50,25 @@ pub enum Broken {
 /// # Errors
 /// When no whole answer came.
 pub fn exchange(stream: &TcpStream, path: &str, keep_alive: bool) -> Result<Reply, Broken> {
+    send(stream, path, keep_alive)?;
+    receive(stream)
+}
+
+/// Sends one GET.
+///
+/// # Errors
+/// When it cannot be sent.
+pub fn send(mut stream: &TcpStream, path: &str, keep_alive: bool) -> io::Result<()> {
     let connection = if keep_alive { "keep-alive" } else { "close" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n");
-    (&mut &*stream).write_all(request.as_bytes())?;
+    stream.write_all(request.as_bytes())
+}
+
+/// Reads the answer to what was sent.
+///
+/// # Errors
+/// When no whole answer came.
+pub fn receive(stream: &TcpStream) -> Result<Reply, Broken> {
     read_reply(BufReader::new(stream.take(BYTES_MAX)))
 }
 

@@ -67,3 +67,34 @@ fn the_map_in_the_readme_names_every_folder() {
     let missing: Vec<String> = ours.filter(|name| !map.contains(&format!("    {name}/"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// What stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// `file::name`, below `tests/tests`.
+fn has_test(told: &str) -> bool {
+    let Some((file, name)) = told.split_once("::") else { return false };
+    let text = fs::read_to_string(root().join("tests/tests").join(file));
+    text.is_ok_and(|text| text.contains(&format!("#[test]\nfn {name}() {{")))
+}
+
+#[test]
+fn every_thread_of_users_is_answered_by_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("tests/USERS.md")).unwrap();
+    let entries = text.split("\n- ").skip(1).filter_map(|entry| entry.split("\n\n").next()?.split_once(": "));
+    let mut answered = 0;
+    for (threads, answer) in entries {
+        for thread in quoted(threads) {
+            let (repository, number) = thread.split_once('#').unwrap_or_default();
+            assert!(repository.contains('/') && number.parse::<u32>().is_ok(), "{thread:?} is no `repository#number`");
+            answered += 1;
+        }
+        let tests: Vec<&str> = quoted(answer).filter(|word| word.contains("::")).collect();
+        assert!(!tests.is_empty(), "no test answers {threads}");
+        let missing: Vec<&&str> = tests.iter().filter(|told| !has_test(told)).collect();
+        assert!(missing.is_empty(), "{threads} name {missing:?}, which no file below tests/tests has");
+    }
+    assert!(answered > 30, "{answered} threads");
+}

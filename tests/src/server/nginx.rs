@@ -39,8 +39,10 @@ pub(super) fn check(directory: &Path) -> Command {
     command
 }
 
-/// What it answers in a release; in one that is not sound the configuration is refused.
+/// What it answers in a release; in one that is not sound the configuration is refused. A slow answer is sent at so few bytes a second
+/// that it takes two seconds and more, whatever was asked for.
 pub(super) fn answer(release: &str, is_sound: bool) -> String {
     let nonsense = if is_sound { "" } else { "nonsense;\n" };
-    format!("{nonsense}location / {{ return 200 \"{release} $pid $master\\n\"; }}\n")
+    let answer = format!("return 200 \"{release} $pid $master\\n\";");
+    format!("{nonsense}location / {{ {answer} }}\nlocation /slow {{ limit_rate 60; {answer} }}\n")
 }
