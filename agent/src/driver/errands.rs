@@ -12,7 +12,9 @@ use super::run::Run;
 use super::{Driver, Input};
 use crate::config;
 use crate::handover::{Answer, Around, Errand, Event, Outcome};
-use crate::os::{process, program};
+use crate::os::process;
+use crate::os::program::{self, Manner};
+use crate::os::session::Identity;
 use crate::release::truth::{self, Whereabouts};
 use crate::release::{self, NotSwitched, Switch};
 use crate::service::{Attempt, Refusal};
@@ -100,7 +102,7 @@ impl Driver {
 
     /// Begins to run a command; it is told when it has ended.
     pub(super) fn run_errand(&mut self, errand: Errand, outcome: Option<Outcome>) -> Vec<Event> {
-        let errands = &self.config.errands;
+        let (errands, manner) = (&self.config.errands, self.manner());
         let wanted = match errand {
             Errand::Before => &errands.before,
             Errand::Check => &errands.check,
@@ -111,12 +113,20 @@ impl Driver {
         };
         let (window, environment, own) = (run.window(), environment(&self.config.name, run, outcome), self.own.clone());
         let task = tokio::spawn(async move {
-            let ran = carry_out(&wanted, environment).await;
+            let ran = carry_out(&wanted, manner, environment).await;
             // The driver is gone only when the agent stops.
             let _ = own.send(Input::Ran(window, errand, ran)).await;
         });
         run.errand = Some(Running(task.abort_handle()));
         Vec::new()
+    }
+
+    /// As whom and where commands of the service are run: as the service itself, where the agent starts it.
+    pub(super) fn manner(&self) -> Result<Option<Manner>, String> {
+        let Some(start) = &self.config.start else { return Ok(None) };
+        let identity = Identity::find(start.user.as_deref(), start.group.as_deref()).map_err(|error| explain(&error))?;
+        let (environment, directory) = (start.environment.clone(), start.directory.clone());
+        Ok(Some(Manner { identity, environment, directory }))
     }
 
     /// What a right answer is worth when it is also looked which release the new generation runs.
@@ -178,10 +188,17 @@ impl Run {
 }
 
 /// Runs a command: what it said, or why it failed.
-async fn carry_out(errand: &config::Errand, environment: Vec<(&'static str, String)>) -> Result<String, String> {
+async fn carry_out(
+    errand: &config::Errand,
+    manner: Result<Option<Manner>, String>,
+    environment: Vec<(&'static str, String)>,
+) -> Result<String, String> {
     let config::Errand { command, within } = errand;
     let name = command.first().map(String::as_str).unwrap_or_default();
-    let ended = program::run(command, environment, *within).await.map_err(|error| format!("{name} cannot be run: {error}"))?;
+    let failed = |why: String| format!("{name} cannot be run: {why}");
+    let manner = manner.map_err(failed)?;
+    let ran = program::run(command, manner.as_ref(), environment, *within).await;
+    let ended = ran.map_err(|error| failed(error.to_string()))?;
     let (is_right, told) = ended.told(name, *within);
     let lines = ended.last_lines();
     match (is_right, lines.is_empty()) {

@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 use super::holder::explain;
 use super::{Driver, Input};
 use crate::config::Start;
+use crate::dialect::{Custodian, Dialect};
 use crate::os::process::{self, Handle};
 use crate::os::readable::Readable;
 use crate::os::session::{self, Identity, NotStarted, Session};
@@ -183,15 +184,25 @@ impl Driver {
     fn start_hold(&self, start: &Start) -> Result<Child, NotStarted> {
         let identity = Identity::find(start.user.as_deref(), start.group.as_deref())?;
         let config = &self.config;
+        // A row of the configuration's own is not known to hold: it is told what it needs of it.
+        let row = config.dialect.row();
+        let (kind, kind_value) = match config.dialect {
+            Dialect::Known(_) => ("--dialect", row.name.to_owned()),
+            Dialect::Generic(_) => ("--stop-signal", row.retire.short().to_owned()),
+        };
+        let is_told_to_carry = kind == "--stop-signal" && row.lock == Custodian::Inherited;
+        let notify = config.ready.notify_path(&self.witness.state, &config.name);
         let written: [(&str, OsString); 6] = [
             ("--lock", config.lock.clone().into()),
             ("--pidfile", config.pidfile.clone().into()),
-            ("--dialect", config.dialect.to_string().into()),
+            (kind, kind_value.into()),
             ("--directory", start.directory.clone().into()),
             ("--first-holder-within", in_milliseconds(start.within).into()),
             ("--stop-within", in_milliseconds(start.stop_within).into()),
         ];
-        let options = written.into_iter().flat_map(|(name, value)| [OsString::from(name), value]);
+        let notify = notify.map(|path| ("--notify-socket", path.into()));
+        let options = written.into_iter().chain(notify).flat_map(|(name, value)| [OsString::from(name), value]);
+        let options = options.chain(is_told_to_carry.then(|| "--carry".into()));
         let command = start.command.iter().map(OsString::from);
         let arguments =
             [OsString::from("hold")].into_iter().chain(options).chain([OsString::from("--")]).chain(command).collect();

@@ -41,6 +41,9 @@ pub struct Args {
     /// by PWD when they start themselves anew come to the release that the link names by then.
     #[arg(long, value_name = "DIRECTORY", value_parser = absolute)]
     pub directory: Option<PathBuf>,
+    /// Where the server says that it is ready, as `sd_notify(3)` has it: it is given this NOTIFY_SOCKET, and not the one that is hold's own.
+    #[arg(long, value_name = "PATH")]
+    pub notify_socket: Option<PathBuf>,
     /// The command that starts the server, in the foreground or as a daemon. Not run when the server is there already.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

@@ -46,9 +46,6 @@ use census::{Census, Reach};
 use job::{Action, Event, Job, NotStarted, Note, Policy};
 use waiter::Waiter;
 
-/// What speaks for one process to the init system and is not for the server to use.
-const NOT_INHERITED: [&str; 1] = ["NOTIFY_SOCKET"];
-
 /// How long the dead may take to become ready to be buried, when all else is over.
 const LAST_BURIALS_WITHIN: Duration = Duration::from_millis(100);
 
@@ -271,7 +268,8 @@ impl Hold {
                 return Event::NotStarted(NotStarted::NoRoom);
             }
         };
-        match child::start(program, arguments, self.args.directory.as_deref(), &NOT_INHERITED) {
+        let (directory, notify) = (self.args.directory.as_deref(), self.args.notify_socket.as_deref());
+        match child::start(program, arguments, directory, notify) {
             Ok(pid) => {
                 self.command = Some(pid);
                 // Not yet buried, so its pid is its own even if it has ended; only then is there nothing to find.

@@ -23,21 +23,23 @@ pub fn adopt_orphans() -> io::Result<()> {
 }
 
 /// Runs a command with our standard input, output and error, in a process group of its own: what is sent to ours, by a
-/// terminal or an init system, is for us alone. In `directory`, if one is given, which PWD names as it is written.
+/// terminal or an init system, is for us alone. In `directory`, if one is given, which PWD names as it is written; and with this NOTIFY_SOCKET or
+/// none, for ours is not for the server to use.
 ///
 /// # Errors
 /// When it is not found, cannot be executed, or there is no room for it.
 #[expect(unsafe_code, reason = "only between fork and exec can a child be given its own signals")]
-pub fn start(program: &OsString, arguments: &[OsString], directory: Option<&Path>, without: &[&str]) -> io::Result<u32> {
+pub fn start(program: &OsString, arguments: &[OsString], directory: Option<&Path>, notify: Option<&Path>) -> io::Result<u32> {
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
     if let Some(directory) = directory {
         // A shell does both, too; who only changes the directory leaves a PWD behind that names another (`pwd(1)`, -L).
         command.current_dir(directory).env("PWD", directory);
     }
-    for variable in without {
-        command.env_remove(variable);
-    }
+    match notify {
+        Some(socket) => command.env("NOTIFY_SOCKET", socket),
+        None => command.env_remove("NOTIFY_SOCKET"),
+    };
     // SAFETY: between fork and exec only what `listen_to_all` does is done.
     unsafe { command.pre_exec(listen_to_all) };
     Ok(command.spawn()?.id())

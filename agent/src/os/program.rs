@@ -3,11 +3,13 @@
 //! **Invariant:** nothing of it outlives the answer by design: it is started in a process group of its own, which is killed when it has
 //! ended, when its time is over, and when nobody waits for the answer any more.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::readable::Readable;
+use super::session::Identity;
 
 /// What is kept of what it says: the end.
 const KEPT_BYTES_MAX: usize = 4 << 10;
@@ -87,12 +90,24 @@ impl Ended {
     }
 }
 
-/// Runs a program with its arguments, and these variables beside our own.
+/// As whom a program is run, and where.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// The user.
+    pub identity: Identity,
+    /// The variables that are its own.
+    pub environment: BTreeMap<String, String>,
+    /// Its directory, as it is written.
+    pub directory: PathBuf,
+}
+
+/// Runs a program with its arguments, and these variables beside our own; in another manner, if one is given.
 ///
 /// # Errors
 /// When it cannot be started.
 pub async fn run(
     words: &[String],
+    manner: Option<&Manner>,
     variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
     within: Duration,
 ) -> io::Result<Ended> {
@@ -100,10 +115,17 @@ pub async fn run(
     let (reader, writer) = io::pipe()?;
     let output = Receiver::from_file(File::from(OwnedFd::from(reader)))?;
     let mut command = Command::new(program);
-    command.args(arguments).envs(variables).current_dir("/").process_group(0);
-    for variable in OURS {
-        command.env_remove(variable);
+    command.args(arguments).process_group(0);
+    if let Some(Manner { identity, environment, directory }) = manner {
+        identity.assume(&mut command);
+        command.envs(environment).current_dir(directory).env("PWD", directory);
+    } else {
+        for variable in OURS {
+            command.env_remove(variable);
+        }
+        command.current_dir("/");
     }
+    command.envs(variables);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn()?;
     // It has the other end of the pipe, too.
@@ -220,7 +242,7 @@ mod tests {
 
     async fn shell(script: &str, within: Duration) -> Ended {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        run(&words, [("BATON_TEST", "a value")], within).await.expect("a shell is there")
+        run(&words, None, [("BATON_TEST", "a value")], within).await.expect("a shell is there")
     }
 
     /// How it ended, and its last line.
@@ -295,6 +317,6 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_not_there_is_an_error() {
-        assert!(run(&["/nonexistent/check".to_owned()], [("A", "b")], LONG).await.is_err());
+        assert!(run(&["/nonexistent/check".to_owned()], None, [("A", "b")], LONG).await.is_err());
     }
 }

@@ -138,6 +138,23 @@ impl Identity {
         Ok(Self { uid: found.uid, gid, groups, name: found.name, home: found.dir })
     }
 
+    /// Has a command run as this user, with nothing of our environment.
+    #[expect(unsafe_code, reason = "only between fork and exec can a child become somebody else")]
+    pub fn assume(&self, command: &mut Command) {
+        command.env_clear().envs(self.environment());
+        let Self { uid, gid, groups, .. } = self.clone();
+        let become_it = move || -> io::Result<()> {
+            if let Some(groups) = &groups {
+                setgroups(groups)?;
+                setgid(gid)?;
+                setuid(uid)?;
+            }
+            Ok(())
+        };
+        // SAFETY: as in `start`.
+        unsafe { command.pre_exec(become_it) };
+    }
+
     /// The variables that tell a program who it is, and where programs are.
     fn environment(&self) -> [(OsString, OsString); 4] {
         let pair = |name: &str, value: &OsStr| (OsString::from(name), value.to_owned());

@@ -7,15 +7,19 @@ use std::time::Duration;
 use super::Reply;
 use super::attribution::Sides;
 use crate::handover::Answer;
-use crate::os::program;
+use crate::os::program::{self, Manner};
 
 /// How long it may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs the program.
-pub(super) async fn run(words: &[String], service: &str, sides: &Sides) -> Reply {
+pub(super) async fn run(words: &[String], manner: Result<Option<&Manner>, String>, service: &str, sides: &Sides) -> Reply {
     let name = words.first().map(String::as_str).unwrap_or_default();
-    let (is_right, told) = match program::run(words, variables(service, sides), WITHIN).await {
+    let manner = match manner {
+        Ok(manner) => manner,
+        Err(why) => return Reply { answer: Answer::Failing(format!("{name} cannot be run: {why}")), answered_by: None },
+    };
+    let (is_right, told) = match program::run(words, manner, variables(service, sides), WITHIN).await {
         Err(error) => (false, format!("{name} cannot be run: {error}")),
         Ok(ended) => {
             let (is_right, told) = ended.told(name, WITHIN);

@@ -33,12 +33,15 @@ pub use workers::Crew;
 
 use crate::config::Condition;
 use crate::handover::Answer;
+use crate::os::program::Manner;
 
 /// What a probe needs to know.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// The service's name.
     pub service: String,
+    /// As whom and where programs are run, or why that cannot be.
+    pub manner: Result<Option<Manner>, String>,
     /// What must be so, at least one thing.
     pub conditions: Vec<Condition>,
     /// Between whom it has to tell.
@@ -116,7 +119,10 @@ impl Probe {
             Condition::Grpc { place, service } => {
                 requests::ask(place, &self.sides, self.eagerness, |request| grpc::send(request, service.clone())).await
             }
-            Condition::Exec(words) => exec::run(words, &self.service, &self.sides).await,
+            Condition::Exec(words) => {
+                exec::run(words, self.manner.as_ref().map(Option::as_ref).map_err(String::clone), &self.service, &self.sides)
+                    .await
+            }
         }
     }
 }

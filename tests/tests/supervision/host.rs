@@ -79,13 +79,14 @@ tls    = {{ certificate = "{certificate}", key = "{key}", authority = "{authorit
 dialect = "{dialect}"
 pidfile = "{pidfile}"
 ready   = {{ http = "http://{http}/up", within = "20s", settle = "100ms" }}
-{plan}"#,
+{check}{plan}"#,
         directory = directory.display(),
         certificate = pki.certificate("web-1").display(),
         key = pki.key("web-1").display(),
         authority = pki.authority().display(),
         pidfile = site.pidfile().display(),
         http = site.address(),
+        check = if dialect == "nginx" { "check = \"none\"\n" } else { "" },
     );
     fs::write(directory.join("agent.toml"), text).expect("a file in the sandbox");
 }
