@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
 
+mod drain;
+mod memory;
 mod parse;
 mod path;
 mod url;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use baton_proto::document::Mistakes;
 
 use crate::dialect::Dialect;
+pub use drain::{Drain, LINGERING_MAX, RUNG, Then};
+pub use memory::Memory;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The directory that holds what must survive the agent.
     pub state: PathBuf,
+    /// How many handovers may be under way at once, each until its old generation is gone or counts as lingering.
+    pub handovers: usize,
     /// The certificate files.
     pub tls: Tls,
     /// The services, by name, at least one.
@@ -67,8 +73,10 @@ pub struct Service {
     pub lock: PathBuf,
     /// When a new generation counts as ready.
     pub ready: Ready,
-    /// How long the old generation may take to finish its requests.
-    pub drain_within: Duration,
+    /// How the old generation leaves.
+    pub drain: Drain,
+    /// What must be free before a second generation is started beside the first.
+    pub memory: Memory,
     /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
     pub allows_foreign_holders: bool,
 }
@@ -79,7 +87,7 @@ const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
 impl Service {
     /// The longest that a handover may take.
     pub fn handover_within(&self) -> Duration {
-        self.ready.within + self.ready.settle + self.drain_within + HANDOVER_OVERHEAD
+        self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
     }
 }
 

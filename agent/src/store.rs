@@ -79,9 +79,23 @@ pub struct Stored {
     /// The lock that it held.
     #[prost(message, optional, tag = "21")]
     pub lock: Option<v1::Lock>,
+    /// The generations that are not gone yet.
+    #[prost(message, optional, tag = "40")]
+    pub lingering: Option<Lingerers>,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,
+}
+
+/// What is left of generations that were told to leave.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Lingerers {
+    /// The boot in which that is.
+    #[prost(string, tag = "1")]
+    pub boot_id: String,
+    /// The generations, the oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub generations: Vec<v1::Lingering>,
 }
 
 /// A handover whose signal was about to be sent.
@@ -102,6 +116,9 @@ pub struct UnderWay {
     /// Whether the signal that was about to be sent was the one that retires the old generation.
     #[prost(bool, tag = "5")]
     pub retiring: bool,
+    /// What of the old generation was known then: below a master that is gone nobody is found any more.
+    #[prost(message, repeated, tag = "6")]
+    pub old_processes: Vec<v1::Process>,
 }
 
 /// Why what was kept cannot be had.

@@ -56,6 +56,7 @@ pub struct Planned {
 }
 
 /// What becomes of a host in a plan.
+#[expect(clippy::large_enum_variant, reason = "it is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It is restarted; this is how it stands now.

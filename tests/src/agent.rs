@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub server: &'a Server,
     /// How it is handed over.
     pub dialect: &'a str,
+    /// What else stands in its `drain`.
+    pub drain: &'a str,
     /// What else stands in the configuration.
     pub more: &'a str,
     /// Its deadlines.
@@ -199,7 +201,7 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, dialect, more, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, drain, more, timing, .. } = setup;
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -217,7 +219,7 @@ authority   = "{authority}"
 dialect = "{dialect}"
 pidfile = "{pidfile}"
 ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
-drain   = {{ within = "{drain}ms" }}
+drain   = {{ within = "{drain_within}ms"{drain} }}
 {more}"#,
         fleet = pki.fleet(),
         directory = directory.display(),
@@ -228,7 +230,7 @@ drain   = {{ within = "{drain}ms" }}
         http = server.address(),
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
-        drain = timing.drain_within.as_millis(),
+        drain_within = timing.drain_within.as_millis(),
         more = more
             .replace("{pidfile}", &server.pidfile().display().to_string())
             .replace("{lock}", &server.lock().display().to_string())

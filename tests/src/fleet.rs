@@ -52,6 +52,7 @@ pub struct Builder {
     release: Release,
     faults: Vec<Fault>,
     dialect: Option<&'static str>,
+    drain: String,
     more: String,
     log: &'static str,
 }
@@ -89,6 +90,13 @@ impl Builder {
     #[must_use]
     pub fn dialect(mut self, dialect: &'static str) -> Self {
         self.dialect = Some(dialect);
+        self
+    }
+
+    /// What else stands in the `drain` of each agent.
+    #[must_use]
+    pub fn drain(mut self, keys: &str) -> Self {
+        self.drain = format!(", {keys}");
         self
     }
 
@@ -157,10 +165,11 @@ impl Builder {
         let address = address::next();
         let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
-        let Self { more, log, .. } = self;
+        let Self { drain, more, log, .. } = self;
         let dialect = self.dialect.unwrap_or(self.kind.dialect());
         let directory = directory.join("agent");
-        let setup = Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, more, timing, log };
+        let setup =
+            Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, drain, more, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
     }
@@ -200,6 +209,7 @@ impl Fleet {
             release: Release::sound("v1"),
             faults: Vec::new(),
             dialect: None,
+            drain: String::new(),
             more: String::new(),
             log: "info,baton_agent=debug",
         }

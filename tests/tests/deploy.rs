@@ -334,6 +334,8 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),
         unknown_takers: vec![7],
         allows_foreign: false,
+        lingering: Vec::new(),
+        lingering_allowed: 0,
     };
     let other = LockFile::Present(FileIdentity { inode: 9, ..FILE });
     let lost = Facts { master: None, holders: vec![place(11, 1, Place::Elsewhere, 10, 1)], ..held.clone() };

@@ -11,22 +11,23 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, url};
+use super::{Config, Probe, Ready, Service, Tls, drain, memory, url};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
 const STATE: &str = "/var/lib/baton";
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const READY_SETTLE: Duration = Duration::from_secs(3);
-const DRAIN_WITHIN: Duration = Duration::from_mins(2);
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Each service costs a thread and some descriptors.
 const SERVICES_MAX: usize = 256;
+/// One at a time: what a handover needs of the host is then there for it.
+const HANDOVERS: usize = 1;
 
 /// Reads the root table.
 pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> {
@@ -40,9 +41,21 @@ pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> 
     let listen = listen(&mut agent, notes);
     let socket = path_or(&mut agent, notes, "socket", SOCKET, path::SOCKET_LENGTH_MAX);
     let state = path_or(&mut agent, notes, "state", STATE, path::LENGTH_MAX);
+    let handovers = handovers(&mut agent, notes);
     let tls = tls(&mut agent, notes);
     agent.finish(notes);
-    Some(Config { fleet: fleet?, host: host?, listen: listen?, socket: socket?, state: state?, tls: tls?, services })
+    let (fleet, host, listen, socket, state, tls) = (fleet?, host?, listen?, socket?, state?, tls?);
+    Some(Config { fleet, host, listen, socket, state, handovers, tls, services })
+}
+
+/// How many handovers may be under way at once.
+fn handovers(agent: &mut Table<'_>, notes: &mut Notes) -> usize {
+    let Some(given) = agent.scalar(notes, "handovers") else { return HANDOVERS };
+    let read = given.try_map(notes, |text| {
+        let number = text.parse().ok().filter(|number| (1..=SERVICES_MAX).contains(number));
+        number.ok_or_else(|| format!("{:?} is no number from 1 to {SERVICES_MAX}", path::shown(&text)))
+    });
+    read.unwrap_or(HANDOVERS)
 }
 
 fn has(table: &Table<'_>, key: &str) -> bool {
@@ -113,7 +126,8 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let dialect = table.require(notes, "dialect", dialect).and_then(|given| given.try_map(notes, |text| text.parse()));
     let files = files(&mut table, notes, claims);
     let ready = ready(&mut table, notes);
-    let drain_within = drain(&mut table, notes);
+    let drain = drain::drain(&mut table, notes);
+    let memory = memory::memory(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
     for (key, what) in [
         ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
@@ -124,7 +138,8 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     }
     table.finish(notes);
     let (pidfile, lock) = files?;
-    Some(Service { name: name.to_owned(), dialect: dialect?, pidfile, lock, ready: ready?, drain_within, allows_foreign_holders })
+    let (name, dialect, ready) = (name.to_owned(), dialect?, ready?);
+    Some(Service { name, dialect, pidfile, lock, ready, drain, memory, allows_foreign_holders })
 }
 
 /// The pid file and the lock file, which are this service's alone.
@@ -174,13 +189,6 @@ fn probe(ready: &mut Table<'_>, notes: &mut Notes) -> Option<Probe> {
     http?.try_map(notes, |text| url::probe(&text))
 }
 
-fn drain(service: &mut Table<'_>, notes: &mut Notes) -> Duration {
-    let Some(mut table) = service.table(notes, "drain") else { return DRAIN_WITHIN };
-    let within = bounded(&mut table, notes, "within", DRAIN_WITHIN, SECOND, DAY);
-    table.finish(notes);
-    within
-}
-
 fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     let Some(given) = service.text(notes, "foreign-holders") else { return false };
     let read = given.try_map(notes, |text| match text.as_str() {
@@ -191,7 +199,15 @@ fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     read.unwrap_or_default()
 }
 
-fn bounded(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: Duration, least: Duration, most: Duration) -> Duration {
+/// A duration within these bounds.
+pub(super) fn bounded(
+    table: &mut Table<'_>,
+    notes: &mut Notes,
+    key: &str,
+    default: Duration,
+    least: Duration,
+    most: Duration,
+) -> Duration {
     let Some(given) = table.duration(notes, key) else { return default };
     if given.value < least || given.value > most {
         let (value, least, most) = (given.value.as_secs_f64(), least.as_secs(), most.as_secs());

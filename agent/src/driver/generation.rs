@@ -45,6 +45,15 @@ impl Generation {
         generation
     }
 
+    /// Takes hold of these processes and of nobody else, the master among them or not; none when none of them is there.
+    pub(super) fn among(processes: &[Process], exits: mpsc::Sender<Input>) -> Option<Self> {
+        let mut generation = Self { master: *processes.first()?, alive: HashMap::new(), exits };
+        for process in processes {
+            generation.hold(*process);
+        }
+        (!generation.is_empty()).then_some(generation)
+    }
+
     pub(super) fn master(&self) -> Process {
         self.master
     }
@@ -68,10 +77,15 @@ impl Generation {
     }
 
     /// The processes that are still there.
+    pub(super) fn processes(&self) -> Vec<Process> {
+        let mut processes: Vec<Process> = self.alive.keys().copied().collect();
+        processes.sort_unstable_by_key(|process| process.pid);
+        processes
+    }
+
+    /// Their pids.
     pub(super) fn pids(&self) -> Vec<u32> {
-        let mut pids: Vec<u32> = self.alive.keys().map(|process| process.pid).collect();
-        pids.sort_unstable();
-        pids
+        self.processes().into_iter().map(|process| process.pid).collect()
     }
 
     /// Takes hold of every process that is now below the master, except `other` and what is below that.
@@ -109,7 +123,7 @@ impl Generation {
         held.map_or_else(|| process::look_again(self.master, file), |member| member.handle.look(file))
     }
 
-    /// Sends a signal to the master, or to all.
+    /// Sends a signal to the master, to all, or to all but the master.
     ///
     /// # Errors
     /// When the master, if it is meant, could not be signalled.
@@ -121,9 +135,10 @@ impl Generation {
                 Ok(vec![self.master])
             }
             // Of many, some may leave at this very moment.
-            Whom::All => Ok(self
+            Whom::All | Whom::Workers => Ok(self
                 .alive
                 .iter()
+                .filter(|(process, _)| whom == Whom::All || **process != self.master)
                 .filter(|(_, member)| member.handle.signal(signal).is_ok())
                 .map(|(process, _)| *process)
                 .collect()),

@@ -7,11 +7,15 @@
 
 mod act;
 mod census;
+mod drain;
 mod generation;
 mod holder;
+mod lingering;
 mod past;
 mod publish;
+mod room;
 mod run;
+mod turn;
 mod walker;
 
 use std::path::PathBuf;
@@ -28,6 +32,7 @@ use crate::config;
 use crate::dialect::Row;
 use crate::files::{Files, Told};
 use crate::journal::Numbers;
+use crate::memory::Figures;
 use crate::os::{clock, process};
 use crate::probe::Probed;
 use crate::service::{Attempt, Command, Refusal, Service};
@@ -35,9 +40,12 @@ use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::{Held, Trouble};
+use lingering::Lingering;
 use past::Past;
 use publish::Audience;
+use room::Measuring;
 use run::Run;
+pub use turn::Turns;
 pub use walker::Walker;
 
 /// Commands and events that may wait for the driver.
@@ -57,6 +65,7 @@ enum Input {
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
     Walked(FileIdentity, Vec<u32>),
+    Measured(Option<Figures>),
     Buried,
     Woken,
     Stopped,
@@ -73,6 +82,8 @@ pub struct Witness {
     pub state: PathBuf,
     /// Who looks at every process when that is wanted.
     pub walker: Walker,
+    /// How many handovers may be under way at once.
+    pub turns: Turns,
 }
 
 /// Starts the driver of one service; it ends when the last handle to it is gone.
@@ -90,6 +101,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
+    let lingering = Lingering::of(&stored, &witness.boot, &own);
     let driver = Driver {
         config,
         witness,
@@ -105,6 +117,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         looks: None,
         run: None,
         census,
+        lingering,
+        measuring: Measuring::default(),
         watchers: Audience::default(),
         own,
     };
@@ -163,6 +177,8 @@ struct Driver {
     looks: Option<Looks>,
     run: Option<Run>,
     census: Census,
+    lingering: Lingering,
+    measuring: Measuring,
     watchers: Audience<v1::WatchEvent>,
     own: mpsc::Sender<Input>,
 }
@@ -190,6 +206,7 @@ impl Driver {
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
+                Input::Measured(figures) => self.measured(figures, &mut inbox).await,
                 Input::Buried => self.note_burial(),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
@@ -216,10 +233,7 @@ impl Driver {
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
                 drop(reply.send(self.watchers.admit([first])));
             }
-            Command::Reload(attempt, reply) => {
-                self.reload_or_postpone(attempt, reply);
-                self.begin(inbox).await;
-            }
+            Command::Reload(attempt, reply) => self.reload_with_room(attempt, reply, inbox).await,
         }
     }
 
@@ -254,7 +268,8 @@ impl Driver {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
         self.heard_by(held.master())?;
-        let mut run = Run::new(attempt.clone(), held, self);
+        let turn = self.witness.turns.take(&self.config.name).map_err(Refusal::Precondition)?;
+        let mut run = Run::new(attempt.clone(), held, turn, self);
         let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
@@ -262,15 +277,18 @@ impl Driver {
 
     /// A signal that a master does not listen for ends it: that of another dialect, or of its own before it listens.
     fn heard_by(&self, master: Process) -> Result<(), Refusal> {
+        self.unheard_by(master).map_or(Ok(()), |text| Err(Refusal::Precondition(text)))
+    }
+
+    /// Why the reload signal must not be sent to this master, if it must not.
+    fn unheard_by(&self, master: Process) -> Option<String> {
         let Row { name, reload, .. } = self.config.dialect.row();
-        if !process::is_ended_by(master, reload) {
-            return Ok(());
-        }
-        let text = format!(
-            "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try again \
-             when it has booted"
-        );
-        Err(Refusal::Precondition(text))
+        process::is_ended_by(master, reload).then(|| {
+            format!(
+                "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try \
+                 again when it has booted"
+            )
+        })
     }
 
     fn woken_by(&mut self, wake: Wake) {
@@ -359,6 +377,7 @@ impl Driver {
             holders,
             findings,
             census: Vec::new(),
+            lingering: self.lingering.told(),
             ..v1::ServiceStatus::default()
         }
     }

@@ -13,7 +13,9 @@ use tokio::task::AbortHandle;
 use super::generation::Generation;
 use super::holder::Held;
 use super::publish::Audience;
+use super::turn::Turn;
 use super::{Driver, Inbox};
+use crate::config;
 use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
@@ -40,6 +42,9 @@ pub(super) struct Run {
     pub(super) steps: Vec<v1::Progress>,
     pub(super) audience: Audience<Told>,
     pub(super) probing: Option<AbortHandle>,
+    /// Whether a walk is being made for whoever of the old generation nobody has listed.
+    pub(super) seeks: bool,
+    pub(super) turn: Turn,
     /// What kind of answer the last probe got.
     last_answer: Option<Discriminant<Answer>>,
     /// Who gave the last right answer.
@@ -54,17 +59,18 @@ pub(super) fn first_number(stored: &Stored) -> Seq {
 
 impl Run {
     /// A handover away from the master that is held; nothing is done yet.
-    pub(super) fn new(attempt: Attempt, held: &Held, driver: &Driver) -> Self {
+    pub(super) fn new(attempt: Attempt, held: &Held, turn: Turn, driver: &Driver) -> Self {
         let opened = driver.numbers.take();
         let shape = driver.config.dialect.row().shape;
         let journal = Journal::open(driver.config.name.clone(), shape, driver.witness(opened), held.seen.lock.file);
         let old = Generation::of(held.master(), driver.own.clone());
-        Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, driver) }
+        Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, turn, driver) }
     }
 
-    fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, driver: &Driver) -> Self {
-        let ready = &driver.config.ready;
-        let timing = Timing { ready_within: ready.within, settle: ready.settle, drain_within: driver.config.drain_within };
+    fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, turn: Turn, driver: &Driver) -> Self {
+        let config::Service { ready, drain, .. } = &driver.config;
+        let timing =
+            Timing { ready_within: ready.within, settle: ready.settle, drain_within: drain.within, drain_then: drain.then };
         Self {
             attempt,
             handover: Handover::new(timing, driver.config.dialect.row(), old.master()),
@@ -78,6 +84,8 @@ impl Run {
             steps: Vec::new(),
             audience: Audience::default(),
             probing: None,
+            seeks: false,
+            turn,
             last_answer: None,
             answered_by: None,
         }
@@ -222,7 +230,8 @@ impl Driver {
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
         // Those that went while nobody looked do not tell.
-        let is_drained = self.run.as_ref().is_some_and(|run| run.is_stationary() && run.old.has_no_workers());
+        let is_gone = |run: &Run| if run.is_stationary() { run.old.has_no_workers() } else { run.old.is_empty() };
+        let is_drained = self.run.as_ref().is_some_and(is_gone);
         if is_drained {
             self.feed([Event::Emptied(Role::OldMaster)], inbox).await;
         }
@@ -257,17 +266,21 @@ impl Driver {
         let witness = self.witness(testimony.closed.next());
         let journal = Journal::resume(testimony, witness);
         let mut old = Generation::of(under_way.old?.into(), self.own.clone());
+        let turn = self.witness.turns.resume(&self.config.name);
         if shape != Shape::Beside {
-            let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
+            let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, turn, self) };
             return Some(run.with_workers_of_before());
         }
         let new = under_way.new.map(Process::from).or_else(|| self.successor(&old));
         let mut new = new.map(|new| Generation::of(new, self.own.clone()));
         old.gather(new.as_ref().map(Generation::master));
+        for process in &under_way.old_processes {
+            old.hold((*process).into());
+        }
         if let Some(new) = &mut new {
             new.gather(Some(old.master()));
         }
-        Some(Run { steps: record.steps, ..Run::with(attempt, journal, old, new, self) })
+        Some(Run { steps: record.steps, ..Run::with(attempt, journal, old, new, turn, self) })
     }
 
     pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
@@ -321,6 +334,10 @@ impl Driver {
             if is_empty || has_no_workers && run.is_stationary() {
                 events.push(Event::Emptied(role));
             }
+        }
+        let emptied = Event::Emptied(Role::OldMaster);
+        if events.contains(&emptied) && self.seek_the_unlisted() {
+            events.retain(|event| *event != emptied);
         }
         self.feed(events, inbox).await;
     }

@@ -8,6 +8,7 @@
 
 mod beside;
 mod ending;
+mod ladder;
 mod readiness;
 mod stationary;
 mod vocabulary;

@@ -8,7 +8,8 @@
 //! Once the master was signalled nothing of ours can undo it. A failure is *rolled back* when it is seen that nothing was
 //! replaced: the master runs the image that it ran, and every worker of before is there. Else it is *broken*.
 //!
-//! **Invariant:** one signal is asked for, at most once, and never by a resumed handover.
+//! **Invariant:** one signal to the master is asked for, at most once, and never by a resumed handover.
+//! **Invariant:** the workers of before, and nobody else, are hurried, and only when new ones were ready.
 
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use baton_proto::custody::{Process, Role};
 use baton_proto::span::Span;
 use baton_proto::step::Step;
 
+use super::ladder::Rung;
 use super::readiness::{Heard, Readiness};
 use super::{Action, Answer, Ending, Event, Failure, Found, Intent, Outcome, Timing, Whom};
+use crate::config::RUNG;
 use crate::dialect::Signal;
 
 /// How long the disk may take to write the intent.
@@ -44,12 +47,25 @@ pub(super) struct Stationary {
     state: State,
     /// Every worker of before is gone.
     is_drained: bool,
+    /// When the reload signal was sent, where that is known.
+    signalled_at: Option<Duration>,
+    /// How the workers of before are made to leave.
+    rung: Rung,
     failure: Option<Failure>,
 }
 
 impl Stationary {
     pub(super) fn new(timing: Timing, reload: Signal, master: Process) -> Self {
-        Self { timing, reload, master, state: State::Opening, is_drained: false, failure: None }
+        Self {
+            timing,
+            reload,
+            master,
+            state: State::Opening,
+            is_drained: false,
+            signalled_at: None,
+            rung: Rung::Asked,
+            failure: None,
+        }
     }
 
     pub(super) fn begin(&mut self) -> Vec<Action> {
@@ -73,7 +89,7 @@ impl Stationary {
             Event::Exited(Role::OldMaster) => self.exited(),
             Event::Emptied(Role::OldMaster) => self.emptied(),
             Event::Probed(answer) => self.probed(now, answer),
-            Event::Expired => self.expired(),
+            Event::Expired => self.expired(now),
             // There is no other master, and what was seen of a worker is for the judge.
             Event::Looked(Role::NewMaster | Role::Master | Role::Worker, _)
             | Event::Exited(Role::NewMaster | Role::Master | Role::Worker)
@@ -98,13 +114,15 @@ impl Stationary {
             (State::Opening, Err(cause)) => self.fail(Step::Open, cause),
             (State::Closing, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Err(cause)) => {
+                let cause = format!("{cause}; {}", self.no_way_back(now));
                 self.failure = Some(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
             (State::Confirming, Ok(())) => self.finish(Outcome::RolledBack),
             (State::Confirming, Err(cause)) => {
+                let no_way_back = self.no_way_back(now);
                 if let Some(failure) = &mut self.failure {
-                    failure.cause = format!("{}; it cannot be undone: {cause}", failure.cause);
+                    failure.cause = format!("{}; it cannot be undone: {cause}; {no_way_back}", failure.cause);
                 }
                 self.finish(Outcome::Broken)
             }
@@ -140,7 +158,10 @@ impl Stationary {
 
     fn signalled(&mut self, now: Duration, sent: Result<(), String>) -> Vec<Action> {
         match (&self.state, sent) {
-            (State::Signalling, Ok(())) => self.await_ready(now, "waiting for a new worker to be ready"),
+            (State::Signalling, Ok(())) => {
+                self.signalled_at = Some(now);
+                self.await_ready(now, "waiting for a new worker to be ready")
+            }
             (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
             (
                 State::Opening
@@ -205,18 +226,46 @@ impl Stationary {
         }
     }
 
-    fn expired(&mut self) -> Vec<Action> {
+    fn expired(&mut self, now: Duration) -> Vec<Action> {
         match &self.state {
             State::Arming => self.fail(Step::Signal, format!("the intent was not written to disk within {}", Span(WRITE_WITHIN))),
             State::Readying(Readiness { last, .. }) => {
                 let cause = format!("no new worker was ready within {}: {last}", Span(self.timing.ready_within));
                 self.fail(Step::Ready, cause)
             }
-            State::Draining => {
-                let told = format!("the workers of before are not gone within {}", Span(self.timing.drain_within));
-                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
-            }
+            State::Draining => self.hurry(now),
             State::Opening | State::Signalling | State::Closing | State::Confirming | State::Over => Vec::new(),
+        }
+    }
+
+    /// The time of the workers of before is over, on this rung of the ladder.
+    fn hurry(&mut self, now: Duration) -> Vec<Action> {
+        let waited = self.rung.waited(self.timing.drain_within);
+        let Some((rung, signal)) = self.rung.next(self.timing.drain_then) else {
+            let told = Action::Tell(Step::Drain, format!("the workers of before are not gone within {waited}: they linger"));
+            return [vec![told], self.close()].concat();
+        };
+        self.rung = rung;
+        vec![
+            Action::Tell(
+                Step::Drain,
+                format!("the workers of before are not gone within {waited}: {signal} to those that are left"),
+            ),
+            Action::Signal(Role::OldMaster, Whom::Workers, signal),
+            Action::Deadline(Some(now + RUNG)),
+        ]
+    }
+
+    /// What was done that nothing undoes, as the end of a sentence.
+    fn no_way_back(&self, now: Duration) -> String {
+        let Self { master, reload, .. } = self;
+        match self.signalled_at {
+            Some(at) => {
+                let before = Span(now.saturating_sub(at));
+                format!("there is no way back: {reload} went to the master {master} {before} before")
+            }
+            // It failed before, or the agent was restarted meanwhile.
+            None => format!("{reload} was not sent by this run of the agent"),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod memory;
 pub mod process;
 pub mod readable;
+pub mod room;
 pub mod signal;
 pub mod socket;
 pub mod wait;

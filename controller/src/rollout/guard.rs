@@ -19,6 +19,7 @@ pub struct Guard {
 }
 
 /// What the watch on a finished host shows.
+#[expect(clippy::large_enum_variant, reason = "it is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// The state: at the beginning of the watch, and when it gets worse.

@@ -7,6 +7,7 @@ use baton_proto::span::Span;
 use baton_proto::step::Step;
 
 use super::{Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Presence, Readiness, State, Whom};
+use crate::config::RUNG;
 
 /// How long the disk may take to write an intent.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -37,6 +38,7 @@ impl Beside {
             (State::Assuring, Role::NewMaster, Err(cause)) => self.fail(now, Step::Overlap, cause),
             (State::Closing, Role::NewMaster, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Role::NewMaster, Err(cause)) => {
+                let cause = format!("{cause}; {}", self.no_way_back(now));
                 self.failure.get_or_insert(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
@@ -87,11 +89,8 @@ impl Beside {
             (State::Signalling, Err(cause)) => self.fail(now, Step::Signal, cause),
             // A signal to one who is gone already has done its work.
             (State::Retiring, Ok(()) | Err(_)) => {
-                self.state = State::Draining;
-                vec![
-                    Action::Tell(Step::Drain, "waiting for the old generation to finish its requests".into()),
-                    Action::Deadline(Some(now + self.timing.drain_within)),
-                ]
+                self.retired_at = Some(now);
+                self.drain(now)
             }
             _ => Vec::new(),
         }
@@ -125,7 +124,7 @@ impl Beside {
     pub(super) fn probed(&mut self, now: Duration, answer: Answer) -> Vec<Action> {
         let State::Readying(readiness) = &mut self.state else { return Vec::new() };
         match readiness.hear(now, self.timing.settle, answer) {
-            Heard::Ready(detail) => self.witness(detail),
+            Heard::Ready(detail) => self.witness(now, detail),
             // From here on both are seen to hold: the overlap is as long as it can be shown to be.
             Heard::First(told, again) => [again, vec![Action::Look(Role::NewMaster), told]].concat(),
             Heard::Again(again) => again,
@@ -133,8 +132,12 @@ impl Beside {
     }
 
     /// The new generation is ready: are both seen to hold at once?
-    pub(super) fn witness(&mut self, detail: String) -> Vec<Action> {
+    pub(super) fn witness(&mut self, now: Duration, detail: String) -> Vec<Action> {
         let told = Action::Tell(Step::Ready, detail);
+        // It was told to leave before the crash, and has not done so.
+        if self.is_resumed && self.old_presence == Presence::Headless {
+            return [vec![told], self.drain(now)].concat();
+        }
         if self.old_presence > Presence::Lives {
             return [vec![told], self.close()].concat();
         }
@@ -175,6 +178,14 @@ impl Beside {
         vec![
             Action::Tell(Step::Retire, format!("{} to the old master {}", self.retire, self.old)),
             Action::Signal(Role::OldMaster, Whom::Master, self.retire),
+        ]
+    }
+
+    fn drain(&mut self, now: Duration) -> Vec<Action> {
+        self.state = State::Draining;
+        vec![
+            Action::Tell(Step::Drain, "waiting for the old generation to finish its requests".into()),
+            Action::Deadline(Some(now + self.timing.drain_within)),
         ]
     }
 
@@ -257,10 +268,7 @@ impl Beside {
                 let cause = format!("the new generation was not ready within {}: {last}", Span(within));
                 self.fail(now, Step::Ready, cause)
             }
-            State::Draining => {
-                let told = format!("the old generation is not gone within {}", Span(self.timing.drain_within));
-                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
-            }
+            State::Draining => self.hurry(now),
             State::Stopping { rung } => {
                 let next = rung + 1;
                 self.climb(now, next)
@@ -280,6 +288,38 @@ impl Beside {
             | State::Confirming
             | State::Over => Vec::new(),
         }
+    }
+
+    /// The time of the old generation is over, on this rung of the ladder.
+    fn hurry(&mut self, now: Duration) -> Vec<Action> {
+        let waited = self.rung.waited(self.timing.drain_within);
+        let Some((rung, signal)) = self.rung.next(self.timing.drain_then) else {
+            let told = Action::Tell(Step::Drain, format!("the old generation is not gone within {waited}: it lingers"));
+            return [vec![told], self.close()].concat();
+        };
+        self.rung = rung;
+        vec![
+            Action::Tell(Step::Drain, format!("the old generation is not gone within {waited}: {signal} to what is left of it")),
+            Action::Signal(Role::OldMaster, Whom::All, signal),
+            Action::Deadline(Some(now + RUNG)),
+        ]
+    }
+
+    /// That nothing is undone once the old generation was told to leave, or had left, as the end of a sentence.
+    fn no_way_back(&self, now: Duration) -> String {
+        let old = self.old;
+        let done = match self.retired_at {
+            Some(at) => {
+                format!("the old master {old} was told to leave by {} {} before", self.retire, Span(now.saturating_sub(at)))
+            }
+            None => format!("the old master {old} had left by itself"),
+        };
+        let left = if self.old_presence == Presence::Gone {
+            "its generation is gone"
+        } else {
+            "what is left of its generation is not in charge"
+        };
+        format!("there is no way back: {done}, and {left}")
     }
 
     pub(super) fn finish(&mut self, outcome: Outcome) -> Vec<Action> {

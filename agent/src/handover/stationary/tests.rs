@@ -3,13 +3,18 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Role};
 use proptest::prelude::*;
 
-use super::super::{Action, Answer, Ending, Event, Found, Outcome, Timing};
+use super::super::{Action, Answer, Ending, Event, Found, Outcome, Timing, Whom};
 use super::Stationary;
+use crate::config::Then;
 use crate::dialect::Signal;
 
 fn stationary() -> Stationary {
-    let timing =
-        Timing { ready_within: Duration::from_mins(1), settle: Duration::from_secs(1), drain_within: Duration::from_mins(2) };
+    draining(Then::Wait)
+}
+
+fn draining(drain_then: Then) -> Stationary {
+    let (ready_within, drain_within) = (Duration::from_mins(1), Duration::from_mins(2));
+    let timing = Timing { ready_within, settle: Duration::from_secs(1), drain_within, drain_then };
     Stationary::new(timing, Signal::Usr2, Process { pid: 100, start_ticks: 1 })
 }
 
@@ -42,6 +47,7 @@ fn deeds(actions: &[Action]) -> String {
         Action::List => "list".to_owned(),
         Action::Confirm => "confirm".to_owned(),
         Action::Persist(_) => "write".to_owned(),
+        Action::Signal(_, Whom::Workers, signal) => format!("{signal}-workers"),
         Action::Signal(_, _, signal) => signal.to_string(),
         Action::Probe(_) => "probe".to_owned(),
         Action::Weigh => "weigh".to_owned(),
@@ -84,6 +90,39 @@ fn a_handover_in_place_goes_its_way() {
 }
 
 #[test]
+fn workers_of_before_whose_time_is_over_are_hurried_only_as_it_is_configured() {
+    let hurried = |then, letters: &str| {
+        let mut handover = draining(then);
+        let first = handover.begin();
+        play(handover, &first, letters)
+    };
+    let to_drain = format!("{TO_READY} probe");
+    assert_eq!(hurried(Then::Term, "opsrrtsXwo"), format!("{to_drain} SIGTERM-workers look-worker look HandedOver"));
+    assert_eq!(hurried(Then::Term, "opsrrtstwo"), format!("{to_drain} SIGTERM-workers look-worker look HandedOver"));
+    let killed = format!("{to_drain} SIGTERM-workers SIGKILL-workers look-worker look HandedOver");
+    assert_eq!(hurried(Then::Kill, "opsrrtstsXwo"), killed);
+    assert_eq!(hurried(Then::Kill, "opsrrtststwo"), killed);
+    assert_eq!(hurried(Then::Kill, "opsrrXwo"), format!("{to_drain} look-worker look HandedOver"));
+}
+
+#[test]
+fn a_failure_after_the_signal_says_that_there_is_no_way_back() {
+    let cause = |letters: &str| {
+        let mut handover = stationary();
+        handover.begin();
+        let all =
+            letters.chars().zip(0..).flat_map(|(letter, second)| handover.handle(Duration::from_secs(second), event(letter)));
+        let ending = all.filter_map(|action| if let Action::Finish(ending) = action { Some(ending.cause) } else { None });
+        ending.last().expect("it is over")
+    };
+    assert_eq!(cause("opsrrXwO"), "it runs another image; there is no way back: SIGUSR2 went to the master 100 5 s before");
+    assert!(cause("opstO").ends_with(
+        "it cannot be undone: it runs another image; there is no way back: SIGUSR2 went to the master 100 2 s before"
+    ));
+    assert!(!cause("opsto").contains("no way back"));
+}
+
+#[test]
 fn nothing_is_signalled_unless_the_master_holds_and_the_intent_is_written() {
     assert_eq!(begun("Oo"), "look confirm RolledBack@open");
     assert_eq!(begun("oPo"), "look list write confirm RolledBack@signal");
@@ -114,13 +153,17 @@ fn a_resumed_handover_waits_for_what_the_signal_may_have_done() {
 proptest! {
     #[test]
     fn one_signal_is_sent_and_one_end_is_told(letters in "[oOwWpPsSrfexXt]{0,40}", resumed: bool, lives: bool) {
-        let mut handover = stationary();
+        let mut handover = draining(Then::Kill);
         let mut actions = if resumed { handover.resume(Duration::ZERO, lives) } else { handover.begin() };
         for (second, letter) in letters.chars().enumerate() {
             actions.extend(handover.handle(Duration::from_secs(second as u64), event(letter)));
         }
         let count = |wanted: fn(&Action) -> bool| actions.iter().filter(|action| wanted(action)).count();
-        prop_assert!(count(|action| matches!(action, Action::Signal(..))) <= usize::from(!resumed));
+        prop_assert!(count(|action| matches!(action, Action::Signal(_, Whom::Master, _))) <= usize::from(!resumed));
+        // The master is never among those who are hurried.
+        let others = |action: &Action| matches!(action, Action::Signal(_, Whom::Master, signal) if *signal != Signal::Usr2);
+        prop_assert_eq!(count(others), 0);
+        prop_assert_eq!(count(|action| matches!(action, Action::Signal(_, Whom::All, _))), 0);
         prop_assert!(count(|action| matches!(action, Action::Finish(_))) <= 1);
         let proven = actions.iter().any(|action| matches!(action, Action::Finish(Ending { outcome: Outcome::HandedOver, .. })));
         prop_assert!(!proven || letters.contains('r'));
