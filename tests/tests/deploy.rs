@@ -9,7 +9,7 @@ use std::time::Duration;
 use baton::execute::Dialler;
 use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
-use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, PidFile, Place, examine};
+use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, examine};
 use baton_agent::config::Config;
 use baton_proto::custody::{Doubt, FileIdentity, Lock, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
@@ -337,9 +337,13 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         lingering: Vec::new(),
         lingering_allowed: 0,
     };
+    let old = OldGeneration { number: 3, overtime: Duration::from_mins(2), processes: vec![PROCESS] };
+    let lingers = Facts { lingering: vec![old], ..held.clone() };
     let other = LockFile::Present(FileIdentity { inode: 9, ..FILE });
     let lost = Facts { master: None, holders: vec![place(11, 1, Place::Elsewhere, 10, 1)], ..held.clone() };
     vec![
+        Facts { lingering_allowed: 1, ..lingers.clone() },
+        lingers,
         Facts { watched: Some(FILE), lock_file: other, pid_file_old: file(Named::Unburied(9)), ..held.clone() },
         Facts { lock_file: LockFile::Missing, ..held.clone() },
         Facts { lock_file: LockFile::Unknown("why".into()), ..held.clone() },
