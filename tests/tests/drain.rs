@@ -282,6 +282,16 @@ fn as_many_generations_may_linger_as_is_configured() {
     hand_over(&fleet);
 }
 
+/// It may be meant to outlive the server, as a daemon that was started by the application.
+#[test]
+fn a_program_that_the_server_has_started_and_that_outlives_it_is_told_and_is_no_generation() {
+    let fleet = impatient().server(Kind::Patient).faults(&[Fault::HelperExecuted]).more("foreign-holders = \"allow\"\n").start();
+    for _ in 0..2 {
+        says(&hand_over(&fleet), &["Kept [", "1 of the old generation still there"]);
+        assert_eq!(lingering(&fleet), []);
+    }
+}
+
 /// A download from an nginx that sends it slowly.
 fn slow_download(host: &Host) -> TcpStream {
     let mut stream = TcpStream::connect(host.server.address()).expect("it listens");

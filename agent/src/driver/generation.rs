@@ -20,6 +20,8 @@ pub(super) struct Generation {
     master: Process,
     /// Those that were not yet seen to exit, the master among them.
     alive: HashMap<Process, Member>,
+    /// The file that the master executed when that was remembered.
+    program: Option<FileIdentity>,
     exits: mpsc::Sender<Input>,
 }
 
@@ -40,14 +42,14 @@ impl Drop for Member {
 impl Generation {
     /// Takes hold of a master; its exit, and that of everything gathered below it, arrives at `exits`.
     pub(super) fn of(master: Process, exits: mpsc::Sender<Input>) -> Self {
-        let mut generation = Self { master, alive: HashMap::new(), exits };
+        let mut generation = Self { master, alive: HashMap::new(), program: None, exits };
         generation.hold(master);
         generation
     }
 
     /// Takes hold of these processes and of nobody else, the master among them or not; none when none of them is there.
     pub(super) fn among(processes: &[Process], exits: mpsc::Sender<Input>) -> Option<Self> {
-        let mut generation = Self { master: *processes.first()?, alive: HashMap::new(), exits };
+        let mut generation = Self { master: *processes.first()?, alive: HashMap::new(), program: None, exits };
         for process in processes {
             generation.hold(*process);
         }
@@ -69,6 +71,25 @@ impl Generation {
     /// Whether nobody but the master can be there.
     pub(super) fn has_no_workers(&self) -> bool {
         self.alive.keys().all(|process| *process == self.master)
+    }
+
+    /// Remembers the file that the master executes, by which a worker of it is told from a program that it has started.
+    pub(super) fn remember_program(&mut self) {
+        self.program = process::program(self.master);
+    }
+
+    /// Whether a process is known to execute another file than the master did: what becomes of it is not for a handover to say.
+    fn is_helper(&self, process: Process) -> bool {
+        let programs = self.program.zip(process::program(process));
+        programs.is_some_and(|(program, other)| program != other)
+    }
+
+    /// Lets go of everybody who is known to execute another file than the master did.
+    pub(super) fn let_helpers_go(&mut self) {
+        let helpers: Vec<Process> = self.processes().into_iter().filter(|process| self.is_helper(*process)).collect();
+        for helper in helpers {
+            self.bury(helper);
+        }
     }
 
     /// Whether this process was taken hold of and is still there.
@@ -138,7 +159,7 @@ impl Generation {
             Whom::All | Whom::Workers => Ok(self
                 .alive
                 .iter()
-                .filter(|(process, _)| whom == Whom::All || **process != self.master)
+                .filter(|(process, _)| whom == Whom::All || **process != self.master && !self.is_helper(**process))
                 .filter(|(_, member)| member.handle.signal(signal).is_ok())
                 .map(|(process, _)| *process)
                 .collect()),

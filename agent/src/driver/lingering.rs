@@ -104,10 +104,12 @@ impl Left {
 }
 
 impl Driver {
-    /// Keeps what is left of a generation whose drain is over, on disk with the next write; their pids.
-    pub(super) fn leave_behind(&mut self, number: u64, members: Generation) -> Vec<u32> {
+    /// Keeps what is left of a generation whose drain is over, on disk with the next write; the pids of all who are left. A program that
+    /// the server has started, and that outlives it, is told and not kept: it may be meant to.
+    pub(super) fn leave_behind(&mut self, number: u64, mut members: Generation) -> Vec<u32> {
         let pids = members.pids();
-        if !pids.is_empty() {
+        members.let_helpers_go();
+        if !members.is_empty() {
             tracing::warn!(generation = number, ?pids, "an old generation lingers");
             self.lingering.keep(number, clock::since_boot(), members);
             self.store_lingering();

@@ -67,7 +67,15 @@ impl Run {
         Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, turn, driver) }
     }
 
-    fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, turn: Turn, driver: &Driver) -> Self {
+    fn with(
+        attempt: Attempt,
+        journal: Journal,
+        mut old: Generation,
+        new: Option<Generation>,
+        turn: Turn,
+        driver: &Driver,
+    ) -> Self {
+        old.remember_program();
         let config::Service { ready, drain, .. } = &driver.config;
         let timing =
             Timing { ready_within: ready.within, settle: ready.settle, drain_within: drain.within, drain_then: drain.then };

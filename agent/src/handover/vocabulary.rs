@@ -103,8 +103,8 @@ pub enum Whom {
     Master,
     /// The master and every known process below it.
     All,
-    /// Every known process below the master, and not the master: those that came after a master that stays was signalled are not among
-    /// them.
+    /// Every known process below the master that runs the same program, and not the master: those that came after a master that stays
+    /// was signalled are not among them.
     Workers,
 }
 

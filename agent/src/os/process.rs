@@ -212,6 +212,11 @@ pub fn children_of(pid: u32) -> Vec<Process> {
     children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
 }
 
+/// The file that a process executes; none where it is gone or that may not be known.
+pub fn program(process: Process) -> Option<FileIdentity> {
+    Living::open(process.pid).ok().filter(|living| living.process() == process)?.program()
+}
+
 /// What a process runs now, if it can be read.
 pub fn image(pid: u32) -> Option<Image> {
     let living = Living::open(pid).ok()?;
