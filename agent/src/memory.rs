@@ -1,7 +1,8 @@
 //! Whether there is memory for a second generation beside the first: figures in, a reason against it out.
 //!
-//! A generation uses what its processes have in proportion: a page that a master shares with its workers counts once. What a control
-//! group may take more of is what its limit leaves, and what of its own files and tables the kernel would drop first.
+//! A generation uses what its processes have in proportion: a page that a master shares with its workers counts once. Where there is room
+//! for more than it can use that is not summed up, which takes the kernel milliseconds for each gigabyte. What a
+//! control group may take more of is what its limit leaves, and what of its own files and tables the kernel would drop first.
 //!
 //! **Invariant:** every reader is total: a text that it does not understand is `None`, never a guess and never a panic.
 
@@ -77,6 +78,11 @@ pub fn resident(status: &str) -> Option<u64> {
     kibibytes(status, "RssAnon:")?.checked_add(kibibytes(status, "RssShmem:")?)
 }
 
+/// `VmRSS` of `/proc/PID/status`, in bytes: at least what a process has, for what it shares counts whole. It is read in microseconds.
+pub fn most(status: &str) -> Option<u64> {
+    kibibytes(status, "VmRSS:")
+}
+
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -97,7 +103,7 @@ pub fn group(max: &str, current: &str, stat: &str) -> Option<u64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Figures, Room, Size, available, group, proportional, resident, shortage};
+    use super::{Figures, Room, Size, available, group, most, proportional, resident, shortage};
 
     const MIB: u64 = 1 << 20;
 
@@ -131,6 +137,7 @@ mod tests {
         assert_eq!(available("MemTotal:  9 kB\nMemAvailable:    23142 kB\n"), Some(23_142 * 1024));
         assert_eq!(proportional("00400000-7ff rw-p [rollup]\nRss: 900 kB\nPss:   400 kB\nPss_Anon: 3 kB\n"), Some(400 * 1024));
         assert_eq!(resident("Name:\ta\nRssAnon:\t  10 kB\nRssFile:\t 90 kB\nRssShmem:\t 2 kB\n"), Some(12 * 1024));
+        assert_eq!(most("VmHWM:\t 20 kB\nVmRSS:\t   15 kB\n"), Some(15 * 1024));
         for text in ["", "MemAvailable: many kB", "MemAvailable: 5", "MemAvailable: 18446744073709551615 kB"] {
             assert_eq!(available(text), None, "{text:?}");
         }
@@ -163,7 +170,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,200}", other in "[0-9a-z_ \n]{0,200}", bytes: u64) {
-            let _ = (available(&text), proportional(&other), resident(&text), group(&other, &text, &other));
+            let _ = (available(&text), proportional(&other), resident(&text), most(&text), group(&other, &text, &other));
             let _ = Size(bytes).to_string();
         }
     }

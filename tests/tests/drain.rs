@@ -137,6 +137,8 @@ fn a_request_in_flight_is_finished_before_the_old_generation_leaves() {
     assert_eq!((lingering(&fleet), load.stop().failed()), (Vec::new(), 0));
 }
 
+/// Old processes that linger for days and eat memory (haproxy/haproxy#155, haproxy/haproxy#1876), a long drain that blocks the next
+/// upgrade and nobody knows why (cloudflare/tableflip#52), old workers that outlive the reload (contribsys/einhorn#72).
 #[test]
 fn what_takes_longer_lingers_is_listed_with_its_age_and_no_reload_is_piled_on_it() {
     let mut fleet = impatient().start();
@@ -193,6 +195,7 @@ fn a_guard_is_told_when_the_last_of_a_generation_is_gone_and_does_not_mind() {
     says(&run.finish(SOON).expect_code(0), &["1 of 1 proven"]);
 }
 
+/// The answer to contribsys/einhorn#72 for who does not want to wait.
 #[test]
 fn where_it_is_so_configured_an_old_generation_is_told_to_leave_at_once_when_its_time_is_over() {
     let fleet = impatient().drain(r#"then = "term""#).start();

@@ -45,8 +45,9 @@ impl Driver {
         self.measuring.0.push((attempt, reply));
         if self.measuring.0.len() == 1 {
             let own = self.own.clone();
+            let reserve = self.config.memory.reserve;
             tokio::spawn(async move {
-                let measure = move || if doubles { room::measure(master) } else { room::measure_rooms(master) };
+                let measure = move || if doubles { room::measure(master, reserve) } else { room::measure_rooms(master) };
                 // It fails only when it panics, which would be a bug, or when the agent stops.
                 let figures = spawn_blocking(measure).await.ok();
                 // The driver is gone only when the agent stops.

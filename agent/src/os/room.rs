@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use baton_proto::custody::Process;
 
-use crate::memory::{Figures, Room, available, group, proportional, resident};
+use crate::memory::{Figures, Room, available, group, most, proportional, resident, shortage};
 use crate::os::process;
 use crate::procfs;
 
@@ -16,28 +16,42 @@ const HIERARCHIES: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// A control group is not deeper than that.
 const GROUPS_MAX: usize = 32;
 
-/// Looks at a master and all processes below it, at the host, and at the control groups that the master is in.
-pub fn measure(master: Process) -> Figures {
+/// Looks at a master and all processes below it, at the host, and at the control groups that the master is in. What they use is told
+/// exactly only where it matters: where there is no room for the most that it can be, and for the reserve.
+pub fn measure(master: Process, reserve: u64) -> Figures {
     let members = [vec![master], process::descendants(master.pid, None)].concat();
-    let used: Vec<u64> = members.iter().filter_map(|member| used(*member)).collect();
-    Figures { rooms: rooms(Some(master)), used: used.iter().sum(), processes: used.len() }
+    let rooms = rooms(master);
+    let sum = |used: fn(Process) -> Option<u64>| {
+        let used: Vec<u64> = members.iter().filter_map(|member| used(*member)).collect();
+        Figures { rooms: rooms.clone(), used: used.iter().sum(), processes: used.len() }
+    };
+    let figures = sum(used_at_most);
+    if shortage(&figures, reserve).is_none() { figures } else { sum(used) }
 }
 
 /// Looks at the host alone, and at the control groups that the master is in.
 pub fn measure_rooms(master: Process) -> Figures {
-    Figures { rooms: rooms(Some(master)), used: 0, processes: 0 }
+    Figures { rooms: rooms(master), used: 0, processes: 0 }
+}
+
+/// The most that a process can use; none when it is gone.
+fn used_at_most(process: Process) -> Option<u64> {
+    most(&read(process, "status")?)
 }
 
 /// What a process uses; none when it is gone or may not be looked at.
 fn used(process: Process) -> Option<u64> {
-    let read = |name| read_to_string(format!("/proc/{}/{name}", process.pid)).ok();
-    read("smaps_rollup").and_then(|text| proportional(&text)).or_else(|| resident(&read("status")?))
+    read(process, "smaps_rollup").and_then(|text| proportional(&text)).or_else(|| resident(&read(process, "status")?))
 }
 
-fn rooms(master: Option<Process>) -> Vec<Room> {
+fn read(process: Process, name: &str) -> Option<String> {
+    read_to_string(format!("/proc/{}/{name}", process.pid)).ok()
+}
+
+fn rooms(master: Process) -> Vec<Room> {
     let host = read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let host = host.map(|available| Room { group: None, available });
-    let groups = master.and_then(|master| read_to_string(format!("/proc/{}/cgroup", master.pid)).ok());
+    let groups = read(master, "cgroup");
     let path = groups.as_deref().and_then(procfs::cgroup).unwrap_or("/");
     let groups = HIERARCHIES.into_iter().flat_map(|hierarchy| groups_above(Path::new(hierarchy), path));
     host.into_iter().chain(groups).collect()
@@ -69,10 +83,12 @@ mod tests {
     #[test]
     fn a_process_and_the_host_have_figures() {
         let (own, _) = process::find(std::process::id()).expect("we live");
-        let figures = measure(own);
+        let figures = measure(own, u64::MAX);
+        let roughly = measure(own, 0);
+        assert!(roughly.used > figures.used, "what is shared counts whole: {roughly:?}, {figures:?}");
         assert!(figures.processes >= 1 && figures.used > 100 << 10, "{figures:?}");
         assert!(figures.rooms.iter().any(|room| room.group.is_none() && room.available > 1 << 20), "{figures:?}");
-        assert_eq!(measure(Process { pid: u32::MAX, start_ticks: 1 }).used, 0);
+        assert_eq!(measure(Process { pid: u32::MAX, start_ticks: 1 }, 0).used, 0);
     }
 
     #[test]
