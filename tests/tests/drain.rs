@@ -335,6 +335,10 @@ fn in_place_the_workers_of_before_are_hurried_and_neither_the_master_nor_the_new
     fleet.deploy(&Release::sound("v2"));
     let run = hand_over(&fleet);
     says(&run, &["drain: the workers of before are not gone within 1 s: SIGTERM to those that are left"]);
+    // One worker has the download; the other of before has left, and the two new ones are not meant.
+    let text = run.text();
+    let told = text.lines().find_map(|line| line.split_once("drain: SIGTERM to ")).unwrap_or_else(|| panic!("{run}"));
+    assert!(told.1.parse::<u32>().is_ok_and(|pid| pid != master), "{run}");
     says(&run, &["drain: every worker of before is gone"]);
     assert_eq!(lingering(&fleet), []);
     let answer = host.server.ask("/").expect("it serves");
