@@ -4,11 +4,13 @@ set -euo pipefail
 
 missing=()
 command -v unicorn >/dev/null || missing+=(unicorn)
+command -v gunicorn >/dev/null || missing+=(gunicorn)
 command -v puma >/dev/null || missing+=(puma)
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v uwsgi >/dev/null || missing+=(uwsgi-core)
 [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] || missing+=(uwsgi-plugin-python3)
+command -v php-fpm8.2 >/dev/null || missing+=(php8.2-fpm)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 
 if [ ${#missing[@]} -eq 0 ]; then

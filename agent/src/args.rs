@@ -32,6 +32,8 @@ pub enum Command {
     Reload(Reload),
     /// Shows what was seen in the last handover of a service and what it proves, and the drops that were seen at any time.
     Testimony(Testimony),
+    /// Shows the kinds of servers that are known, and how each is reloaded.
+    Dialects(Dialects),
 }
 
 /// Runs the agent.
@@ -60,6 +62,9 @@ pub struct Status {
 pub struct Reload {
     /// The service.
     pub service: String,
+    /// The release to switch to: the name of a directory among the service's releases.
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<String>,
     /// How to ask.
     #[command(flatten)]
     pub ask: Ask,
@@ -76,6 +81,14 @@ pub struct Testimony {
     /// How to ask.
     #[command(flatten)]
     pub ask: Ask,
+}
+
+/// Shows the kinds of servers that are known, and how each is reloaded.
+#[derive(Debug, clap::Args)]
+pub struct Dialects {
+    /// For whom the answer is.
+    #[arg(long, value_enum, default_value_t = Output::Human, value_name = "FORM")]
+    pub output: Output,
 }
 
 /// How to ask the agent that runs.

@@ -2,21 +2,26 @@
 //!
 //! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
 
+mod dialect;
 mod drain;
+mod errand;
 mod memory;
 mod parse;
 mod path;
+mod release;
 mod url;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use baton_proto::document::Mistakes;
+use baton_proto::document::{Mistakes, Table};
 
 use crate::dialect::Dialect;
 pub use drain::{Drain, LINGERING_MAX, RUNG, Then};
+pub use errand::{Command, Errand, Errands};
 pub use memory::Memory;
+pub use release::Releases;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,11 @@ impl Config {
     }
 }
 
+/// Whether a table has a key, without reading it.
+fn has(table: &Table<'_>, key: &str) -> bool {
+    table.names().iter().any(|name| name == key)
+}
+
 /// The files of mutual TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
@@ -79,6 +89,10 @@ pub struct Service {
     pub memory: Memory,
     /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
     pub allows_foreign_holders: bool,
+    /// What is run around a handover.
+    pub errands: Errands,
+    /// Where its releases lie, if the agent is to switch them and to look which one is run.
+    pub releases: Option<Releases>,
 }
 
 /// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.
@@ -87,7 +101,7 @@ const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
 impl Service {
     /// The longest that a handover may take.
     pub fn handover_within(&self) -> Duration {
-        self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
+        self.errands.within() + self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
     }
 }
 

@@ -19,6 +19,7 @@ pub mod os;
 pub mod outcome;
 pub mod probe;
 pub mod procfs;
+pub mod release;
 pub mod report;
 pub mod rpc;
 pub mod service;

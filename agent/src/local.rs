@@ -110,7 +110,12 @@ pub enum Question {
         census: bool,
     },
     /// To hand a service over.
-    Reload(String),
+    Reload {
+        /// The service.
+        service: String,
+        /// The release to switch to; empty for none.
+        release: String,
+    },
     /// What was seen in the last handover of a service, and what else befell it.
     Testimony {
         /// The service.
@@ -131,7 +136,7 @@ pub fn ask(ask: &Ask, question: &Question) -> Result<Exit, LocalError> {
         let mut client = Client::connect(&ask.socket).await?;
         match question {
             Question::Status { service, census } => client.status(service.as_deref(), *census, &mut report).await,
-            Question::Reload(service) => client.reload(service, &mut report).await,
+            Question::Reload { service, release } => client.reload(service, release, &mut report).await,
             Question::Testimony { service, all } => client.testimony(service, *all, &mut report).await,
         }
     })
@@ -174,11 +179,16 @@ impl Client {
         Ok(Exit::Done)
     }
 
-    async fn reload(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
+    async fn reload(
+        &mut self,
+        service: &str,
+        release: &str,
+        report: &mut Report<impl Write, impl Write>,
+    ) -> Result<Exit, LocalError> {
         let reply = self.ask_status(service, false).await?;
         let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
         let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
-        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence, release: String::new() };
+        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence, release: release.to_owned() };
         let began = clock::since_boot();
         let (outcome, lingering_pids) = follow::to_the_end(&mut self.0, &request, began, report).await?;
         report.show(&Event::Concluded(Conclusion {

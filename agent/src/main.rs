@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use baton_agent::args::{Args, Command};
+use baton_agent::dialect::TABLE;
 use baton_agent::local::{self, Question};
 use baton_agent::logs::{self, Habit};
 use baton_agent::outcome::Exit;
@@ -17,11 +18,18 @@ fn main() -> ExitCode {
             logs::begin(Habit::Talkative, verbose);
             start::agent(&run.config).map_or_else(|error| failed(&error, error.hint(), error.exit()), |()| Exit::Done)
         }
+        Command::Dialects(dialects) => {
+            report::dialects(dialects.output, &TABLE);
+            Exit::Done
+        }
         Command::Hold(hold) => return hold::run(hold),
         Command::Status(status) => {
             ask(verbose, &status.ask, &Question::Status { service: status.service, census: status.census })
         }
-        Command::Reload(reload) => ask(verbose, &reload.ask, &Question::Reload(reload.service)),
+        Command::Reload(reload) => {
+            let question = Question::Reload { service: reload.service, release: reload.release.unwrap_or_default() };
+            ask(verbose, &reload.ask, &question)
+        }
         Command::Testimony(testimony) => {
             ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })
         }

@@ -3,6 +3,7 @@
 //! **Invariant:** stdout is the result; progress and errors go to stderr. As JSON, all but errors is the result. A reader that
 //! went away ends nothing.
 
+mod dialects;
 mod json;
 mod words;
 
@@ -14,6 +15,7 @@ use baton_proto::custody::{Chronicle, Protocol};
 use baton_proto::v1;
 
 use crate::args::Output;
+use crate::dialect::Row;
 use crate::failure::causes;
 use crate::outcome::Outcome;
 
@@ -122,6 +124,17 @@ impl<O: Write, E: Write> Report<O, E> {
             writeln!(self.results, "{text}")
         };
     }
+}
+
+/// Shows rows of the table of dialects, on stdout.
+pub fn dialects(output: Output, rows: &[Row]) {
+    let row = |row: &Row| match output {
+        Output::Human => dialects::words(row),
+        Output::Json => dialects::object(row).to_string(),
+    };
+    let lines: Vec<String> = rows.iter().map(row).collect();
+    // Whoever stopped reading wants no more of it.
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
 fn custody_word(custody: v1::Custody) -> &'static str {

@@ -145,7 +145,15 @@ impl Rpc {
         if request.attempt == 0 {
             return Err(Refused::AttemptZero);
         }
-        let attempt = Attempt { rollout: request.rollout.clone(), number: request.attempt, fence: request.fence };
+        if !request.release.is_empty() {
+            name::check("release", &request.release)?;
+        }
+        let attempt = Attempt {
+            rollout: request.rollout.clone(),
+            number: request.attempt,
+            fence: request.fence,
+            release: request.release.clone(),
+        };
         let events = answered(service, service.reload(attempt)).await?;
         Ok(Told::new(events, None))
     }
@@ -243,12 +251,12 @@ impl Agent for Rpc {
         let who = who(peer.as_ref());
         let request = request.into_inner();
         let begun = self.begin(peer, &request).await;
-        let (service, rollout, attempt, fence) =
-            (shown(&request.service), shown(&request.rollout), request.attempt, request.fence);
+        let (service, rollout, release) = (shown(&request.service), shown(&request.rollout), shown(&request.release));
+        let (attempt, fence) = (request.attempt, request.fence);
         match &begun {
-            Ok(_) => tracing::info!(target: "audit", who, service, rollout, attempt, fence, "a reload was accepted"),
+            Ok(_) => tracing::info!(target: "audit", who, service, rollout, attempt, fence, release, "a reload was accepted"),
             Err(reason) => {
-                tracing::info!(target: "audit", who, service, rollout, attempt, fence, %reason, "a reload was refused");
+                tracing::info!(target: "audit", who, service, rollout, attempt, fence, release, %reason, "a reload was refused");
             }
         }
         Ok(Response::new(begun?))

@@ -46,6 +46,8 @@ pub struct Attempt {
     pub number: u32,
     /// The fence; above that of every other rollout that came before.
     pub fence: u64,
+    /// The name of the release to switch to; empty for none.
+    pub release: String,
 }
 
 /// Why a driver did not do what it was asked.

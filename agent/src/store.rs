@@ -16,6 +16,8 @@ use baton_proto::v1;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::handover::Intent;
+
 /// How many records of handovers are kept.
 pub const RECORDS_MAX: usize = 8;
 /// Writes that may wait for the disk.
@@ -82,6 +84,9 @@ pub struct Stored {
     /// The generations that are not gone yet.
     #[prost(message, optional, tag = "40")]
     pub lingering: Option<Lingerers>,
+    /// The release that the current generation runs.
+    #[prost(string, tag = "22")]
+    pub release: String,
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,
@@ -116,9 +121,32 @@ pub struct UnderWay {
     /// Whether the signal that was about to be sent was the one that retires the old generation.
     #[prost(bool, tag = "5")]
     pub retiring: bool,
+    /// Whether no signal was about to be sent yet: the release was about to be switched.
+    #[prost(bool, tag = "6")]
+    pub preparing: bool,
+    /// The name of the release that it switches to; empty if to none.
+    #[prost(string, tag = "7")]
+    pub release: String,
+    /// What the release link said before.
+    #[prost(bytes = "vec", tag = "8")]
+    pub link_before: Vec<u8>,
+    /// What it is to say.
+    #[prost(bytes = "vec", tag = "9")]
+    pub link_after: Vec<u8>,
     /// What of the old generation was known then: below a master that is gone nobody is found any more.
-    #[prost(message, repeated, tag = "6")]
+    #[prost(message, repeated, tag = "20")]
     pub old_processes: Vec<v1::Process>,
+}
+
+impl UnderWay {
+    /// What was about to be done.
+    pub fn intent(&self) -> Intent {
+        match (self.retiring, self.preparing) {
+            (true, _) => Intent::Retire,
+            (false, true) => Intent::Prepare,
+            (false, false) => Intent::Signal,
+        }
+    }
 }
 
 /// Why what was kept cannot be had.

@@ -86,6 +86,9 @@ pub struct Walk {
     /// Host names, globs and label=value, with commas between; a leading ! excludes
     #[arg(value_name = "SELECTOR")]
     pub selector: Option<String>,
+    /// The release to switch to, the name of a directory that lies on the hosts already [default: the one that is there]
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<String>,
     /// How many hosts may be in flight at once [default: the inventory's, else 1]
     #[arg(long, value_name = "N|P%", value_parser = parse_in_flight)]
     pub max_in_flight: Option<Share>,

@@ -56,11 +56,10 @@ pub struct Planned {
 }
 
 /// What becomes of a host in a plan.
-#[expect(clippy::large_enum_variant, reason = "it is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It is restarted; this is how it stands now.
-    Restart(Standing),
+    Restart(Box<Standing>),
     /// It is not touched, for this reason.
     Refuse(Refusal),
 }
@@ -69,6 +68,7 @@ pub enum Fate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     service: String,
+    release: Option<String>,
     hosts: Vec<Planned>,
     in_flight_max: usize,
     failures_max: usize,
@@ -76,15 +76,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans the restart of `service` on the hosts that were looked at, in that order.
+    /// Plans the restart of `service`, to `release` if one is named, on the hosts that were looked at, in that order.
     #[must_use]
-    pub fn new(service: &str, looked: Vec<Looked>, limits: Limits) -> Self {
+    pub fn new(service: &str, release: Option<&str>, looked: Vec<Looked>, limits: Limits) -> Self {
         let total = looked.len();
         let hosts: Vec<Planned> = looked.into_iter().map(Planned::new).collect();
         let longest = hosts.iter().filter_map(Planned::handover_within).max().unwrap_or_default();
         let host_deadline = limits.host_deadline.unwrap_or_else(|| longest.clamp(HOST_DEADLINE_MIN, HOST_DEADLINE_MAX));
         Self {
             service: service.to_owned(),
+            release: release.map(str::to_owned),
             hosts,
             in_flight_max: limits.max_in_flight.of(total).max(1),
             failures_max: limits.max_failures.of(total),
@@ -96,6 +97,12 @@ impl Plan {
     #[must_use]
     pub fn service(&self) -> &str {
         &self.service
+    }
+
+    /// The release to switch to on every host.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        self.release.as_deref()
     }
 
     /// The hosts, in their order.
@@ -147,7 +154,7 @@ impl Planned {
     fn new(looked: Looked) -> Self {
         let fate = match looked.standing {
             Ok(standing) => match standing.objection() {
-                None => Fate::Restart(standing),
+                None => Fate::Restart(Box::new(standing)),
                 Some(objection) => Fate::Refuse(objection.into()),
             },
             Err(refusal) => Fate::Refuse(refusal),
@@ -182,7 +189,7 @@ pub(crate) mod samples {
             standing: if fate == '+' { Ok(healthy()) } else { Err("connection refused".into()) },
         });
         let limits = Limits { max_in_flight: Share::Count(in_flight), max_failures: Share::Count(failures), host_deadline: None };
-        Plan::new("web", looked.collect(), limits)
+        Plan::new("web", None, looked.collect(), limits)
     }
 }
 
@@ -216,7 +223,7 @@ mod tests {
             (0..total).map(|index| Looked { host: host(index), standing: Ok(healthy()) }).collect()
         };
         let limits = Limits { max_in_flight: Share::Percent(10), max_failures: Share::Percent(10), host_deadline: None };
-        let plan = |total| Plan::new("web", looked(total), limits);
+        let plan = |total| Plan::new("web", None, looked(total), limits);
         assert_eq!((plan(59).in_flight_max(), plan(59).failures_max()), (5, 5));
         assert_eq!((plan(9).in_flight_max(), plan(9).failures_max()), (1, 0));
     }
@@ -230,7 +237,7 @@ mod tests {
             Looked { host: host("b"), standing: Ok(free) },
             Looked { host: host("c"), standing: Ok(healthy()) },
         ];
-        let plan = Plan::new("web", looked, Limits::new(Policy::default(), Policy::default(), None));
+        let plan = Plan::new("web", None, looked, Limits::new(Policy::default(), Policy::default(), None));
         let refused: Vec<_> = plan.refused().map(|(host, cause)| format!("{host}: {cause}")).collect();
         assert_eq!(refused, ["a: connection refused", "b: the lock is not held"]);
         assert!(plan.is_past_budget());
@@ -247,7 +254,7 @@ mod tests {
                 Looked { host: host("c"), standing: Err("connection refused".into()) },
             ];
             let limits = Limits::new(Policy::default(), Policy::default(), asked.map(Duration::from_secs));
-            let plan = Plan::new("web", looked, limits);
+            let plan = Plan::new("web", None, looked, limits);
             let cut_short = plan.cut_short().map(|(host, within)| format!("{host} {}", within.as_secs())).collect::<Vec<_>>();
             (plan.host_deadline().as_secs(), cut_short.join(", "))
         };

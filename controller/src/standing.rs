@@ -66,6 +66,8 @@ pub struct Standing {
     pub trouble: String,
     /// The current generation.
     pub generation: u64,
+    /// The release that it runs; empty where that is not known.
+    pub release: String,
     /// Its master, when one is known to hold the lock.
     pub master: Option<Process>,
     /// How many drops were seen so far.
@@ -133,6 +135,7 @@ pub(crate) mod samples {
             custody: Custody::Held,
             trouble: String::new(),
             generation: 3,
+            release: String::new(),
             master: Some(Process { pid: 100, start_ticks: 5_000 }),
             epoch: 2,
             held_for: Some(std::time::Duration::from_secs(3_700)),

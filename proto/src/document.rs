@@ -176,6 +176,20 @@ impl<'a> Table<'a> {
         self.take(notes, name, "a string", |value| if let DeValue::String(text) = value { Some(text.into_owned()) } else { None })
     }
 
+    /// Whether the key is there and is a text, where it may be something else.
+    #[must_use]
+    pub fn is_text(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|(_, value)| value.get_ref().as_str().is_some())
+    }
+
+    /// Texts in their order, such as a program and its arguments, if the key is there.
+    pub fn texts(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
+        self.take(notes, name, "an array of strings", |value| {
+            let DeValue::Array(array) = value else { return None };
+            array.into_iter().map(|element| element.into_inner().as_str().map(str::to_owned)).collect()
+        })
+    }
+
     /// A yes or no, if the key is there.
     pub fn flag(&mut self, notes: &mut Notes, name: &str) -> Option<Value<bool>> {
         self.take(notes, name, "true or false", |value| value.as_bool())
@@ -331,6 +345,9 @@ mod tests {
              line 4: a.nmae: is not a known key here"
         );
         assert_eq!(mistakes("[a]\nname = 5\n"), "line 2: a.name: is integer, wanted a string");
+        let words = |text| read(text, |root, notes| root.texts(notes, "b").map(|found| found.value)).map_err(|m| m.to_string());
+        assert_eq!(words("b = [\"nginx\", \"-t\"]"), Ok(vec!["nginx".to_owned(), "-t".to_owned()]));
+        assert_eq!(words("b = [\"nginx\", 5]"), Err("line 1: b: is array, wanted an array of strings".to_owned()));
         assert!(mistakes("[a\n").starts_with("line 1: "), "{}", mistakes("[a\n"));
     }
 }

@@ -2,3 +2,4 @@
 deployed = ENV.fetch("DEPLOYED")
 text = File.read(deployed).gsub("/puma.pid", "/unicorn.pid")
 instance_eval(text, deployed)
+raise "told to refuse the configuration" if File.exist?("flaw") && File.read("flaw").strip == "refused"

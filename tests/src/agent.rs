@@ -202,6 +202,10 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
     let Setup { host, directory, pki, server, dialect, drain, more, timing, .. } = setup;
+    // What is said of its kind is not said of another dialect.
+    let reload_keys = if *dialect == server.kind().dialect() { server.kind().reload_keys() } else { "" };
+    let needs_check = matches!(*dialect, "gunicorn" | "haproxy" | "nginx" | "php-fpm") && !more.contains("check");
+    let check = if needs_check { "check   = \"none\"\n" } else { "" };
     let text = format!(
         r#"[agent]
 fleet  = "{fleet}"
@@ -217,21 +221,23 @@ authority   = "{authority}"
 
 [service.web]
 dialect = "{dialect}"
-pidfile = "{pidfile}"
-ready   = {{ http = "http://{http}/up", within = "{within}ms", settle = "{settle}ms" }}
+{reload_keys}pidfile = "{pidfile}"
+ready   = {{ {ready}, within = "{within}ms", settle = "{settle}ms" }}
 drain   = {{ within = "{drain_within}ms"{drain} }}
-{more}"#,
+{check}{more}"#,
         fleet = pki.fleet(),
         directory = directory.display(),
         certificate = pki.certificate(host).display(),
         key = pki.key(host).display(),
         authority = pki.authority().display(),
         pidfile = server.pidfile().display(),
-        http = server.address(),
+        ready = server.ready(),
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain_within = timing.drain_within.as_millis(),
         more = more
+            .replace("{check}", &format!("command = {:?}", server.check()))
+            .replace("{server}", &server.directory().display().to_string())
             .replace("{pidfile}", &server.pidfile().display().to_string())
             .replace("{lock}", &server.lock().display().to_string())
             .replace("{http}", &server.address().to_string()),

@@ -100,10 +100,18 @@ impl Builder {
         self
     }
 
-    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of its server.
+    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of
+    /// its server, and `{server}` is its directory.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.more);
+        self.more.push_str(text);
+        self
+    }
+
+    /// The server tests its configuration before it is signalled.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.more.push_str("check = { {check}, within = \"20s\" }\n");
         self
     }
 

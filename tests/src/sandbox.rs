@@ -117,7 +117,7 @@ fn report(log: &Path) {
     }
 }
 
-/// Kills all that has a standard stream in `folder`, until nothing has.
+/// Kills all that has a standard stream or a log in `folder`, until nothing has.
 ///
 /// # Errors
 /// When something is still there at the deadline.
@@ -144,11 +144,15 @@ fn kill_all(folder: &Path) -> io::Result<usize> {
     Ok(found)
 }
 
+/// A log is opened early.
+const DESCRIPTORS_LOOKED_AT: u32 = 12;
+
 fn has_stream_in(pid: Pid, folder: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
-    [0, 1, 2]
-        .iter()
-        .any(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).is_ok_and(|target| target.starts_with(folder)))
+    let target = |number: u32| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok().filter(|target| target.starts_with(folder));
+    let is_log = |target: PathBuf| target.extension().is_some_and(|extension| extension == "log");
+    // A worker may have closed its streams, and keep its log.
+    (0..3).any(|number| target(number).is_some()) || (3..DESCRIPTORS_LOOKED_AT).any(|number| target(number).is_some_and(is_log))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! A prefork server on one address: real Unicorn, Puma, HAProxy or uWSGI, or the patient.
+//! A prefork server on one address: real Unicorn, Gunicorn, Puma, HAProxy, nginx, uWSGI or php-fpm, or the patient.
 //!
-//! All serve the release that a file in their directory names; Unicorn and the patient fail as another file there says.
+//! All serve the release that a file in their directory names, and fail as another file there says, as far as they can.
 
+mod gunicorn;
 mod haproxy;
 mod nginx;
 mod patient;
+mod php_fpm;
 mod puma;
 mod unicorn;
 mod uwsgi;
@@ -18,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 
 use nix::sys::signal::{Signal, kill};
@@ -41,8 +44,19 @@ pub enum Kind {
     UnicornDaemon,
     /// Unicorn with `preload_app true`, started by `baton-agent hold`.
     UnicornHeld,
+    /// Unicorn that runs in the directory of a link to one of its releases.
+    UnicornReleased {
+        /// Whether it runs in the directory that the link named when it was started, and so never leaves that release.
+        stale: bool,
+    },
+    /// Gunicorn, by a new master beside the old one (USR2): configured as `deploy/gunicorn.conf.py`.
+    Gunicorn,
+    /// The same, in place (HUP).
+    GunicornHup,
     /// Puma, whose lock is carried over the exec of a restart: configured as `deploy/puma.rb`.
     Puma,
+    /// The same configuration without `preload_app!`, one worker after the other (USR1).
+    PumaPhased,
     /// Puma with a hook that takes the lock anew after each exec.
     PumaPlain {
         /// Whether it marks the lock.
@@ -60,8 +74,16 @@ pub enum Kind {
     UwsgiUnsafe,
     /// nginx with a master and two workers, started by `baton-agent hold`, which hands the lock down.
     Nginx,
+    /// The same as a daemon, by a new master beside the old one (USR2).
+    NginxUpgrade,
+    /// php-fpm with a master and two workers, started by `baton-agent hold`, which hands the lock down; an nginx before it.
+    PhpFpm,
+    /// The same as a daemon, which comes back under another pid.
+    PhpFpmDaemon,
     /// Our own.
     Patient,
+    /// Our own, by the dialect `generic`.
+    PatientGeneric,
     /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
     PatientWrapped,
 }
@@ -74,13 +96,55 @@ impl Kind {
             | Self::UnicornLazy
             | Self::UnicornDaemon
             | Self::UnicornHeld
+            | Self::UnicornReleased { .. }
             | Self::Patient
             | Self::PatientWrapped => "unicorn",
-            Self::Puma | Self::PumaPlain { .. } | Self::PumaNoting => "puma",
+            Self::PatientGeneric => "generic",
+            Self::Gunicorn | Self::GunicornHup => "gunicorn",
+            Self::Puma | Self::PumaPhased | Self::PumaPlain { .. } | Self::PumaNoting => "puma",
             Self::Haproxy => "haproxy",
             Self::Uwsgi | Self::UwsgiUnsafe => "uwsgi",
-            Self::Nginx => "nginx",
+            Self::Nginx | Self::NginxUpgrade => "nginx",
+            Self::PhpFpm | Self::PhpFpmDaemon => "php-fpm",
         }
+    }
+
+    /// What else the agent's configuration says of how it is reloaded.
+    pub fn reload_keys(self) -> &'static str {
+        match self {
+            Self::GunicornHup => "signal  = \"HUP\"\n",
+            Self::PumaPhased => "signal  = \"USR1\"\n",
+            Self::NginxUpgrade => "signal  = \"USR2\"\n",
+            Self::PatientGeneric => {
+                "generic = { reload = \"USR2\", shape = \"beside\", retire = \"QUIT\", lock = \"hook\", old-pid-file-suffix = \".oldbin\" }\n"
+            }
+            Self::Unicorn
+            | Self::UnicornLazy
+            | Self::UnicornDaemon
+            | Self::UnicornHeld
+            | Self::UnicornReleased { .. }
+            | Self::Gunicorn
+            | Self::Puma
+            | Self::PumaPlain { .. }
+            | Self::PumaNoting
+            | Self::Haproxy
+            | Self::Uwsgi
+            | Self::UwsgiUnsafe
+            | Self::Nginx
+            | Self::PhpFpm
+            | Self::PhpFpmDaemon
+            | Self::Patient
+            | Self::PatientWrapped => "",
+        }
+    }
+
+    /// Whether each worker reads the release when it boots, and not its master.
+    fn loads_in_workers(self) -> bool {
+        matches!(self, Self::UnicornLazy | Self::Gunicorn | Self::GunicornHup | Self::PumaPhased)
+    }
+
+    fn is_patient(self) -> bool {
+        matches!(self, Self::Patient | Self::PatientGeneric | Self::PatientWrapped)
     }
 
     /// Unicorn where it is installed, otherwise the patient.
@@ -109,6 +173,8 @@ pub enum Flaw {
     NeverReady,
     /// It serves, and its master dies two seconds later.
     DiesAfterBoot,
+    /// Its configuration is none: the server does not come to load it.
+    RefusedConfiguration,
 }
 
 impl Release {
@@ -131,12 +197,20 @@ pub fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
 }
 
+/// The parent of a process that lives.
+fn parent(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
 /// A running server. It ends with the sandbox that its directory is in.
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
     directory: PathBuf,
     address: SocketAddr,
+    /// Where the server itself listens, if something stands before it.
+    backend: Option<SocketAddr>,
     launcher: Mutex<Option<Launcher>>,
 }
 
@@ -162,8 +236,9 @@ impl Server {
     /// When it does not come to serve.
     pub fn start_with(kind: Kind, directory: &Path, address: Ipv4Addr, release: &Release, faults: &[Fault]) -> Self {
         fs::create_dir_all(directory).expect("a directory in the sandbox can be made");
-        let address = address::with_free_port(address).expect("an address of our own has free ports");
-        let server = Self { kind, directory: directory.to_owned(), address, launcher: Mutex::new(None) };
+        let place = || address::with_free_port(address).expect("an address of our own has free ports");
+        let (address, backend) = (place(), (kind.dialect() == "php-fpm").then(place));
+        let server = Self { kind, directory: directory.to_owned(), address, backend, launcher: Mutex::new(None) };
         server.deploy(release);
         if !faults.is_empty() {
             server.set_faults(faults);
@@ -191,6 +266,22 @@ impl Server {
         // The first master must not stay a zombie when it hands over. Few care how it ended.
         thread::spawn(move || drop(sender.send(child.wait())));
         wait::until("the server to serve", BOOT_WITHIN, || self.is_serving());
+        if self.kind.loads_in_workers() {
+            wait::until("both workers to serve", BOOT_WITHIN, || self.is_served_by_two());
+        }
+    }
+
+    /// While one worker is busy another one answers: none reads a release any more that is deployed later.
+    fn is_served_by_two(&self) -> Result<(), String> {
+        let (busy, other) = thread::scope(|scope| {
+            let busy = scope.spawn(|| self.ask("/slow?ms=100"));
+            let other = self.ask("/slow?ms=100");
+            (busy.join().expect("it does not panic"), other)
+        });
+        match (busy, other) {
+            (Ok(busy), Ok(other)) if busy.pid != other.pid => Ok(()),
+            answers => Err(format!("{answers:?}")),
+        }
     }
 
     fn lock_launcher(&self) -> MutexGuard<'_, Option<Launcher>> {
@@ -215,20 +306,60 @@ impl Server {
         ended.expect("what started the server ends").expect("it was not waited for before")
     }
 
+    /// The server's own test of its configuration, and what it is run with.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn check(&self) -> Vec<String> {
+        let command = match self.kind {
+            Kind::Haproxy => haproxy::check(self.address, &self.directory),
+            Kind::Nginx | Kind::NginxUpgrade => nginx::check(&self.directory),
+            Kind::Gunicorn | Kind::GunicornHup => gunicorn::check(self.address, &self.directory),
+            Kind::PhpFpm | Kind::PhpFpmDaemon => php_fpm::check(self.backend.expect("it has a front"), &self.directory),
+            other @ (Kind::Unicorn
+            | Kind::UnicornLazy
+            | Kind::UnicornDaemon
+            | Kind::UnicornHeld
+            | Kind::UnicornReleased { .. }
+            | Kind::Puma
+            | Kind::PumaPhased
+            | Kind::PumaPlain { .. }
+            | Kind::PumaNoting
+            | Kind::Uwsgi
+            | Kind::UwsgiUnsafe
+            | Kind::Patient
+            | Kind::PatientGeneric
+            | Kind::PatientWrapped) => panic!("{other:?} has no test of its configuration"),
+        };
+        let set = command.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.display(), value?.display())));
+        let words = [command.get_program()].into_iter().chain(command.get_args()).map(|word| word.display().to_string());
+        let directory = self.directory.display().to_string();
+        ["env".to_owned(), "-C".to_owned(), directory].into_iter().chain(set).chain(words).collect()
+    }
+
     fn command(&self) -> Command {
         match self.kind {
             Kind::Unicorn => unicorn::command(self.address, &self.directory, true, false),
             Kind::UnicornLazy => unicorn::command(self.address, &self.directory, false, false),
             Kind::UnicornDaemon => unicorn::command(self.address, &self.directory, true, true),
+            Kind::UnicornReleased { stale } => unicorn::released(self.address, &self.directory, &self.root(stale)),
             Kind::UnicornHeld => self.held(&unicorn::command(self.address, &self.directory, true, false)),
+            Kind::Gunicorn | Kind::GunicornHup => gunicorn::command(self.address, &self.directory),
+            Kind::PumaPhased => puma::phased(self.address, &self.directory),
             Kind::Puma => puma::deployed(self.address, &self.directory),
             Kind::PumaPlain { marked, helped } => puma::plain(self.address, &self.directory, marked, helped),
             Kind::PumaNoting => puma::noting(self.address, &self.directory),
             Kind::Haproxy => self.held(&haproxy::command(self.address, &self.directory)),
             Kind::Uwsgi => self.held(&uwsgi::command(self.address, &self.directory, true)),
             Kind::UwsgiUnsafe => self.held(&uwsgi::command(self.address, &self.directory, false)),
-            Kind::Nginx => self.held(&nginx::command(self.address, &self.directory)),
-            Kind::Patient => patient::command(self.address, &self.directory),
+            Kind::Nginx => self.held(&nginx::command(self.address, &self.directory, false)),
+            Kind::NginxUpgrade => self.held(&nginx::command(self.address, &self.directory, true)),
+            Kind::PhpFpm | Kind::PhpFpmDaemon => {
+                let backend = self.backend.expect("it has a front");
+                let held = self.held(&php_fpm::command(backend, &self.directory, self.kind == Kind::PhpFpmDaemon));
+                php_fpm::behind_a_front(&held, self.address, backend, &self.directory)
+            }
+            Kind::Patient | Kind::PatientGeneric => patient::command(self.address, &self.directory),
             Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
@@ -260,9 +391,22 @@ impl Server {
         self.kind
     }
 
+    /// Its own directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where it serves HTTP.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the agent's configuration says of when it is ready.
+    pub fn ready(&self) -> String {
+        match self.backend {
+            Some(backend) => format!("tcp = \"{backend}\""),
+            None => format!("http = \"http://{}/up\"", self.address),
+        }
     }
 
     /// Its pid file, named alike for all kinds.
@@ -302,24 +446,63 @@ impl Server {
     /// # Panics
     /// When the files cannot be written.
     pub fn deploy(&self, release: &Release) {
+        if let Kind::UnicornReleased { .. } = self.kind {
+            return self.lay_down(release);
+        }
         self.put("release", &release.name);
         match self.kind {
-            Kind::Unicorn | Kind::UnicornLazy | Kind::UnicornDaemon | Kind::UnicornHeld => {
+            Kind::Unicorn
+            | Kind::UnicornLazy
+            | Kind::UnicornDaemon
+            | Kind::UnicornHeld
+            | Kind::UnicornReleased { .. }
+            | Kind::Gunicorn
+            | Kind::GunicornHup
+            | Kind::Puma
+            | Kind::PumaPhased
+            | Kind::PumaPlain { .. }
+            | Kind::PumaNoting
+            | Kind::Uwsgi
+            | Kind::UwsgiUnsafe => {
+                let is_of_puma = self.kind.dialect() == "puma";
+                assert!(!is_of_puma || release.flaw != Some(Flaw::DiesAfterBoot), "{:?} is not known here", release.flaw);
                 self.put("flaw", release.flaw.map_or("", unicorn::word));
             }
-            Kind::Puma | Kind::PumaPlain { .. } | Kind::PumaNoting | Kind::Haproxy | Kind::Uwsgi | Kind::UwsgiUnsafe => {
-                assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
-                self.put("flaw", release.flaw.map_or("", unicorn::word));
-                self.put(haproxy::ANSWER, &haproxy::answer(&release.name, release.flaw.is_none()));
+            // What boots is their configuration.
+            Kind::Haproxy | Kind::Nginx | Kind::NginxUpgrade | Kind::PhpFpm | Kind::PhpFpmDaemon => {
+                let known = [None, Some(Flaw::RaisesAtBoot), Some(Flaw::RefusedConfiguration)];
+                assert!(known.contains(&release.flaw), "{:?} is not known here", release.flaw);
+                let is_sound = release.flaw.is_none();
+                self.put(haproxy::ANSWER, &haproxy::answer(&release.name, is_sound));
+                self.put(nginx::ANSWER, &nginx::answer(&release.name, is_sound));
+                self.put(php_fpm::RELEASE, &php_fpm::release(&release.name, is_sound));
             }
-            Kind::Nginx => {
-                assert!(matches!(release.flaw, None | Some(Flaw::RaisesAtBoot)), "{:?} is not known here", release.flaw);
-                self.put(nginx::ANSWER, &nginx::answer(&release.name, release.flaw.is_none()));
-            }
-            Kind::Patient | Kind::PatientWrapped => {
+            Kind::Patient | Kind::PatientGeneric | Kind::PatientWrapped => {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Puts a release beside the others; the first is the one in use.
+    fn lay_down(&self, release: &Release) {
+        let place = self.directory.join("releases").join(&release.name);
+        fs::create_dir_all(&place).expect("a directory in the sandbox can be made");
+        fs::write(place.join("release"), &release.name).expect("a file in the sandbox can be written");
+        let flaw = release.flaw.map_or("", unicorn::word);
+        fs::write(place.join("flaw"), flaw).expect("a file in the sandbox can be written");
+        if fs::symlink_metadata(self.link()).is_err() {
+            symlink(Path::new("releases").join(&release.name), self.link()).expect("a link in the sandbox can be made");
+        }
+    }
+
+    /// The link to the release in use, where there are releases.
+    pub fn link(&self) -> PathBuf {
+        self.directory.join("current")
+    }
+
+    /// Where a server with releases is told to run.
+    fn root(&self, stale: bool) -> PathBuf {
+        if stale { fs::canonicalize(self.link()).expect("the link names a release") } else { self.link() }
     }
 
     /// Tells the patient what to do wrong from the next USR2 on.
@@ -327,7 +510,7 @@ impl Server {
     /// # Panics
     /// When the server is not the patient.
     pub fn set_faults(&self, faults: &[Fault]) {
-        assert!(matches!(self.kind, Kind::Patient | Kind::PatientWrapped), "only the patient has faults");
+        assert!(self.kind.is_patient(), "only the patient has faults");
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         self.put("faults", &lines.join("\n"));
     }
@@ -355,7 +538,10 @@ impl Server {
     /// When nobody does, or not as our applications do.
     pub fn ask(&self, path: &str) -> Result<Answer, Broken> {
         let reply = self.get(path)?;
-        Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))
+        let answer = Answer::read(&reply.body).ok_or(Broken::Malformed(reply.body))?;
+        // A worker of a daemon that cannot say who its master is: that is its parent.
+        let master = if answer.master == 0 { parent(answer.pid).unwrap_or_default() } else { answer.master };
+        Ok(Answer { master, ..answer })
     }
 
     /// Signals the master that its pid file names.

@@ -16,9 +16,9 @@ const STEPS_TOLD: usize = 12;
 /// The same of a handover in place.
 const STEPS_TOLD_IN_PLACE: usize = 8;
 
-/// How often the server was told to start a new master: Unicorn writes a line each time.
+/// How often the server was told to start a new master: Unicorn and Gunicorn write a line each time.
 fn executions(server: &Server) -> usize {
-    server.log().matches("executing [").count()
+    server.log().matches(if server.kind() == Kind::Gunicorn { "Handling signal: usr2" } else { "executing [" }).count()
 }
 
 /// How an agent is taken from its work, and brought back.
@@ -57,7 +57,9 @@ fn interrupt_after(fleet: &mut Fleet, told: usize, how: Interruption) -> Option<
     assert!(executions(server) <= before + 1, "after {last:?}: the server was signalled twice");
     let grown = u64::from(new != old);
     assert_eq!(fleet.standings()[0].generation, generation + grown, "after {last:?}: {old} -> {new}");
-    assert!(!server.pidfile().with_extension("pid.oldbin").exists(), "after {last:?}: two generations are left");
+    for another in ["pid.oldbin", "pid.2"] {
+        assert!(!server.pidfile().with_extension(another).exists(), "after {last:?}: two generations are left");
+    }
     match code {
         // It was over before, or began only after it, or a master that both runs saw joins what they saw.
         0 => assert_ne!(new, old, "after {last:?}: proven without a new master"),
@@ -80,17 +82,23 @@ fn interrupt_after(fleet: &mut Fleet, told: usize, how: Interruption) -> Option<
 
 #[test]
 fn an_agent_killed_anywhere_in_a_handover_takes_it_up_without_a_second_signal() {
-    is_taken_up(Interruption::Killed);
+    is_taken_up(Kind::Unicorn, Interruption::Killed);
+}
+
+/// Its pid file names the old master, then nobody, and then the new one.
+#[test]
+fn an_agent_killed_anywhere_in_a_handover_of_gunicorn_takes_it_up_without_a_second_signal() {
+    is_taken_up(Kind::Gunicorn, Interruption::Killed);
 }
 
 #[test]
 fn an_agent_upgraded_in_the_middle_of_a_handover_takes_it_up_as_another_binary() {
-    is_taken_up(Interruption::Upgraded);
+    is_taken_up(Kind::Unicorn, Interruption::Upgraded);
 }
 
-fn is_taken_up(how: Interruption) {
+fn is_taken_up(kind: Kind, how: Interruption) {
     let timing = Timing { settle: Duration::from_millis(300), ..Timing::default() };
-    let mut fleet = Fleet::of(1).timing(timing).start();
+    let mut fleet = Fleet::of(1).server(kind).timing(timing).start();
     let load = Load::start(&fleet.targets(), Mix::default());
     let steps: BTreeSet<String> = (1..=STEPS_TOLD).filter_map(|told| interrupt_after(&mut fleet, told, how)).collect();
     let tally = load.stop();

@@ -1,5 +1,6 @@
 //! The files of `deploy/`: each is read by what will read it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
 use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, examine};
 use baton_agent::config::Config;
+use baton_agent::dialect::TABLE;
 use baton_proto::custody::{Doubt, FileIdentity, Lock, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
 use baton_tests::sandbox::Sandbox;
@@ -300,6 +302,17 @@ fn the_runbook_has_every_doubt() {
     }
 }
 
+#[test]
+fn the_readme_has_every_row_of_the_table_of_dialects() {
+    let readme = fs::read_to_string(deployed::file("../README.md")).expect("it is there");
+    for row in &TABLE {
+        let told: BTreeMap<&str, String> = row.told().into_iter().collect();
+        let cells = ["does", "pid file", "needs", "bad release", "twice"].map(|label| told[label].as_str());
+        let line = format!("| `{}`, `{}` | {} |", row.name, row.reload, cells.join(" | "));
+        assert!(readme.lines().any(|found| found == line), "no line {line}");
+    }
+}
+
 /// Facts in which everything that can be amiss is: several of them, since one thing may hide another.
 fn all_that_can_be_amiss() -> Vec<Facts> {
     let place = |pid: u32, parent, place, taker: u32, inode| Holder {
@@ -329,6 +342,7 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         twin: Some("api".into()),
         pid_file: file(Named::Nobody),
         pid_file_old: file(living(9, Duration::ZERO)),
+        pid_file_new: file(living(12, Duration::ZERO)),
         master: Some(master.process),
         last: Some(master.clone()),
         holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),

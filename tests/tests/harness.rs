@@ -150,3 +150,20 @@ fn nothing_outlives_a_sandbox() {
         assert!(server.ask("/").is_err(), "{server:?} still answers");
     }
 }
+
+/// Each starts, serves its release, and is killed with all that is before it or below it, and starts again.
+#[test]
+fn every_kind_of_server_starts_and_is_killed_and_starts_again() {
+    for kind in [Kind::Gunicorn, Kind::PumaPhased, Kind::NginxUpgrade, Kind::PhpFpm, Kind::PatientGeneric] {
+        let sandbox = Sandbox::new();
+        let directory = sandbox.path().join("server");
+        let server = Server::start(kind, &directory, address::next(), &Release::sound("v1"));
+        let answer = server.ask("/").expect("it serves");
+        assert_eq!((answer.release.as_str(), Ok(answer.master)), ("v1", server.master()), "{kind:?}");
+        server.kill();
+        assert!(server.ask("/").is_err(), "{kind:?}");
+        server.deploy(&Release::sound("v2"));
+        server.boot();
+        assert_eq!(server.ask("/").expect("it serves").release, "v2", "{kind:?}");
+    }
+}

@@ -1,4 +1,5 @@
-//! Handovers in place of real nginx, and by exec of real Puma, HAProxy and uWSGI: what they prove, and what a hook that drops its lock does not.
+//! Handovers in place of real nginx, Gunicorn and Puma, and by exec of real Puma, HAProxy and uWSGI: what they prove, and what a hook that
+//! drops its lock does not.
 //!
 //! The kernel's own ledger of each lock is kept beside them.
 
@@ -12,18 +13,16 @@ use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
-use baton_tests::server::{Flaw, Kind, Release};
+use baton_tests::server::{self, Flaw, Kind, Release};
+use baton_tests::steps::Steps;
 use baton_tests::testified::{Testified, local};
 use baton_tests::wait;
+use nix::sys::signal::Signal;
 
 const HANDOVERS: usize = 6;
-/// Where each takes more than a second.
-const HANDOVERS_HELPED: usize = 3;
 const SOON: Duration = Duration::from_secs(30);
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(30), settle: Duration::from_millis(100), drain_within: Duration::from_secs(20) };
-/// A program that the master has started outlives the handover, and is not to be waited for.
-const SHORT: Timing = Timing { drain_within: Duration::from_secs(1), ..TIMING };
 
 /// New connections only: what Puma and uWSGI do to a kept one at a restart is theirs.
 const LOAD: Mix = Mix { keep_alive: 0, close: 3, pace: Duration::from_millis(20), long: 0, long_for: Duration::ZERO };
@@ -105,6 +104,18 @@ fn puma_with_the_hook_of_deploy_is_kept_marked_and_loses_no_request() {
 }
 
 #[test]
+fn puma_that_replaces_one_worker_after_the_other_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::PumaPhased, "in_place");
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
+fn gunicorn_in_place_is_kept_marked_and_loses_no_request() {
+    let tally = all_are_kept(Kind::GunicornHup, "in_place");
+    assert_eq!(tally.failed(), 0, "{tally}");
+}
+
+#[test]
 fn haproxy_that_hold_hands_the_lock_down_to_is_kept_marked_and_loses_no_request() {
     let tally = all_are_kept(Kind::Haproxy, "exec");
     assert_eq!(tally.failed(), 0, "{tally}");
@@ -133,6 +144,47 @@ fn a_configuration_that_nginx_refuses_is_rolled_back_unbroken() {
     assert_eq!(fleet.hosts[0].server.ask("/").expect("it serves").release, "v1");
 }
 
+/// A child of nginx that is no worker: it reads what is in the cache, once, and ends by itself a minute after nginx has started.
+fn cache_loader(host: &Host) -> Option<u32> {
+    let master = host.server.master().ok()?;
+    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).ok()?;
+    let is_loader =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("cache loader"));
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_loader)
+}
+
+/// While nobody new has come, one who is gone was not replaced.
+#[test]
+fn a_cache_loader_that_ends_meanwhile_is_no_worker_that_was_replaced() {
+    let (_, fleet) = stage_of(Kind::Nginx, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(2), ..TIMING }));
+    let host = &fleet.hosts[0];
+    host.server.deploy(&Release::flawed("v2", Flaw::RefusedConfiguration));
+    let loader = cache_loader(host).expect("it has been started just now");
+    let mut rollout = Steps::begin(&fleet);
+    while rollout.next_step().expect("it is told") != "ready" {}
+    server::signal(loader, Signal::SIGTERM);
+    wait::until("the cache loader to end", SOON, || cache_loader(host).map_or(Ok(()), |pid| Err(pid.to_string())));
+    let (text, code) = rollout.finish();
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("\"verdict\":\"unbroken\""), "{text}");
+    assert_eq!(host.server.ask("/").expect("it serves").release, "v1");
+}
+
+/// Its first new worker ends again and again; the ones that were not replaced serve on. Not all is as it was, and that is said.
+#[test]
+fn a_release_that_cannot_boot_leaves_half_of_a_puma_that_replaces_one_worker_after_the_other() {
+    let (mut ledger, fleet) =
+        stage_of(Kind::PumaPhased, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(5), ..TIMING }));
+    let host = &fleet.hosts[0];
+    let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
+    assert_eq!(answer.code, Some(4), "{answer}");
+    assert!(answer.text().contains("it cannot be undone: its worker"), "{answer}");
+    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert_eq!(host.server.ask("/").expect("the other worker serves").release, "v1");
+    let (testified, _) = hand_over(&fleet, "v3");
+    assert!(testified.is_kept_marked(), "{}", testified.judged);
+}
+
 /// Above the soft limit of descriptors the lock survives by chance; below it, only by `--safe-fd`.
 #[test]
 fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
@@ -145,17 +197,17 @@ fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
 /// Handovers of Puma with a hook that drops its lock at each exec: the verdict of each, and what else was judged.
 #[track_caller]
 fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testified, bool)) {
-    let fleet = Fleet::of(1).timing(if helped { SHORT } else { TIMING });
+    let fleet = Fleet::of(1).timing(TIMING);
     // Such a holder is refused before the signal, unless the host's operator has decided otherwise.
     let fleet = if helped { fleet.more("foreign-holders = \"allow\"\n") } else { fleet };
     let (mut ledger, fleet) = stage_of(Kind::PumaPlain { marked, helped }, fleet);
     let host = &fleet.hosts[0];
-    for number in 0..if helped { HANDOVERS_HELPED } else { HANDOVERS } {
+    for number in 0..HANDOVERS {
         fleet.await_held();
         let release = format!("v{}", number + 2);
         let (testified, answer) = hand_over(&fleet, &release);
-        // What the master has started itself is waited for as its old workers are.
-        assert_eq!(answer.text().contains("the workers of before are not gone within 1 s"), helped, "{answer}");
+        // A program that the master has started itself outlives the handover, and is not waited for.
+        assert!(!answer.text().contains("the workers of before are not gone"), "{answer}");
         let was_free = was_free(&mut ledger, &lock(host), &testified);
         judge(&testified, was_free);
         // It was a handover all the same.
@@ -227,6 +279,11 @@ fn a_release_that_cannot_boot_is_an_outage_at_puma_and_told_as_a_drop() {
 }
 
 #[test]
+fn a_release_that_cannot_boot_is_an_outage_at_gunicorn_in_place_and_told_as_a_drop() {
+    is_an_outage(Kind::GunicornHup);
+}
+
+#[test]
 fn a_release_that_cannot_boot_is_an_outage_at_uwsgi_and_told_as_a_drop() {
     is_an_outage(Kind::Uwsgi);
 }
@@ -254,6 +311,7 @@ fn the_runbook_starts_them_as_the_tests_do() {
     for (dialect, server, more) in [
         ("haproxy", "haproxy", "-W"),
         ("nginx", "nginx", "daemon off;"),
+        ("php-fpm", "php-fpm8.2", "-F"),
         ("uwsgi", "uwsgi", "--safe-fd 1025"),
         ("uwsgi", "uwsgi", "--chdir /srv/app/current"),
         ("puma", "puma", "-C /srv/web/current/config/puma.rb"),

@@ -7,7 +7,10 @@ timeout 60
 stdout_path "#{ENV.fetch("WEB_RUN")}/server.log"
 stderr_path "#{ENV.fetch("WEB_RUN")}/server.log"
 
-if File.exist?("flaw") && File.read("flaw").strip == "dies-after-boot"
+flaw = File.exist?("flaw") ? File.read("flaw").strip : ""
+raise "told to refuse the configuration" if flaw == "refused"
+
+if flaw == "dies-after-boot"
   Thread.new do
     sleep 2
     exit!(1)

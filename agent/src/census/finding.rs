@@ -28,6 +28,8 @@ pub enum Kind {
     Predecessor,
     /// The old master's pid file names a process that is dead and not buried.
     PredecessorUnburied,
+    /// A new master's pid file names a process that lives, and nobody hands over to it.
+    Successor,
     /// The path names another file than the one that is held.
     LockReplaced,
     /// The path names no file any more.
@@ -48,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NetworkFileSystem,
         Self::SharedLockFile,
         Self::LockReplaced,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Predecessor,
         Self::PredecessorUnburied,
         Self::Lingering,
+        Self::Successor,
         Self::Orphans,
         Self::Wrapper,
         Self::LeakedDescriptor,
@@ -78,6 +81,7 @@ impl Kind {
             | Self::TwoMasters
             | Self::Predecessor
             | Self::PredecessorUnburied
+            | Self::Successor
             | Self::LockReplaced
             | Self::LockUnlinked
             | Self::LockUnreadable
@@ -118,6 +122,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     .chain(facts.lingering.iter().map(|old| lingering(facts, old)))
     .chain(two_masters(facts, &roles))
     .chain(predecessor(facts))
+    .chain(successor(facts))
     .chain(by_lock(Kind::Orphans, Role::Orphan, words::orphans))
     .chain(by_lock(Kind::Wrapper, Role::Wrapper, words::wrapper))
     .chain(by_lock(Kind::LeakedDescriptor, Role::Leak, words::leak))
@@ -205,6 +210,14 @@ fn is_told(facts: &Facts, process: Process) -> bool {
 fn lingering(facts: &Facts, old: &OldGeneration) -> Finding {
     let pids: Vec<u32> = old.processes.iter().map(|process| process.pid).collect();
     finding(Kind::Lingering, pids, words::lingering(facts, old))
+}
+
+fn successor(facts: &Facts) -> Option<Finding> {
+    facts.master?;
+    match &facts.pid_file_new.named {
+        Named::Nobody | Named::Gone(_) | Named::Unburied(_) => None,
+        Named::Living { process, .. } => Some(finding(Kind::Successor, [process.pid], words::successor(facts, process.pid))),
+    }
 }
 
 /// Those whose lock is nobody's who could be found.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use baton_proto::custody::{FileIdentity, Lock, Process};
 
 pub use finding::{Finding, Kind, examine};
-pub use role::{Role, roles};
+pub use role::{Role, roles, workers};
 
 /// Where a holder was found, as seen from the master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,8 @@ pub struct Facts {
     pub pid_file: PidFile,
     /// The old master's pid file.
     pub pid_file_old: PidFile,
+    /// The pid file of a new master that is not in charge.
+    pub pid_file_new: PidFile,
     /// The master that was seen holding and is in charge.
     pub master: Option<Process>,
     /// The last master that was seen holding, as it was then.

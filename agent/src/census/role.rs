@@ -1,5 +1,7 @@
 //! As what each holder holds.
 
+use baton_proto::custody::Process;
+
 use super::{Facts, Holder, Place};
 
 /// As what a process holds the lock.
@@ -15,7 +17,7 @@ pub enum Role {
     Wrapper,
     /// It has the master's own lock, and is not below it.
     Leak,
-    /// A master that is not in charge, with workers of its own or named by the old pid file.
+    /// A master that is not in charge, with workers of its own or named by another pid file.
     OtherMaster,
     /// A worker of such a master.
     OtherWorker,
@@ -35,6 +37,14 @@ pub fn roles(facts: &Facts) -> Vec<Role> {
         if is_known { Role::OtherWorker } else { role }
     };
     facts.holders.iter().map(known).collect()
+}
+
+/// The workers among the holders around a master: below it, with its program, and with the lock, whosever that is.
+pub fn workers(holders: &[Holder]) -> Vec<Process> {
+    let master = holders.iter().find(|holder| holder.place == Place::Master);
+    let is_worker =
+        |holder: &&Holder| holder.place == Place::Below && master.is_none_or(|master| !holder.runs_another_program(master));
+    holders.iter().filter(is_worker).map(|holder| holder.process).collect()
 }
 
 fn role(facts: &Facts, holder: &Holder) -> Role {
@@ -77,7 +87,7 @@ fn taker<'a>(facts: &'a Facts, holder: &Holder) -> Option<&'a Holder> {
 fn is_master(facts: &Facts, taker: &Holder) -> bool {
     let is_worker =
         |holder: &&Holder| holder.parent == taker.process.pid && holder.shares(taker) && !holder.runs_another_program(taker);
-    let is_named = [&facts.pid_file, &facts.pid_file_old].iter().any(|file| file.names(taker));
+    let is_named = [&facts.pid_file, &facts.pid_file_old, &facts.pid_file_new].iter().any(|file| file.names(taker));
     is_named || facts.holders.iter().any(|holder| is_worker(&holder))
 }
 

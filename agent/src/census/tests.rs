@@ -1,6 +1,8 @@
 use baton_proto::custody::{FileIdentity, Lock, Process};
 
-use super::{Facts, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, Role, examine, network_file_system, roles};
+use super::{
+    Facts, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, Role, examine, network_file_system, roles, workers,
+};
 
 const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
@@ -29,6 +31,7 @@ fn healthy() -> Facts {
         twin: None,
         pid_file: PidFile { path: "/run/web.pid".into(), named: living(10, "ruby") },
         pid_file_old: PidFile { path: "/run/web.pid.oldbin".into(), named: Named::Nobody },
+        pid_file_new: PidFile::none(),
         master: Some(master.process),
         last: Some(master.clone()),
         holders: vec![master, one, two],
@@ -191,6 +194,45 @@ fn the_old_pid_file_may_name_the_living_the_unburied_or_nobody() {
     check(&old(living(9, "ruby")), &[(Kind::Predecessor, &[9])]);
     check(&old(Named::Unburied(9)), &[(Kind::PredecessorUnburied, &[9])]);
     check(&old(Named::Gone(9)), &[]);
+}
+
+#[test]
+fn an_old_master_that_keeps_the_pid_file_is_the_one_to_end() {
+    let pid_file = PidFile { named: living(9, "ruby"), ..healthy().pid_file };
+    let facts = Facts { pid_file_old: pid_file.clone(), pid_file, ..healthy() };
+    let facts = with(facts, [holder(9, 1, "ruby", 9, Place::Elsewhere)]);
+    check(&facts, &[(Kind::TwoMasters, &[10, 9]), (Kind::Predecessor, &[9])]);
+    let told = &examine(&facts)[0].sentence;
+    assert!(told.ends_with("end the one that the pid file /run/web.pid names: it is the old one"), "{told}");
+}
+
+#[test]
+fn who_is_waited_for_is_below_the_master_and_runs_its_program() {
+    let pids = |facts: &Facts| workers(&facts.holders).iter().map(|worker| worker.pid).collect::<Vec<_>>();
+    assert_eq!(pids(&healthy()), [11, 12]);
+    // A program that the server has started, with its lock or one of its own; a stranger; a worker that took its own.
+    let more = [
+        holder(13, 10, "sleep", 10, Place::Below),
+        holder(14, 10, "flock", 14, Place::Below),
+        holder(15, 1, "ruby", 15, Place::Elsewhere),
+        holder(16, 10, "ruby", 16, Place::Below),
+    ];
+    assert_eq!(pids(&with(healthy(), more)), [11, 12, 16]);
+    assert_eq!(pids(&bereaved()), [0_u32; 0]);
+}
+
+#[test]
+fn a_new_master_that_is_not_in_charge_is_told_while_it_lives() {
+    let new = |named| Facts { pid_file_new: PidFile { path: "/run/web.pid.2".into(), named }, ..healthy() };
+    let young = new(living(20, "ruby"));
+    check(&young, &[(Kind::Successor, &[20])]);
+    assert!(sentence(&young).contains("/run/web.pid.2 names the living process 20") && examine(&young)[0].refuses);
+    // It holds as soon as it serves.
+    let serving = with(young, [holder(20, 10, "ruby", 20, Place::Below)]);
+    check(&serving, &[(Kind::TwoMasters, &[10, 20]), (Kind::Successor, &[20])]);
+    for named in [Named::Gone(20), Named::Unburied(20), Named::Nobody] {
+        check(&new(named), &[]);
+    }
 }
 
 #[test]

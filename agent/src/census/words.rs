@@ -73,14 +73,21 @@ pub(super) fn no_holder(facts: &Facts, process: Process, command: &str, others: 
 
 pub(super) fn two_masters(facts: &Facts, masters: &[&Holder]) -> String {
     let pid_file = &facts.pid_file.path;
-    format!(
-        "two masters hold the lock, and both may serve: {}; end the one that the pid file {pid_file} does not name",
-        names(masters)
-    )
+    // While it lives, an old master may keep the pid file.
+    let is_named = facts.chief().is_none_or(|chief| facts.pid_file.names(chief));
+    let whom = if is_named { "does not name" } else { "names: it is the old one" };
+    format!("two masters hold the lock, and both may serve: {}; end the one that the pid file {pid_file} {whom}", names(masters))
 }
 
 pub(super) fn predecessor(facts: &Facts, pid: u32) -> String {
     format!("an older generation is still there: {} names the living process {pid}", facts.pid_file_old.path)
+}
+
+pub(super) fn successor(facts: &Facts, pid: u32) -> String {
+    format!(
+        "a newer generation is there that nobody hands over to: {} names the living process {pid}; the server ignores a reload while both live",
+        facts.pid_file_new.path
+    )
 }
 
 pub(super) fn unburied(facts: &Facts, pid: u32) -> String {

@@ -11,7 +11,7 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, drain, memory, url};
+use super::{Config, Probe, Ready, Service, Tls, dialect, drain, errand, has, memory, release, url};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -58,10 +58,6 @@ fn handovers(agent: &mut Table<'_>, notes: &mut Notes) -> usize {
     read.unwrap_or(HANDOVERS)
 }
 
-fn has(table: &Table<'_>, key: &str) -> bool {
-    table.names().iter().any(|name| name == key)
-}
-
 fn required_name(table: &mut Table<'_>, notes: &mut Notes, key: &'static str) -> Option<String> {
     let found = table.text(notes, key);
     let found = table.require(notes, key, found)?;
@@ -80,7 +76,7 @@ fn path_or(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: &str, l
     given.try_map(notes, |text| path::absolute(&text, length_max))
 }
 
-fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
+pub(super) fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
     let found = table.text(notes, key);
     let found = table.require(notes, key, found)?;
     found.try_map(notes, |text| path::absolute(&text, path::LENGTH_MAX))
@@ -122,24 +118,36 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     if let Err(not_a_name) = name::check("service", name) {
         table.wrong(notes, not_a_name.to_string());
     }
-    let dialect = table.text(notes, "dialect");
-    let dialect = table.require(notes, "dialect", dialect).and_then(|given| given.try_map(notes, |text| text.parse()));
+    let dialect = dialect::dialect(&mut table, notes);
     let files = files(&mut table, notes, claims);
     let ready = ready(&mut table, notes);
     let drain = drain::drain(&mut table, notes);
     let memory = memory::memory(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
-    for (key, what) in [
-        ("start", "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system"),
-        ("release", "releases are not supported yet; switch them before the restart"),
-        ("hooks", "hooks are not supported yet; run them around the restart"),
-    ] {
-        table.unsupported(notes, key, what);
+    let errands = errand::errands(&mut table, notes, dialect.as_ref());
+    let releases = release::releases(&mut table, notes);
+    table.unsupported(
+        notes,
+        "start",
+        "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system",
+    );
+    if let (Some(dialect), Some((pidfile, lock))) = (&dialect, &files) {
+        dialect::keep_apart(&table, notes, dialect, pidfile, lock);
     }
     table.finish(notes);
     let (pidfile, lock) = files?;
-    let (name, dialect, ready) = (name.to_owned(), dialect?, ready?);
-    Some(Service { name, dialect, pidfile, lock, ready, drain, memory, allows_foreign_holders })
+    Some(Service {
+        name: name.to_owned(),
+        dialect: dialect?,
+        pidfile,
+        lock,
+        ready: ready?,
+        drain,
+        memory,
+        allows_foreign_holders,
+        errands,
+        releases,
+    })
 }
 
 /// The pid file and the lock file, which are this service's alone.

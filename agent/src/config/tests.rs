@@ -2,7 +2,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use baton_proto::custody::Shape;
+
 use super::{Config, Drain, Memory, Probe, Then};
+use crate::dialect::{Custodian, Dialect, PidFiles, Signal};
 
 const SMALL: &str = r#"
 [agent]
@@ -98,8 +101,9 @@ dialect = "unicron"
 pidfile = "/run/web/../unicorn.pid"
 ready = { tcp = "127.0.0.1:8080", within = "2h", settle = "soon" }
 start = { command = ["unicorn"] }
-hooks = {}
-release = {}
+hooks = { before = [], after = "ls" }
+release = { directory = "/srv/web", link = "/srv/web/current" }
+check = { within = "0s" }
 drain = { within = "0s", without = "1s" }
 [service.api]
 ready = { http = "https://127.0.0.1/" }
@@ -114,19 +118,22 @@ line 6: agent.colour: is not a known key here
 line 7: agent.tls.authority: is missing
 line 8: agent.tls.certificate: \"web-1.crt\" is not absolute: it must begin with a slash
 line 9: agent.tls.key: is integer, wanted a string
-line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn, puma, haproxy, uwsgi, nginx
+line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn, gunicorn, puma, haproxy, uwsgi, nginx, php-fpm, generic
 line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
 line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
 line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
-line 15: service.web.hooks: hooks are not supported yet; run them around the restart
-line 16: service.web.release: releases are not supported yet; switch them before the restart
-line 17: service.web.drain.within: is 0 s, wanted 1 to 86400 s
-line 17: service.web.drain.without: is not a known key here
-line 18: service.api.dialect: is missing
-line 18: service.api.pidfile: is missing
-line 19: service.api.ready.http: https is not supported yet; http is";
+line 15: service.web.hooks.after: is string, wanted an array of strings
+line 15: service.web.hooks.before: names no program
+line 16: service.web.release: the link lies among the releases: it must be outside of their directory
+line 17: service.web.check.command: is missing
+line 17: service.web.check.within: is 0 s, wanted 1 to 3600 s
+line 18: service.web.drain.within: is 0 s, wanted 1 to 86400 s
+line 18: service.web.drain.without: is not a known key here
+line 19: service.api.dialect: is missing
+line 19: service.api.pidfile: is missing
+line 20: service.api.ready.http: https is not supported yet; http is";
     assert_eq!(told, expected);
 }
 
@@ -216,6 +223,109 @@ fn probe_urls_are_checked() {
     check("{ http = \"http://127.0.0.1:8080/up\" }", "{ within = \"5s\" }", "line 12: service.web.ready.http: is missing");
 }
 
+/// The dialect of the small configuration with these lines instead.
+fn dialect(lines: &str) -> Dialect {
+    let config = Config::parse(&SMALL.replacen("dialect = \"unicorn\"", lines, 1)).expect("valid");
+    config.services[0].dialect.clone()
+}
+
+#[test]
+fn a_signal_chooses_between_the_ways_of_one_server() {
+    let reload = |lines: &str| (dialect(lines).row().reload, dialect(lines).row().shape);
+    assert_eq!(reload("dialect = \"gunicorn\"\ncheck = \"none\""), (Signal::Usr2, Shape::Beside));
+    assert_eq!(reload("dialect = \"gunicorn\"\ncheck = \"none\"\nsignal = \"HUP\""), (Signal::Hup, Shape::InPlace));
+    assert_eq!(reload("dialect = \"nginx\"\ncheck = \"none\"\nsignal = \"SIGUSR2\""), (Signal::Usr2, Shape::Beside));
+    assert_eq!(reload("dialect = \"puma\"\nsignal = \"USR1\""), (Signal::Usr1, Shape::InPlace));
+    let refused = |lines: &str, why: &str| check("dialect = \"unicorn\"", lines, why);
+    refused(
+        "dialect = \"unicorn\"\nsignal = \"HUP\"",
+        "line 11: service.web.signal: SIGHUP does not reload unicorn in a way that is known; known: USR2",
+    );
+    refused(
+        "dialect = \"nginx\"\nsignal = \"reload\"",
+        "line 11: service.web.signal: \"reload\" is not a signal that is known here; known: HUP, USR1, USR2, WINCH, INT, QUIT, TERM",
+    );
+    refused(
+        "dialect = \"unicorn\"\ngeneric = {}",
+        "line 9: service.web: has a table `generic`, which only the dialect \"generic\" has",
+    );
+}
+
+#[test]
+fn a_server_that_is_not_in_the_table_is_described() {
+    let described = |rest: &str| dialect(&format!("dialect = \"generic\"\ngeneric = {{ {rest} }}"));
+    let beside =
+        described("reload = \"USR2\", shape = \"beside\", retire = \"QUIT\", lock = \"hook\", old-pid-file-suffix = \".old\"");
+    let row = beside.row();
+    assert_eq!((row.name, row.reload, row.shape, row.retire), ("generic", Signal::Usr2, Shape::Beside, Signal::Quit));
+    assert_eq!((&row.pid_files, row.lock), (&PidFiles::OldRenamed(".old".into()), Custodian::Hook));
+    let late =
+        described("reload = \"HUP\", shape = \"beside\", retire = \"INT\", lock = \"inherited\", new-pid-file-suffix = \".new\"");
+    assert_eq!((&late.row().pid_files, late.row().lock), (&PidFiles::NewBeside(".new".into()), Custodian::Inherited));
+    for (shape, expected) in [("in-place", Shape::InPlace), ("exec", Shape::Exec)] {
+        let stays = described(&format!("reload = \"HUP\", shape = \"{shape}\", retire = \"TERM\", lock = \"hook\""));
+        assert_eq!((stays.row().shape, &stays.row().pid_files), (expected, &PidFiles::Unchanged));
+    }
+}
+
+#[test]
+fn what_is_missing_or_contradicts_itself_in_a_description_is_told() {
+    let refused = |rest: &str, why: &[&str]| {
+        let told: Vec<String> = why.iter().map(|why| format!("line {why}")).collect();
+        check("dialect = \"unicorn\"", &format!("dialect = \"generic\"\n{rest}"), &told.join("\n"));
+    };
+    let sound = "reload = \"USR2\", shape = \"beside\", retire = \"QUIT\", lock = \"hook\"";
+    refused(
+        "",
+        &[
+            "9: service.web: the table `generic` is missing: such as { reload = \"HUP\", shape = \"in-place\", retire = \"TERM\", lock = \"inherited\" }",
+        ],
+    );
+    let missing = ["lock", "reload", "retire", "shape"].map(|key| format!("11: service.web.generic.{key}: is missing"));
+    refused("generic = {}", &missing.each_ref().map(String::as_str));
+    refused(
+        "generic = { reload = \"RTMIN+1\", shape = \"over\", retire = \"KILL\", lock = \"none\", colour = \"blue\" }",
+        &[
+            "11: service.web.generic.colour: is not a known key here",
+            "11: service.web.generic.lock: \"none\" is neither \"hook\" nor \"inherited\"",
+            "11: service.web.generic.reload: \"RTMIN+1\" is not a signal that is known here; known: HUP, USR1, USR2, WINCH, INT, QUIT, TERM",
+            "11: service.web.generic.retire: \"KILL\" is not a signal that is known here; known: HUP, USR1, USR2, WINCH, INT, QUIT, TERM",
+            "11: service.web.generic.shape: \"over\" is neither \"beside\", \"in-place\" nor \"exec\"",
+        ],
+    );
+    refused(
+        &format!("generic = {{ {sound} }}"),
+        &[
+            "11: service.web.generic: two masters have two pid files: old-pid-file-suffix is missing, or new-pid-file-suffix where the new master's has another name",
+        ],
+    );
+    refused(
+        &format!("generic = {{ {sound}, old-pid-file-suffix = \".old\", new-pid-file-suffix = \".new\" }}"),
+        &["11: service.web.generic.new-pid-file-suffix: contradicts old-pid-file-suffix: one of the two masters keeps the name"],
+    );
+    refused(
+        &format!("generic = {{ {sound}, old-pid-file-suffix = \"/../x\" }}"),
+        &[
+            "11: service.web.generic.old-pid-file-suffix: \"/../x\" is not the end of a file's name: 1 to 32 plain visible characters without a slash",
+        ],
+    );
+    refused(
+        &format!("generic = {{ {sound}, old-pid-file-suffix = \".lock\" }}"),
+        &["9: service.web: its lock /run/web/unicorn.pid.lock is also the other master's pid file"],
+    );
+    refused(
+        "generic = { reload = \"HUP\", shape = \"exec\", retire = \"HUP\", lock = \"hook\", old-pid-file-suffix = \".old\" }",
+        &[
+            "11: service.web.generic: has one signal for `reload` and `retire`: a server cannot tell what is meant",
+            "11: service.web.generic.old-pid-file-suffix: is only for the shape \"beside\": a master that stays has one pid file",
+        ],
+    );
+    refused(
+        &format!("signal = \"HUP\"\ngeneric = {{ {sound}, old-pid-file-suffix = \".old\" }}"),
+        &["11: service.web.signal: is `reload` in the table `generic` where the dialect is generic"],
+    );
+}
+
 #[test]
 fn there_is_a_limit_to_services() {
     let mut text = SMALL.to_owned();
@@ -269,4 +379,24 @@ fn a_drain_a_reserve_and_a_number_of_handovers_have_their_bounds() {
     memory("reserve = \"much\"", "reserve: \"much\" is not a size such as \"256M\", \"2G\" or \"0\"");
     memory("shortage = \"ignore\"", "shortage: \"ignore\" is neither \"refuse\" nor \"allow\"");
     check("[agent]\n", "[agent]\nhandovers = 0\n", "line 3: agent.handovers: \"0\" is no number from 1 to 256");
+}
+
+#[test]
+fn a_server_that_can_test_its_configuration_has_to_unless_that_is_said() {
+    let nginx = "dialect = \"nginx\"";
+    check(
+        "dialect = \"unicorn\"",
+        nginx,
+        "line 9: service.web: check is missing: nginx must test its configuration before it is signalled, such as \
+         { command = [\"nginx\", \"-t\"] }; or \"none\"",
+    );
+    let checked = |line: &str| {
+        let config = Config::parse(&SMALL.replacen("dialect = \"unicorn\"", &format!("{nginx}\n{line}"), 1));
+        config.map(|config| config.services[0].errands.check.clone()).map_err(|mistakes| mistakes.to_string())
+    };
+    assert_eq!(checked("check = \"none\""), Ok(None));
+    let found = checked("check = { command = [\"nginx\", \"-t\"], within = \"5s\" }").expect("valid").expect("it is there");
+    assert_eq!((found.command.program.as_str(), found.within), ("nginx", Duration::from_secs(5)));
+    let told = checked("check = \"never\"").expect_err("no such word");
+    assert!(told.ends_with("service.web.check: is neither a table nor \"none\""), "{told}");
 }

@@ -1,6 +1,7 @@
 //! The doing: one action of the handover after the other, and what came of each.
 
 use std::collections::VecDeque;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use baton_proto::custody::{Fact, Process, Role, Shape, judge};
@@ -14,7 +15,7 @@ use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
-use crate::handover::{Action, Ending, Event, Found, Intent, Outcome, Whom};
+use crate::handover::{Action, Ending, Errand, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
 use crate::probe::{Eagerness, Sides, probe};
 use crate::service::STREAM_EVENTS_MAX;
@@ -65,6 +66,7 @@ impl Driver {
             Action::Look(Role::Worker) => vec![Event::Looked(Role::Worker, self.look_at_new_workers())],
             Action::Look(role) => vec![Event::Looked(role, self.look(role))],
             Action::List => self.list(),
+            Action::Promotion => self.promotion(),
             Action::Confirm => vec![Event::Looked(Role::OldMaster, self.confirm())],
             Action::Persist(intent) => {
                 self.persist(intent);
@@ -75,6 +77,11 @@ impl Driver {
                 self.probe(pause);
                 Vec::new()
             }
+            Action::Switch(_) => self.switch(true),
+            Action::SwitchBack => self.switch(false),
+            Action::Run(errand) => self.run_errand(errand, None),
+            Action::RunAfter(outcome) => self.run_errand(Errand::After, Some(outcome)),
+            Action::Verify => self.verify(),
             Action::Weigh => {
                 self.hear_the_waiter(inbox).await;
                 self.run.as_ref().map(|run| Event::Weighed(judge(run.journal.testimony()))).into_iter().collect()
@@ -160,30 +167,18 @@ impl Driver {
             if run.journal.last_image(old) != run.first_image() {
                 return Found::Otherwise(format!("the master {old} runs another program image"));
             }
-            if let Some(gone) = run.listed().iter().find(|worker| !run.old.includes(**worker)) {
+            if let Some(gone) = run.replaced(self.config.dialect.row().order) {
                 return Found::Otherwise(format!("its worker {gone} is gone"));
             }
-        } else if !self.pid_file_names(old.pid) {
+        } else if !self.pid_files.name(old.pid) {
             let pidfile = self.config.pidfile.display();
             return Found::Otherwise(format!(
                 "the old master {old} holds the lock, but did not take its pid file {pidfile} back"
             ));
+        } else if let Some(newcomer) = self.successor(run) {
+            return Found::Otherwise(format!("the old master {old} holds the lock, and a new one, {newcomer}, still boots"));
         }
         found
-    }
-
-    /// Lists the workers of a master that is about to replace them, and takes hold of each.
-    fn list(&mut self) -> Vec<Event> {
-        let Some(run) = &mut self.run else { return Vec::new() };
-        let master = run.old.master();
-        let began = self.numbers.take();
-        let workers = process::descendants(master.pid, None);
-        let fact = Fact::Workers { began, master, workers: workers.clone() };
-        run.journal.note(self.numbers.take(), clock::since_boot(), fact);
-        for worker in workers {
-            run.old.hold(worker);
-        }
-        if run.old.has_no_workers() { vec![Event::Emptied(Role::OldMaster)] } else { Vec::new() }
     }
 
     /// Begins to write down what is about to be done.
@@ -192,9 +187,13 @@ impl Driver {
         // The intent to signal must survive the host, so that a repeated attempt does not signal another boot's server. The
         // intent to retire must only survive the agent: after a crash of the host there is nobody to retire.
         let flush = match intent {
-            Intent::Signal => Flush::First,
+            // A release that was switched outlives the host, too.
+            Intent::Signal | Intent::Prepare => Flush::First,
             Intent::Retire => Flush::Later,
         };
+        if intent == Intent::Signal {
+            self.note_wanted_release();
+        }
         let told = self.write_under_way(intent, flush);
         let own = self.own.clone();
         tokio::spawn(async move {
@@ -225,6 +224,15 @@ impl Driver {
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
             old_processes: run.old.processes().into_iter().map(Into::into).collect(),
+            preparing: intent == Intent::Prepare,
+            release: run.attempt.release.clone(),
+            link_before: run
+                .course
+                .switch
+                .as_ref()
+                .map(|switch| switch.before.as_os_str().as_bytes().to_vec())
+                .unwrap_or_default(),
+            link_after: run.course.switch.as_ref().map(|switch| switch.after.as_os_str().as_bytes().to_vec()).unwrap_or_default(),
         });
     }
 
@@ -233,7 +241,7 @@ impl Driver {
         let Some(run) = &mut self.run else { return };
         run.note_grant(grant);
         if let Some(under_way) = &self.stored.under_way {
-            self.store_under_way(if under_way.retiring { Intent::Retire } else { Intent::Signal });
+            self.store_under_way(under_way.intent());
         }
     }
 
@@ -245,9 +253,12 @@ impl Driver {
         if let Some(unheard) = master.and_then(|master| self.unheard_by(master)) {
             return vec![Event::Signalled(Err(unheard))];
         }
+        // Below a master that stays there are new ones afterwards.
+        if is_reload && self.run.as_ref().is_some_and(Run::is_stationary) {
+            self.take_hold_of_workers();
+        }
         let Some(run) = &mut self.run else { return Vec::new() };
-        // Below a master that stays there are new ones by now.
-        if whom != Whom::Workers {
+        if !run.is_stationary() {
             run.gather(role);
         }
         let Some(generation) = run.generation(role) else {
@@ -269,6 +280,10 @@ impl Driver {
             }
             Err(error) => Err(format!("{signal} could not be sent to the {role}: {error}")),
         };
+        if self.pid_files.is_new_beside() && role == Role::OldMaster {
+            // No file tells of a new master before it has written its own.
+            self.look_often();
+        }
         if is_first && result.is_ok() {
             // Nothing waits for this one: without it, an agent that dies now would not know that the signal was sent.
             drop(self.write_under_way(Intent::Signal, Flush::Later));
@@ -355,9 +370,15 @@ impl Driver {
         if ending.outcome == Outcome::HandedOver && run.journal.testimony().shape == Shape::InPlace {
             self.stored.generation += 1;
         }
+        if let Some(new) = run.new.as_ref().filter(|_| ending.outcome == Outcome::HandedOver) {
+            self.pid_files.hand_over(new.master());
+        }
         self.look_for_holder();
         if self.held.is_none() {
             self.look_often();
+        }
+        if ending.outcome == Outcome::HandedOver {
+            self.note_release();
         }
         let is_stationary = run.is_stationary();
         let mut left = run.old;
@@ -371,6 +392,7 @@ impl Driver {
             cause: ending.cause,
             lingering_pids,
             generation: self.stored.generation,
+            release: self.stored.release.clone(),
         };
         let testimony = v1::Testimony::from(run.journal.testimony());
         let record = v1::Record {

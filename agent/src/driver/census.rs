@@ -86,6 +86,11 @@ impl Census {
         }
     }
 
+    /// Who holds a lock, of a master, those around it and whoever else was found to hold.
+    pub(super) fn holders_of(&mut self, master: Option<u32>, file: FileIdentity) -> Vec<Holder> {
+        family::holders(Known { master, others: &self.others }, file, &mut self.memory)
+    }
+
     /// What is amiss, by the last count.
     pub(super) fn findings(&self) -> &[Finding] {
         &self.findings
@@ -147,6 +152,7 @@ impl Driver {
         if let Some(master) = holders.iter().find(|holder| holder.place == Place::Master) {
             self.census.last = Some(master.clone());
         }
+        let master = self.held.as_ref().map(Held::master);
         let facts = Facts {
             path: self.config.lock.display().to_string(),
             lock_file,
@@ -154,8 +160,9 @@ impl Driver {
             network: named.and_then(|named| self.census.network_of(named, &self.config.lock)),
             twin: self.twin.borrow().clone(),
             pid_file: pid_file(&self.config.pidfile),
-            pid_file_old: self.pidfile_old.as_deref().map_or_else(PidFile::none, pid_file),
-            master: self.held.as_ref().map(Held::master),
+            pid_file_old: self.pid_files.older(master).map_or_else(PidFile::none, pid_file),
+            pid_file_new: self.pid_files.newer(master).map_or_else(PidFile::none, pid_file),
+            master,
             last: self.census.last.clone(),
             holders,
             unknown_takers,
@@ -177,7 +184,7 @@ impl Driver {
     fn find(&mut self, file: FileIdentity) -> (Vec<Holder>, Vec<u32>) {
         let master = self.held.as_ref().map(|held| held.master().pid);
         let census = &mut self.census;
-        let mut holders = family::holders(Known { master, others: &census.others }, file, &mut census.memory);
+        let mut holders = census.holders_of(master, file);
         let listed = lock::takers(file);
         census.is_unlisted = listed == Takers::Unlisted;
         let Takers::Listed(mut takers) = listed else { return (holders, Vec::new()) };
@@ -185,7 +192,7 @@ impl Driver {
         if !takers.is_empty() {
             // Most takers hold what they took.
             census.others.extend(&takers);
-            holders = family::holders(Known { master, others: &census.others }, file, &mut census.memory);
+            holders = census.holders_of(master, file);
             takers.retain(|taker| !holders.iter().any(|holder| holder.lock.taker == *taker));
         }
         let is_found = |pid: &u32| holders.iter().any(|holder| holder.process.pid == *pid && holder.place == Place::Elsewhere);
@@ -344,7 +351,7 @@ mod tests {
     #[tokio::test]
     async fn a_reload_for_which_there_is_no_room_to_wait_is_refused_and_does_not_begin_without_its_walk() {
         let mut census = Census::new(Walker::start());
-        let attempt = Attempt { rollout: "r-1".into(), number: 1, fence: 1 };
+        let attempt = Attempt { rollout: "r-1".into(), number: 1, fence: 1, release: String::new() };
         let mut waiting = Vec::new();
         for _ in 0..POSTPONED_MAX {
             let (reply, mut answer) = oneshot::channel();

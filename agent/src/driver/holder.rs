@@ -98,6 +98,10 @@ impl Driver {
         }
         (stored.master, stored.image, stored.lock) = (process, image, lock);
         stored.boot_id.clone_from(&self.witness.boot);
+        if !is_same_process || !is_same_image {
+            self.stored.release = self.release_of(seen.process.pid).unwrap_or_default();
+        }
+        let stored = &self.stored;
         let (since, generation) = (Duration::from_nanos(stored.held_since_ns), stored.generation);
         drop(self.store.write(&self.stored, Flush::Later));
         tracing::info!(pid = seen.process.pid, generation, "the master holds the lock");
@@ -106,7 +110,9 @@ impl Driver {
 
     fn find_holder(&mut self) -> Result<Seen, Trouble> {
         let (pidfile, lock) = (&self.config.pidfile, &self.config.lock);
-        let pid = process::pid_in(pidfile)
+        let pid = self
+            .pid_files
+            .in_charge()
             .ok_or_else(|| Trouble::Other(format!("the pid file {} is not there or names no pid", pidfile.display())))?;
         let file = lock::identity(lock);
         // Where the file was replaced or removed, its master holds on to what it has, and is waited for there.

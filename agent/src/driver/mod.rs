@@ -8,15 +8,18 @@
 mod act;
 mod census;
 mod drain;
+mod errands;
 mod generation;
 mod holder;
 mod lingering;
 mod past;
+mod pid_files;
 mod publish;
 mod room;
 mod run;
 mod turn;
 mod walker;
+mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config;
 use crate::dialect::Row;
 use crate::files::{Files, Told};
+use crate::handover::Errand;
 use crate::journal::Numbers;
 use crate::memory::Figures;
 use crate::os::{clock, process};
@@ -42,6 +46,7 @@ use census::Census;
 use holder::{Held, Trouble};
 use lingering::Lingering;
 use past::Past;
+use pid_files::PidFiles;
 use publish::Audience;
 use room::Measuring;
 use run::Run;
@@ -64,6 +69,7 @@ enum Input {
     Exited(Process),
     Probed(Seq, Probed),
     Persisted(Seq, Result<(), String>),
+    Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
     Measured(Option<Figures>),
     Buried,
@@ -94,9 +100,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (store, stored) = Store::open(&witness.state, &config.name)?;
     let numbers = Arc::new(Numbers::starting_at(run::first_number(&stored)));
     let (waiters, wakes) = Waiters::new(Arc::clone(&numbers));
-    let pidfile_old = config.dialect.row().old_pid_file(&config.pidfile);
-    let paths = [Some(config.pidfile.clone()), pidfile_old.clone()].into_iter().flatten().collect();
-    let Told { changes, twin } = files.add(config.name.clone(), paths, config.lock.clone());
+    let pid_files = PidFiles::of(&config, &stored, &witness.boot);
+    let Told { changes, twin } = files.add(config.name.clone(), pid_files.all(), config.lock.clone());
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
@@ -105,7 +110,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let driver = Driver {
         config,
         witness,
-        pidfile_old,
+        pid_files,
         twin,
         numbers,
         waiters,
@@ -163,7 +168,7 @@ struct Looks {
 struct Driver {
     config: config::Service,
     witness: Witness,
-    pidfile_old: Option<PathBuf>,
+    pid_files: PidFiles,
     /// Another service on the same lock file.
     twin: watch::Receiver<Option<String>>,
     numbers: Arc<Numbers>,
@@ -205,6 +210,7 @@ impl Driver {
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
                 Input::Measured(figures) => self.measured(figures, &mut inbox).await,
                 Input::Buried => self.note_burial(),
@@ -268,8 +274,9 @@ impl Driver {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
         self.heard_by(held.master())?;
+        let course = self.course(attempt)?;
         let turn = self.witness.turns.take(&self.config.name).map_err(Refusal::Precondition)?;
-        let mut run = Run::new(attempt.clone(), held, turn, self);
+        let mut run = Run::new(attempt.clone(), held, course, turn, self);
         let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
@@ -283,7 +290,7 @@ impl Driver {
     /// Why the reload signal must not be sent to this master, if it must not.
     fn unheard_by(&self, master: Process) -> Option<String> {
         let Row { name, reload, .. } = self.config.dialect.row();
-        process::is_ended_by(master, reload).then(|| {
+        process::is_ended_by(master, *reload).then(|| {
             format!(
                 "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try \
                  again when it has booted"
@@ -378,6 +385,7 @@ impl Driver {
             findings,
             census: Vec::new(),
             lingering: self.lingering.told(),
+            release: self.stored.release.clone(),
             ..v1::ServiceStatus::default()
         }
     }

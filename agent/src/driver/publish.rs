@@ -80,6 +80,7 @@ impl From<&Finding> for v1::Finding {
             Kind::TwoMasters => v1::FindingKind::TwoMasters,
             Kind::Predecessor => v1::FindingKind::Predecessor,
             Kind::PredecessorUnburied => v1::FindingKind::PredecessorUnburied,
+            Kind::Successor => v1::FindingKind::Successor,
             Kind::LockReplaced => v1::FindingKind::LockReplaced,
             Kind::LockUnlinked => v1::FindingKind::LockUnlinked,
             Kind::LockUnreadable => v1::FindingKind::LockUnreadable,

@@ -10,16 +10,18 @@ use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::errands::{Course, Running};
 use super::generation::Generation;
 use super::holder::Held;
+use super::pid_files::Before;
 use super::publish::Audience;
 use super::turn::Turn;
 use super::{Driver, Inbox};
 use crate::config;
-use crate::handover::{Answer, Ending, Event, Handover, Intent, Outcome, Timing};
+use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
-use crate::os::process::{self, Stamp};
+use crate::os::process;
 use crate::probe::{Probed, Sides};
 use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
@@ -35,8 +37,10 @@ pub(super) struct Run {
     pub(super) opened: Option<Seq>,
     pub(super) old: Generation,
     pub(super) new: Option<Generation>,
-    /// The pid file as it was before the signal.
-    pub(super) pidfile: Option<Stamp>,
+    /// The workers of before, of a master that stays.
+    pub(super) workers: Vec<Process>,
+    /// The pid files as they were before the signal.
+    pub(super) pid_files: Before,
     pub(super) deadline: Option<Duration>,
     pub(super) step: Step,
     pub(super) steps: Vec<v1::Progress>,
@@ -47,6 +51,10 @@ pub(super) struct Run {
     pub(super) turn: Turn,
     /// What kind of answer the last probe got.
     last_answer: Option<Discriminant<Answer>>,
+    /// What it does about releases.
+    pub(super) course: Course,
+    /// The command under way.
+    pub(super) errand: Option<Running>,
     /// Who gave the last right answer.
     answered_by: Option<u32>,
 }
@@ -59,12 +67,12 @@ pub(super) fn first_number(stored: &Stored) -> Seq {
 
 impl Run {
     /// A handover away from the master that is held; nothing is done yet.
-    pub(super) fn new(attempt: Attempt, held: &Held, turn: Turn, driver: &Driver) -> Self {
+    pub(super) fn new(attempt: Attempt, held: &Held, course: Course, turn: Turn, driver: &Driver) -> Self {
         let opened = driver.numbers.take();
         let shape = driver.config.dialect.row().shape;
         let journal = Journal::open(driver.config.name.clone(), shape, driver.witness(opened), held.seen.lock.file);
         let old = Generation::of(held.master(), driver.own.clone());
-        Self { opened: Some(opened), ..Self::with(attempt, journal, old, None, turn, driver) }
+        Self { opened: Some(opened), course, ..Self::with(attempt, journal, old, None, turn, driver) }
     }
 
     fn with(
@@ -79,14 +87,16 @@ impl Run {
         let config::Service { ready, drain, .. } = &driver.config;
         let timing =
             Timing { ready_within: ready.within, settle: ready.settle, drain_within: drain.within, drain_then: drain.then };
+        let around = driver.around(&attempt.release);
         Self {
             attempt,
-            handover: Handover::new(timing, driver.config.dialect.row(), old.master()),
+            handover: Handover::new(timing, driver.config.dialect.row(), around, old.master()),
             journal,
             opened: None,
             old,
             new,
-            pidfile: Stamp::of(&driver.config.pidfile),
+            workers: Vec::new(),
+            pid_files: driver.pid_files.before(),
             deadline: None,
             step: Step::Open,
             steps: Vec::new(),
@@ -95,16 +105,10 @@ impl Run {
             seeks: false,
             turn,
             last_answer: None,
+            course: Course::default(),
+            errand: None,
             answered_by: None,
         }
-    }
-
-    /// Takes hold of the workers of before, as they were listed by an earlier run of the agent.
-    fn with_workers_of_before(mut self) -> Self {
-        for worker in self.listed().to_vec() {
-            self.old.hold(worker);
-        }
-        self
     }
 
     /// Which window this is; no other handover of this incarnation has it.
@@ -120,12 +124,17 @@ impl Run {
         }
     }
 
+    /// When the window was opened, which is before the signal.
+    pub(super) fn opened_at(&self) -> Option<Duration> {
+        self.journal.testimony().observations.first().map(|line| line.at)
+    }
+
     /// What the master ran when it was first looked at.
     pub(super) fn first_image(&self) -> Option<Image> {
         self.journal.testimony().observations.iter().find_map(|line| Some(line.fact.sighting()?.image))
     }
 
-    /// The workers of before, as they were listed.
+    /// Everybody below the master before the signal, as it was listed.
     pub(super) fn listed(&self) -> &[Process] {
         let master = self.old.master();
         self.journal.testimony().observations.iter().find_map(|line| line.fact.listing(master)).unwrap_or_default()
@@ -226,14 +235,16 @@ impl Driver {
         let Some(run) = self.restore(&under_way) else {
             return self.keep_what_is_left(under_way);
         };
-        let run = self.run.insert(run);
+        self.run = Some(run);
+        self.note_wanted_release();
+        let Some(run) = &mut self.run else { return };
         let new_master = run.new.as_ref().filter(|new| new.master_lives()).map(Generation::master);
         if under_way.boot_id != self.witness.boot {
             let cause = "the host was rebooted in the middle of the handover".to_owned();
             let ending = Ending { outcome: Outcome::Broken, failed_step: Some(Step::Signal), cause };
             return self.finish(ending, inbox).await;
         }
-        let intent = if under_way.retiring { Intent::Retire } else { Intent::Signal };
+        let intent = under_way.intent();
         tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
@@ -264,7 +275,9 @@ impl Driver {
 
     fn restore(&self, under_way: &UnderWay) -> Option<Run> {
         let record = under_way.record.clone()?;
-        let attempt = Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence };
+        let attempt =
+            Attempt { rollout: record.rollout, number: record.attempt, fence: record.fence, release: under_way.release.clone() };
+        let course = Course::resumed(under_way);
         let testimony = Testimony::try_from(record.testimony?).ok()?;
         let shape = testimony.shape;
         // Where the configuration has changed, its signals may mean something else.
@@ -273,32 +286,33 @@ impl Driver {
         }
         let witness = self.witness(testimony.closed.next());
         let journal = Journal::resume(testimony, witness);
-        let mut old = Generation::of(under_way.old?.into(), self.own.clone());
+        let old = Generation::of(under_way.old?.into(), self.own.clone());
         let turn = self.witness.turns.resume(&self.config.name);
+        let mut run = Run { steps: record.steps, course, ..Run::with(attempt, journal, old, None, turn, self) };
         if shape != Shape::Beside {
-            let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, turn, self) };
             return Some(run.with_workers_of_before());
         }
-        let new = under_way.new.map(Process::from).or_else(|| self.successor(&old));
-        let mut new = new.map(|new| Generation::of(new, self.own.clone()));
-        old.gather(new.as_ref().map(Generation::master));
+        let new = under_way.new.map(Process::from).or_else(|| self.successor(&run));
+        run.new = new.map(|new| Generation::of(new, self.own.clone()));
+        run.gather(Role::OldMaster);
         for process in &under_way.old_processes {
-            old.hold((*process).into());
+            run.old.hold((*process).into());
         }
-        if let Some(new) = &mut new {
-            new.gather(Some(old.master()));
-        }
-        Some(Run { steps: record.steps, ..Run::with(attempt, journal, old, new, turn, self) })
+        run.gather(Role::NewMaster);
+        Some(run)
     }
 
     pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
         let Some(run) = self.run.as_mut().filter(|run| run.window() == window) else { return };
-        let (ready, detail) = match &probed.answer {
+        run.gather(Role::NewMaster);
+        let answer = self.with_release(probed.answer);
+        let Some(run) = &mut self.run else { return };
+        let (ready, detail) = match &answer {
             Answer::Ready(detail) => (true, detail.clone()),
-            Answer::Failing(detail) | Answer::Elsewhere(detail) => (false, detail.clone()),
+            Answer::Failing(detail) | Answer::Elsewhere(detail) | Answer::Stale(detail) => (false, detail.clone()),
         };
         // A slow boot is probed often: only what changed is a line.
-        let kind = std::mem::discriminant(&probed.answer);
+        let kind = std::mem::discriminant(&answer);
         if run.last_answer.replace(kind) != Some(kind) {
             let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
             run.journal.note(self.numbers.take(), clock::since_boot(), fact);
@@ -306,13 +320,18 @@ impl Driver {
         if ready {
             run.answered_by = probed.answered_by;
         }
-        run.gather(Role::NewMaster);
-        self.feed([Event::Probed(probed.answer)], inbox).await;
+        self.feed([Event::Probed(answer)], inbox).await;
     }
 
     pub(super) async fn persisted(&mut self, window: Seq, written: Result<(), String>, inbox: &mut Inbox) {
         if self.run.as_ref().is_some_and(|run| run.window() == window) {
             self.feed([Event::Persisted(written)], inbox).await;
+        }
+    }
+
+    pub(super) async fn ran(&mut self, window: Seq, errand: Errand, ran: Result<String, String>, inbox: &mut Inbox) {
+        if self.run.as_ref().is_some_and(|run| run.window() == window) {
+            self.feed([Event::Ran(errand, ran)], inbox).await;
         }
     }
 
@@ -348,45 +367,22 @@ impl Driver {
             events.retain(|event| *event != emptied);
         }
         self.feed(events, inbox).await;
+        // One that was killed has left its pid file behind: nothing tells that it names nobody any more.
+        self.look_for_successor(inbox).await;
     }
 
-    /// Looks whether the dialect names a new master, or the old one has taken its pid file back.
-    pub(super) async fn look_for_successor(&mut self, inbox: &mut Inbox) {
-        let Some(run) = self.run.as_ref().filter(|run| !run.is_stationary()) else { return };
-        if run.new.is_none()
-            && let Some(process) = self.successor(&run.old)
-        {
-            return self.appeared(process, inbox).await;
-        }
-        // In this order: a file that is renamed away in between is not taken for one that has returned.
-        let returned = Stamp::of(&self.config.pidfile) != run.pidfile && self.pid_file_names(run.old.master().pid);
-        if returned {
-            self.feed([Event::Restored], inbox).await;
-        }
-    }
-
-    async fn appeared(&mut self, process: Process, inbox: &mut Inbox) {
-        let generation = Generation::of(process, self.own.clone());
-        let Some(run) = self.run.as_mut().filter(|_| generation.master_lives()) else { return };
+    /// A new master is there.
+    pub(super) fn note_successor(&mut self, generation: Generation) {
+        let Some(run) = &mut self.run else { return };
+        let process = generation.master();
         run.new = Some(generation);
-        let detail = format!("the new master {process} is named by the pid file");
+        let detail = if self.pid_files.all().iter().any(|path| process::pid_in(path) == Some(process.pid)) {
+            format!("the new master {process} is named by the pid file")
+        } else {
+            format!("the old master has started a new one, {process}")
+        };
         self.publish(Step::Appear, detail);
         // Nothing waits for this one: without it, an agent that dies now would have to find the new master again.
         drop(self.write_under_way(Intent::Signal, Flush::Later));
-        self.feed([Event::Appeared(process)], inbox).await;
-    }
-
-    /// The process that the pid file names, if it is another than the old master and comes from it.
-    fn successor(&self, old: &Generation) -> Option<Process> {
-        let pid = process::pid_in(&self.config.pidfile).filter(|pid| *pid != old.master().pid)?;
-        let (process, parent) = process::find(pid).ok()?;
-        let is_heir = parent == old.master().pid || !old.master_lives();
-        let is_younger = process.start_ticks >= old.master().start_ticks;
-        (is_heir && is_younger).then_some(process)
-    }
-
-    /// Whether the pid file names this process.
-    pub(super) fn pid_file_names(&self, pid: u32) -> bool {
-        process::pid_in(&self.config.pidfile) == Some(pid)
     }
 }

@@ -4,11 +4,17 @@
 //! told to leave. `stationary`: the master stays, by exec or not, and replaces its workers: once it was signalled there is
 //! no way back, and what it proves is the master's unbroken custody.
 //!
+//! Around either: the release is switched, the hook is run and the configuration checked before the signal (`preparation`); at the
+//! end the release is switched back where it failed, and the other hook is run (`conclusion`).
+//!
 //! **Invariant:** the reload signal is asked for at most once, and never by a resumed handover.
+//! **Invariant:** `Finish` is asked for once, and last.
 
 mod beside;
+mod conclusion;
 mod ending;
 mod ladder;
+mod preparation;
 mod readiness;
 mod stationary;
 mod vocabulary;
@@ -18,15 +24,24 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Shape};
 use baton_proto::step::Step;
 
-use crate::dialect::Row;
+use crate::dialect::{PidFiles, Row};
 use beside::Beside;
+use conclusion::Conclusion;
 pub use ending::{Ending, Outcome};
+pub use preparation::Around;
+use preparation::{Preparation, Prepared};
 use stationary::Stationary;
-pub use vocabulary::{Action, Answer, Event, Found, Intent, Timing, Whom};
+pub use vocabulary::{Action, Answer, Errand, Event, Found, Intent, Timing, Whom};
 
 /// A handover under way.
 #[derive(Debug)]
-pub struct Handover(Way);
+pub struct Handover {
+    way: Way,
+    around: Around,
+    /// Whether the release was switched, or was about to be.
+    is_switched: bool,
+    conclusion: Option<Conclusion>,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -43,34 +58,59 @@ struct Failure {
 
 impl Handover {
     /// A handover away from `old`, in the way of its dialect.
-    pub fn new(timing: Timing, dialect: Row, old: Process) -> Self {
-        Self(match dialect.shape {
-            Shape::Beside => Way::Beside(Beside::new(timing, dialect.reload, dialect.retire, old)),
-            Shape::InPlace | Shape::Exec => Way::Stationary(Stationary::new(timing, dialect.reload, old)),
-        })
+    pub fn new(timing: Timing, dialect: &Row, around: Around, old: Process) -> Self {
+        let beside = || Beside::new(timing, dialect.reload, dialect.retire, around.clone(), old);
+        let way = match dialect.shape {
+            Shape::Beside if matches!(dialect.pid_files, PidFiles::NewBeside(_)) => Way::Beside(beside().promoted_late()),
+            Shape::Beside => Way::Beside(beside()),
+            Shape::InPlace | Shape::Exec => Way::Stationary(Stationary::new(timing, dialect.reload, around.clone(), old)),
+        };
+        Self { way, around, is_switched: false, conclusion: None }
     }
 
     /// The first thing to do.
     pub fn begin(&mut self) -> Vec<Action> {
-        match &mut self.0 {
+        match &mut self.way {
             Way::Beside(way) => way.begin(),
             Way::Stationary(way) => way.begin(),
         }
     }
 
-    /// Goes on with a handover in whose middle the agent died. `intent` is what was on disk; `old` and `new` say who lives.
+    /// Goes on with a handover in whose middle the agent died. `intent` is what was on disk; `old` and `new` say who lives;
+    /// a release may have been switched if that was to be done.
     pub fn resume(&mut self, now: Duration, intent: Intent, old_lives: bool, new: Option<Process>) -> Vec<Action> {
-        match &mut self.0 {
+        self.is_switched = self.around.release.is_some();
+        let actions = match &mut self.way {
             Way::Beside(way) => way.resume(now, intent, old_lives, new),
-            Way::Stationary(way) => way.resume(now, old_lives),
-        }
+            Way::Stationary(way) => way.resume(now, intent, old_lives),
+        };
+        self.framed(actions)
     }
 
     /// The only way a handover moves. A stray event moves nothing.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
-        match &mut self.0 {
+        if let Some(conclusion) = &mut self.conclusion {
+            return conclusion.handle(&event);
+        }
+        let actions = match &mut self.way {
             Way::Beside(way) => way.handle(now, event),
             Way::Stationary(way) => way.handle(now, event),
+        };
+        self.framed(actions)
+    }
+
+    /// The same, with the conclusion in the place of the end.
+    fn framed(&mut self, mut actions: Vec<Action>) -> Vec<Action> {
+        self.is_switched |= actions.iter().any(|action| matches!(action, Action::Switch(_)));
+        if let Some(Action::Finish(ending)) = actions.last() {
+            let (conclusion, last) = Conclusion::begin(ending.clone(), &self.around, self.is_switched);
+            self.conclusion = Some(conclusion);
+            actions.pop();
+            actions.extend(last);
         }
+        actions
     }
 }
+
+#[cfg(test)]
+mod tests;

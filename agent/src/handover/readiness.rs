@@ -33,6 +33,8 @@ pub(super) enum Heard {
     First(Action, Vec<Action>),
     /// Nothing yet: what to do.
     Again(Vec<Action>),
+    /// It never will be: why.
+    Never(String),
 }
 
 impl Readiness {
@@ -63,6 +65,7 @@ impl Readiness {
                 self.last = cause;
                 Heard::Again(vec![Action::Deadline(Some(self.deadline)), self.ask_later()])
             }
+            Answer::Stale(cause) => Heard::Never(cause),
             Answer::Elsewhere(cause) => {
                 if !self.has_answered {
                     self.last = cause;

@@ -1,8 +1,8 @@
 //! A handover in place: the master stays, and replaces its workers, by exec or not.
 //!
 //! ```text
-//! Opening ─ Arming ─ Signalling ─ Readying ─ Draining ─ Closing ─ Over
-//!    └────────┴──────────┴─────────── failed ─┴─ Confirming ─ Over
+//! Opening ─ Preparing ─ Arming ─ Signalling ─ Readying ─ Draining ─ Closing ─ Over
+//!    └──────────┴─────────┴──────────┴─────────── failed ─┴─ Confirming ─ Over
 //! ```
 //!
 //! Once the master was signalled nothing of ours can undo it. A failure is *rolled back* when it is seen that nothing was
@@ -19,7 +19,7 @@ use baton_proto::step::Step;
 
 use super::ladder::Rung;
 use super::readiness::{Heard, Readiness};
-use super::{Action, Answer, Ending, Event, Failure, Found, Intent, Outcome, Timing, Whom};
+use super::{Action, Answer, Around, Ending, Event, Failure, Found, Intent, Outcome, Preparation, Prepared, Timing, Whom};
 use crate::config::RUNG;
 use crate::dialect::Signal;
 
@@ -29,6 +29,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Opening,
+    Preparing(Preparation),
     Arming,
     Signalling,
     Readying(Readiness),
@@ -43,6 +44,7 @@ enum State {
 pub(super) struct Stationary {
     timing: Timing,
     reload: Signal,
+    around: Around,
     master: Process,
     state: State,
     /// Every worker of before is gone.
@@ -55,10 +57,11 @@ pub(super) struct Stationary {
 }
 
 impl Stationary {
-    pub(super) fn new(timing: Timing, reload: Signal, master: Process) -> Self {
+    pub(super) fn new(timing: Timing, reload: Signal, around: Around, master: Process) -> Self {
         Self {
             timing,
             reload,
+            around,
             master,
             state: State::Opening,
             is_drained: false,
@@ -73,7 +76,10 @@ impl Stationary {
     }
 
     /// Whether the signal was sent is not known; it is not sent again.
-    pub(super) fn resume(&mut self, now: Duration, master_lives: bool) -> Vec<Action> {
+    pub(super) fn resume(&mut self, now: Duration, intent: Intent, master_lives: bool) -> Vec<Action> {
+        if intent == Intent::Prepare {
+            return self.fail(Step::Prepare, "the agent was restarted before the signal".into());
+        }
         if !master_lives {
             return self.fail(Step::Ready, "the agent was restarted and found the master gone".into());
         }
@@ -82,6 +88,12 @@ impl Stationary {
     }
 
     pub(super) fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
+        if let State::Preparing(preparation) = &mut self.state
+            && event != Event::Exited(Role::OldMaster)
+        {
+            let prepared = preparation.handle(&event);
+            return self.prepared(now, prepared);
+        }
         match event {
             Event::Looked(Role::OldMaster, found) => self.looked(now, found),
             Event::Persisted(written) => self.persisted(written),
@@ -89,6 +101,7 @@ impl Stationary {
             Event::Exited(Role::OldMaster) => self.exited(),
             Event::Emptied(Role::OldMaster) => self.emptied(),
             Event::Probed(answer) => self.probed(now, answer),
+            Event::Verified(found) => self.verified(now, found),
             Event::Expired => self.expired(now),
             // There is no other master, and what was seen of a worker is for the judge.
             Event::Looked(Role::NewMaster | Role::Master | Role::Worker, _)
@@ -96,7 +109,10 @@ impl Stationary {
             | Event::Emptied(Role::NewMaster | Role::Master | Role::Worker)
             | Event::Appeared(_)
             | Event::Restored
-            | Event::Weighed(_) => Vec::new(),
+            | Event::Promoted
+            | Event::Weighed(_)
+            | Event::Switched(_)
+            | Event::Ran(..) => Vec::new(),
         }
     }
 
@@ -107,11 +123,12 @@ impl Stationary {
         };
         match (&self.state, found) {
             (State::Opening, Ok(())) => {
-                self.state = State::Arming;
-                let deadline = Action::Deadline(Some(now + WRITE_WITHIN));
-                vec![Action::List, Action::Persist(Intent::Signal), deadline]
+                let (preparation, prepared) = Preparation::begin(now, &self.around);
+                self.state = State::Preparing(preparation);
+                self.prepared(now, prepared)
             }
             (State::Opening, Err(cause)) => self.fail(Step::Open, cause),
+            (State::Closing, Ok(())) if self.failure.is_some() => self.finish(Outcome::Broken),
             (State::Closing, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Err(cause)) => {
                 let cause = format!("{cause}; {}", self.no_way_back(now));
@@ -126,8 +143,20 @@ impl Stationary {
                 }
                 self.finish(Outcome::Broken)
             }
-            (State::Arming | State::Signalling | State::Readying(_) | State::Draining | State::Over, Ok(()) | Err(_)) => {
-                Vec::new()
+            (
+                State::Preparing(_) | State::Arming | State::Signalling | State::Readying(_) | State::Draining | State::Over,
+                Ok(()) | Err(_),
+            ) => Vec::new(),
+        }
+    }
+
+    fn prepared(&mut self, now: Duration, prepared: Prepared) -> Vec<Action> {
+        match prepared {
+            Prepared::Not(actions) => actions,
+            Prepared::Never(cause) => self.fail(Step::Prepare, cause),
+            Prepared::Yes => {
+                self.state = State::Arming;
+                vec![Action::List, Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
             }
         }
     }
@@ -145,6 +174,7 @@ impl Stationary {
             // It comes after the disk was no longer waited for, or the master is gone meanwhile.
             (
                 State::Opening
+                | State::Preparing(_)
                 | State::Signalling
                 | State::Readying(_)
                 | State::Draining
@@ -165,6 +195,7 @@ impl Stationary {
             (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
             (
                 State::Opening
+                | State::Preparing(_)
                 | State::Arming
                 | State::Readying(_)
                 | State::Draining
@@ -188,7 +219,17 @@ impl Stationary {
             Heard::Ready(detail) => [vec![Action::Tell(Step::Ready, detail)], self.drain(now)].concat(),
             Heard::First(told, again) => [again, vec![told]].concat(),
             Heard::Again(again) => again,
+            Heard::Never(cause) => self.fail(Step::Ready, cause),
         }
+    }
+
+    /// Some worker that was made late may run another release than those that were asked.
+    fn verified(&mut self, now: Duration, found: Result<(), String>) -> Vec<Action> {
+        if let (State::Closing, Err(cause)) = (&self.state, found) {
+            let cause = format!("{cause}; {}", self.no_way_back(now));
+            self.failure = Some(Failure { step: Step::Close, cause });
+        }
+        Vec::new()
     }
 
     fn drain(&mut self, now: Duration) -> Vec<Action> {
@@ -211,6 +252,7 @@ impl Stationary {
         vec![
             Action::Deadline(None),
             Action::Tell(Step::Close, "looking at a new worker and at the master once more".into()),
+            Action::Verify,
             Action::Look(Role::Worker),
             Action::Look(Role::OldMaster),
         ]
@@ -219,7 +261,9 @@ impl Stationary {
     fn exited(&mut self) -> Vec<Action> {
         let cause = |when| format!("the master {} exited {when}; its reason is in the server's own log", self.master);
         match &self.state {
-            State::Opening | State::Arming | State::Signalling => self.fail(Step::Signal, cause("before it was signalled")),
+            State::Opening | State::Preparing(_) | State::Arming | State::Signalling => {
+                self.fail(Step::Signal, cause("before it was signalled"))
+            }
             State::Readying(_) => self.fail(Step::Ready, cause("before a new worker was ready")),
             State::Draining => self.fail(Step::Drain, cause("before the workers of before were gone")),
             State::Closing | State::Confirming | State::Over => Vec::new(),
@@ -234,7 +278,9 @@ impl Stationary {
                 self.fail(Step::Ready, cause)
             }
             State::Draining => self.hurry(now),
-            State::Opening | State::Signalling | State::Closing | State::Confirming | State::Over => Vec::new(),
+            State::Opening | State::Preparing(_) | State::Signalling | State::Closing | State::Confirming | State::Over => {
+                Vec::new()
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! What a handover is told, and what it answers: reading these two lists is reading the system.
 
+use std::fmt;
 use std::time::Duration;
 
 use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::step::Step;
 
-use super::Ending;
+use super::{Ending, Outcome};
 use crate::config::Then;
 use crate::dialect::Signal;
 
@@ -35,6 +36,8 @@ pub enum Event {
     Appeared(Process),
     /// The dialect says that the old master has given up on a new one.
     Restored,
+    /// The pid file names the new master.
+    Promoted,
     /// A master exited.
     Exited(Role),
     /// A master and every known process below it are gone; of a master that stays, every worker of before.
@@ -43,6 +46,12 @@ pub enum Event {
     Probed(Answer),
     /// The testimony so far was judged.
     Weighed(Verdict),
+    /// The release link was switched, forth or back, and this is to be told; or it could not be.
+    Switched(Result<String, String>),
+    /// A command has ended: well, with this to be told, or not.
+    Ran(Errand, Result<String, String>),
+    /// Every new worker was looked at: whether each runs the release that is wanted.
+    Verified(Result<(), String>),
     /// The deadline passed.
     Expired,
 }
@@ -67,6 +76,8 @@ pub enum Answer {
     Failing(String),
     /// Nothing is known of the new generation: the old one answered, or nobody.
     Elsewhere(String),
+    /// It may be ready, but not all of it runs the release that is wanted, and never will.
+    Stale(String),
 }
 
 /// Something to do.
@@ -88,6 +99,18 @@ pub enum Action {
     /// Look whether all is as it was: the old master holds, and its pid file names it; one that should have been replaced
     /// in place runs the image of before, with every worker of before. Answered by `Looked`.
     Confirm,
+    /// Switch the release link to this release; answered by `Switched`.
+    Switch(String),
+    /// Switch it back to what it was before; answered by `Switched`.
+    SwitchBack,
+    /// Run a command before the signal; answered by `Ran`.
+    Run(Errand),
+    /// Run the hook after a handover that ended so; answered by `Ran`.
+    RunAfter(Outcome),
+    /// Look which release the new workers run; answered by `Verified`.
+    Verify,
+    /// Look whether the pid file names the new master; answered by `Promoted` when it does, now or later.
+    Promotion,
     /// Replace the deadline by this moment, answered by `Expired`; or by none.
     Deadline(Option<Duration>),
     /// Tell whoever listens.
@@ -108,9 +131,32 @@ pub enum Whom {
     Workers,
 }
 
+/// A command that is run around a handover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// The hook before the signal.
+    Before,
+    /// The server's own test of its configuration.
+    Check,
+    /// The hook when all is over.
+    After,
+}
+
+impl fmt::Display for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "the hook before",
+            Self::Check => "the check",
+            Self::After => "the hook after",
+        })
+    }
+}
+
 /// What is about to be done, and must be known after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
+    /// To switch the release. Nothing is signalled yet.
+    Prepare,
     /// The reload signal.
     Signal,
     /// The retire signal: the overlap was witnessed and the new generation was ready.

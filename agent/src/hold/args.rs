@@ -20,7 +20,8 @@ pub struct Args {
     /// Where the server's master writes its pid. Without it, masters are known as the topmost holders.
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
-    /// What kind of server it is; says how it is stopped.
+    /// What kind of server it is; says how it is stopped. `baton-agent dialects` lists them; one that is not there is stopped by
+    /// --stop-signal.
     #[arg(long, value_name = "NAME", default_value = "unicorn", conflicts_with = "stop_signal")]
     pub dialect: Dialect,
     /// What makes a master finish its requests and leave, where there is no dialect for it: QUIT, TERM, INT, USR1 or WINCH.
@@ -33,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = document::duration)]
     pub first_holder_within: Duration,
     /// Take the lock here and let the server inherit it on descriptor 1025, instead of by a hook in its configuration. The dialects
-    /// haproxy, uwsgi and nginx imply it.
+    /// haproxy, uwsgi, nginx and php-fpm imply it.
     #[arg(long)]
     pub carry: bool,
     /// The command that starts the server, in the foreground or as a daemon. Not run when the server is there already.
@@ -52,10 +53,9 @@ impl Args {
         self.carry || self.stop_signal.is_none() && self.dialect.row().lock == Custodian::Inherited
     }
 
-    /// The files that name masters: the one in charge, and its predecessor while a handover is under way.
+    /// The files that name masters: the one in charge, and the other one while a handover is under way.
     pub(super) fn pid_files(&self) -> Vec<PathBuf> {
-        let Some(present) = &self.pidfile else { return Vec::new() };
-        [Some(present.clone()), self.dialect.row().old_pid_file(present)].into_iter().flatten().collect()
+        self.pidfile.as_ref().map(|present| self.dialect.pid_files(present)).unwrap_or_default()
     }
 }
 
@@ -102,6 +102,8 @@ mod tests {
             ("--lock l -- x", false),
             ("--lock l --dialect puma -- x", false),
             ("--lock l --dialect haproxy -- x", true),
+            ("--lock l --dialect php-fpm -- x", true),
+            ("--lock l --dialect gunicorn -- x", false),
             ("--lock l --carry -- x", true),
             ("--lock l --carry --stop-signal TERM -- x", true),
             ("--lock l --stop-signal TERM -- x", false),
@@ -111,9 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn the_predecessor_is_sought_beside_the_pid_file() {
-        let args = parse("--lock /run/l --pidfile /run/u.pid -- unicorn").expect("valid");
-        assert_eq!(args.pid_files(), [PathBuf::from("/run/u.pid"), PathBuf::from("/run/u.pid.oldbin")]);
+    fn the_other_master_is_sought_beside_the_pid_file() {
+        for (line, other) in [
+            ("--lock /run/l --pidfile /run/u.pid -- unicorn", "/run/u.pid.oldbin"),
+            ("--lock /run/l --pidfile /run/u.pid --dialect gunicorn -- gunicorn", "/run/u.pid.2"),
+            ("--lock /run/l --pidfile /run/u.pid --dialect nginx -- nginx", "/run/u.pid.oldbin"),
+        ] {
+            let args = parse(line).expect("valid");
+            assert_eq!(args.pid_files(), [PathBuf::from("/run/u.pid"), PathBuf::from(other)], "{line}");
+        }
     }
 
     #[test]

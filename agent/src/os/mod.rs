@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod descriptors;
 pub mod ending;
+pub mod errand;
 pub mod family;
 pub mod inotify;
 pub mod lock;

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_proto::custody::{FileIdentity, Image, Lock, Process, Role, Seq, Sighting};
@@ -174,6 +174,11 @@ pub fn describe(pid: u32) -> Result<(Process, String), Unseen> {
     Ok((living.process(), living.command().to_owned()))
 }
 
+/// Where a process is: its directory and its executable, as far as they may be read.
+pub fn whereabouts(pid: u32) -> Vec<PathBuf> {
+    ["cwd", "exe"].into_iter().filter_map(|link| std::fs::read_link(format!("/proc/{pid}/{link}")).ok()).collect()
+}
+
 /// Starts are told in whole ticks of this length.
 pub const TICK: Duration = Duration::from_millis(TICK_MILLISECONDS);
 
@@ -221,6 +226,15 @@ pub fn program(process: Process) -> Option<FileIdentity> {
 pub fn image(pid: u32) -> Option<Image> {
     let living = Living::open(pid).ok()?;
     living.image(living.opened()).ok()
+}
+
+/// Whether a process was executed from the same file as another, and is no mere fork of it.
+pub fn is_executed_anew(process: Process, from: Process) -> bool {
+    let runs = |process: Process| {
+        let living = Living::open(process.pid).ok().filter(|living| living.process() == process)?;
+        Some((living.program()?, living.image(living.opened()).ok()?))
+    };
+    matches!((runs(process), runs(from)), (Some((one, its)), Some((other, image))) if one == other && its != image)
 }
 
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.

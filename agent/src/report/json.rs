@@ -33,7 +33,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
     let held_for = |since| milliseconds(now.saturating_sub(Duration::from_nanos(since)));
     json!({
         "event": "status", "service": service.service, "dialect": service.dialect,
-        "lock": custody_word(service.custody()), "generation": service.generation,
+        "lock": custody_word(service.custody()), "generation": service.generation, "release": (!service.release.is_empty()).then_some(&service.release),
         "master_pid": service.master.as_ref().map(|master| master.pid), "epoch": service.epoch,
         "held_for_ms": (service.held_since_ns != 0).then(|| held_for(service.held_since_ns)),
         "step": (service.step() != v1::Step::Unspecified).then(|| service.step().verb()),

@@ -149,7 +149,7 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[]}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[]}"#,
     );
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);

@@ -113,7 +113,7 @@ async fn begin(post: &mut Post, dialler: &Dialler) -> Result<Watched, Ended> {
 async fn find_again(post: &mut Post, dialler: &Dialler) -> Result<Agent, Ended> {
     let lost = |error: CallError| Ended::Lost(error.sentence());
     let (standing, agent) = Agent::look(dialler, &post.host, &post.service, None).await.map_err(lost)?;
-    match post.guard.weigh(Seen::Standing(standing)) {
+    match post.guard.weigh(Seen::Standing(Box::new(standing))) {
         Finding::Stands | Finding::NotYet(_) => Ok(agent),
         Finding::Broken(outcome) => Err(Ended::Broken(outcome, None)),
     }
@@ -127,7 +127,7 @@ pub(super) async fn look_last(mut post: Post, dialler: Dialler, teller: Teller) 
         let cause = match Agent::look(&dialler, &post.host, &post.service, post.agent.take()).await {
             Ok((standing, agent)) => {
                 post.agent = Some(agent);
-                match post.guard.weigh(Seen::Standing(standing)) {
+                match post.guard.weigh(Seen::Standing(Box::new(standing))) {
                     Finding::Stands => return teller.tell(News::Event(Event::StillStands(host))).await,
                     Finding::Broken(outcome) => return teller.tell(News::Event(Event::GuardBroken(host, outcome))).await,
                     Finding::NotYet(cause) => cause,

@@ -25,6 +25,7 @@ const DIALS_MAX: usize = 3;
 pub(super) struct Order {
     pub(super) host: Host,
     pub(super) service: String,
+    pub(super) release: Option<String>,
     pub(super) rollout: String,
     pub(super) contact: Contact,
 }
@@ -39,14 +40,14 @@ enum Followed {
 
 /// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
 pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
-    let Order { host, service, rollout, contact } = order;
+    let Order { host, service, release, rollout, contact } = order;
     // Of two rollouts that looked at the same state only the first is served: the fence is that of the plan.
     let request = v1::ReloadRequest {
         service: service.clone(),
         rollout,
         attempt: 1,
         fence: contact.before.fence.saturating_add(1),
-        release: String::new(),
+        release: release.unwrap_or_default(),
     };
     let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
         Ok((before, agent)) => {

@@ -63,6 +63,7 @@ impl Prepared {
 /// When no host knows the service.
 pub async fn prepare(
     service: &str,
+    release: Option<&str>,
     hosts: &[Host],
     limits: Limits,
     dialler: &Dialler,
@@ -83,9 +84,9 @@ pub async fn prepare(
         looked.push(Looked { host: host.name.clone(), standing });
         agents.push(agent);
     }
-    let plan = Plan::new(service, looked, limits);
+    let plan = Plan::new(service, release, looked, limits);
     let party = |((host, agent), planned): ((&Host, Option<Agent>), &crate::plan::Planned)| match &planned.fate {
-        Fate::Restart(standing) => Some(Party { host: host.clone(), contact: Contact { before: standing.clone(), agent } }),
+        Fate::Restart(standing) => Some(Party { host: host.clone(), contact: Contact { before: (**standing).clone(), agent } }),
         Fate::Refuse(_) => None,
     };
     let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
@@ -103,7 +104,7 @@ fn the_one(host: &HostName, mut standings: Vec<Standing>, service: &str) -> Resu
 pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts: Interrupts, report: &mut Report) -> Summary {
     let Prepared { plan, parties } = prepared;
     let rollout = Rollout::new(&plan);
-    Walk::new(plan.service(), id, parties, dialler, report).run(rollout, interrupts).await
+    Walk::new(&plan, id, parties, dialler, report).run(rollout, interrupts).await
 }
 
 /// What the agent of `host` keeps of a service.

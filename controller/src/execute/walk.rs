@@ -18,6 +18,7 @@ use super::news::{Contact, NEWS_MAX, News, Teller};
 use super::signals::Interrupts;
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
+use crate::plan::Plan;
 use crate::report::{Report, Told};
 use crate::rollout::{Action, Event, Guard, Rollout, Summary};
 
@@ -32,6 +33,7 @@ pub(super) struct Party {
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     service: String,
+    release: Option<String>,
     id: String,
     parties: BTreeMap<HostName, Party>,
     tasks: BTreeMap<HostName, JoinHandle<()>>,
@@ -51,10 +53,11 @@ enum Woken {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(service: &str, id: &str, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
+    pub(super) fn new(plan: &Plan, id: &str, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
         let (teller, news) = mpsc::channel(NEWS_MAX);
         Self {
-            service: service.to_owned(),
+            service: plan.service().to_owned(),
+            release: plan.release().map(str::to_owned),
             id: id.to_owned(),
             parties: parties.into_iter().map(|party| (party.host.name.clone(), party)).collect(),
             tasks: BTreeMap::new(),
@@ -155,7 +158,8 @@ impl<'a> Walk<'a> {
     fn reload(&mut self, host: &HostName) {
         let Some(party) = self.parties.get_mut(host) else { return };
         let contact = Contact { before: party.contact.before.clone(), agent: party.contact.agent.take() };
-        let order = Order { host: party.host.clone(), service: self.service.clone(), rollout: self.id.clone(), contact };
+        let (service, release, rollout) = (self.service.clone(), self.release.clone(), self.id.clone());
+        let order = Order { host: party.host.clone(), service, release, rollout, contact };
         self.report.tell(&Told::Started { host });
         let task = tokio::spawn(handover::hand_over(order, self.dialler.clone(), self.teller.clone()));
         self.tasks.insert(host.clone(), task);

@@ -44,6 +44,7 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         custody,
         trouble: plain(&status.trouble),
         generation: status.generation,
+        release: plain(&status.release),
         master: status.master.map(Process::from),
         epoch: status.epoch,
         held_for: age.filter(|_| status.held_since_ns != 0),
@@ -83,6 +84,7 @@ pub(crate) fn ending(ending: v1::Ending) -> Result<Ending, Malformed> {
         cause: plain(&ending.cause),
         lingering: ending.lingering_pids,
         generation: ending.generation,
+        release: plain(&ending.release),
     })
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn seen(event: v1::WatchEvent, boot: &str) -> Result<Option<Seen>, Ma
             // A watch does not repeat the boot: a connection does not outlive one.
             let agent = v1::AgentInfo { incarnation: event.incarnation, boot_id: boot.to_owned(), ..v1::AgentInfo::default() };
             let epoch = event.epoch.max(status.epoch);
-            Ok(Some(Seen::Standing(Standing { epoch, ..standing(&agent, &status)? })))
+            Ok(Some(Seen::Standing(Box::new(Standing { epoch, ..standing(&agent, &status)? }))))
         }
         Event::Drop(_) => Ok(Some(Seen::Drop)),
         Event::Held(held) => {

@@ -30,6 +30,8 @@ pub struct Ending {
     pub lingering: Vec<u32>,
     /// The generation in charge afterwards.
     pub generation: u64,
+    /// The release that it runs; empty where that is not known.
+    pub release: String,
 }
 
 /// Weighs an account of a handover of the service that stood like `before`.
@@ -42,7 +44,7 @@ pub fn settle(before: &Standing, account: Account) -> Outcome {
     let unless_objected = |old, outcome| objection(before, &testimony, old).map_or(outcome, Outcome::Unproven);
     match custody::settle(ending.claim, &testimony) {
         Settled::Proven(kept) => {
-            let proof = Proof { kept, generation: ending.generation, lingering: ending.lingering };
+            let proof = Proof { kept, generation: ending.generation, release: ending.release, lingering: ending.lingering };
             unless_objected(kept.before(), Outcome::Proven(proof))
         }
         Settled::RolledBack(unbroken) => {

@@ -66,6 +66,8 @@ pub struct Proof {
     pub kept: Kept,
     /// The generation in charge.
     pub generation: u64,
+    /// The release that it runs; empty where that is not known.
+    pub release: String,
     /// Processes of the old generation that were still there when the drain's deadline passed.
     pub lingering: Vec<u32>,
 }

@@ -16,7 +16,7 @@ const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
 pub(crate) fn proven() -> Outcome {
     let kept = Kept { basis: Basis::Marked, by: Succession::Beside { old: OLD, new: NEW, overlap: Duration::from_millis(212) } };
-    Outcome::Proven(Proof { kept, generation: 4, lingering: Vec::new() })
+    Outcome::Proven(Proof { kept, generation: 4, release: String::new(), lingering: Vec::new() })
 }
 
 pub(crate) fn rolled_back() -> Outcome {
@@ -69,7 +69,9 @@ pub(crate) fn handed_over() -> Account {
         observation(8, Fact::Signal { process: OLD, signal: "SIGQUIT".into() }),
         observation(10, sighting(9, Role::NewMaster, NEW)),
     ];
-    let ending = Ending { claim: Claim::HandedOver, step: None, cause: String::new(), lingering: Vec::new(), generation: 4 };
+    let release = String::new();
+    let ending =
+        Ending { claim: Claim::HandedOver, step: None, cause: String::new(), lingering: Vec::new(), generation: 4, release };
     Account { testimony: window(10, observations), ending }
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn undone() -> Account {
         cause: "503 from 201".into(),
         lingering: Vec::new(),
         generation: 3,
+        release: String::new(),
     };
     Account { testimony: window(5, observations), ending }
 }

@@ -55,6 +55,11 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     format!("{value}\n")
 }
 
+/// A text that may not be known.
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn names(hosts: &[HostName]) -> Vec<&str> {
     hosts.iter().map(HostName::as_str).collect()
 }
@@ -72,12 +77,12 @@ fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
     let host = |name: &HostName, fate: &Fate| match fate {
         Fate::Restart(standing) => json!({
             "host": name.as_str(), "fate": "restart", "generation": standing.generation,
-            "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
+            "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch, "release": known(&standing.release),
         }),
         Fate::Refuse(refusal) => json!({"host": name.as_str(), "fate": "refuse", "cause": refusal.cause}),
     };
     json!({
-        "event": "plan", "rollout": rollout, "service": plan.service(),
+        "event": "plan", "rollout": rollout, "service": plan.service(), "release": plan.release(),
         "max_in_flight": plan.in_flight_max(), "max_failures": plan.failures_max(), "past_budget": plan.is_past_budget(),
         "host_deadline_ms": milliseconds(plan.host_deadline()),
         "cut_short": plan.cut_short().map(|(host, _)| host.as_str()).collect::<Vec<_>>(),
@@ -93,9 +98,10 @@ fn outcome_fields(outcome: &Outcome) -> Value {
     let text = human::outcome_text(outcome);
     let word = outcome.word().replace(' ', "_");
     let more = match outcome {
-        Outcome::Proven(proof) => {
-            with(kept(&proof.kept), json!({"generation": proof.generation, "lingering_pids": proof.lingering}))
-        }
+        Outcome::Proven(proof) => with(
+            kept(&proof.kept),
+            json!({"generation": proof.generation, "release": known(&proof.release), "lingering_pids": proof.lingering}),
+        ),
         Outcome::RolledBack { step, cause, unbroken } => json!({
             "verdict": "unbroken", "basis": basis(unbroken.basis), "old_pid": unbroken.master.pid,
             "step": step.map(|step| step.to_string()), "cause": cause,

@@ -121,16 +121,16 @@ fn a_rollout_reads_like_a_story() {
 : hint: once that is mended, `baton restart web web-4,web-5` restarts the hosts that were not touched
 "#);
     insta::assert_snapshot!(objects(&story), @r#"
-{"event":"plan","rollout":"20261124-054100-3fa2","service":"web","max_in_flight":2,"max_failures":0,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2}]}
+{"event":"plan","rollout":"20261124-054100-3fa2","service":"web","release":null,"max_in_flight":2,"max_failures":0,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null},{"host":"web-2","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null},{"host":"web-4","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null},{"host":"web-5","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null}]}
 {"event":"started","at_ms":0,"host":"web-1"}
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
 {"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[],"deadlines_ms":{}}
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"release":null,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
 {"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[],"deadlines_ms":{}}
 {"event":"regained","at_ms":7000,"host":"web-1"}
-{"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"release":null,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
 "#);
 }
@@ -149,7 +149,7 @@ fn every_outcome_has_its_line() {
 |      Unknown [   4.2s]   web-1   its guard was lost: connection reset
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
-{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"lingering_pids":[]}
+{"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"release":null,"lingering_pids":[]}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"rolled_back","verdict":"unbroken","basis":"marked","old_pid":100,"step":"ready","cause":"503 from 201"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"refused","verdict":null,"cause":"cannot connect to 10.0.0.13:7646: connection refused"}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"unproven","verdict":"unproven","cause":"no overlap was seen: the old master was not seen holding after the new one was"}
@@ -217,7 +217,7 @@ fn a_plan_says_who_is_refused_and_why() {
 |      Restart   web-3   generation 3, master 100
 |         Halt   more hosts would be refused than failures are tolerated; nothing would be touched
 "#);
-    insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","max_in_flight":2,"max_failures":1,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2}]}"#);
+    insta::assert_snapshot!(objects(&told[..1]), @r#"{"event":"plan","rollout":null,"service":"web","release":null,"max_in_flight":2,"max_failures":1,"past_budget":false,"host_deadline_ms":600000,"cut_short":[],"hosts":[{"host":"web-1","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null},{"host":"web-2","fate":"refuse","cause":"connection refused"},{"host":"web-3","fate":"restart","generation":3,"pid":100,"epoch":2,"release":null}]}"#);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn where_nothing_is_restarted_no_order_is_told() {
 fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
     let looked = [1, 2].map(|number| Looked { host: name(number), standing: Ok(healthy()) });
     let limits = Limits::new(Policy::default(), Policy::default(), Some(Duration::from_mins(1)));
-    let plan = Plan::new("web", looked.into(), limits);
+    let plan = Plan::new("web", None, looked.into(), limits);
     let rollout = Some("20261124-054100-3fa2");
     let told = [(0, Told::Planned { plan: &plan, rollout }), (0, Told::Planned { plan: &plan, rollout: None })];
     insta::assert_snapshot!(page(&told), @r#"

@@ -19,11 +19,10 @@ pub struct Guard {
 }
 
 /// What the watch on a finished host shows.
-#[expect(clippy::large_enum_variant, reason = "it is the usual one")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// The state: at the beginning of the watch, and when it gets worse.
-    Standing(Standing),
+    Standing(Box<Standing>),
     /// Nobody held the lock.
     Drop,
     /// The lock is held (again).
@@ -58,7 +57,7 @@ impl Guard {
     /// Weighs what was seen.
     pub fn weigh(&mut self, seen: Seen) -> Finding {
         match seen {
-            Seen::Standing(standing) => self.weigh_standing(standing),
+            Seen::Standing(standing) => self.weigh_standing(*standing),
             Seen::Drop => Finding::Broken(Outcome::Dropped(DropSeen::Guarded)),
             Seen::Held { master, epoch, incarnation } => self.weigh_master(master, epoch, incarnation),
         }
@@ -126,7 +125,7 @@ mod tests {
     /// A guard in which everything was well at first contact.
     fn standing_guard() -> Guard {
         let mut guard = Guard::new(&healthy(), NEW);
-        assert_eq!(guard.weigh(Seen::Standing(after())), Finding::Stands);
+        assert_eq!(guard.weigh(Seen::Standing(Box::new(after()))), Finding::Stands);
         guard
     }
 
@@ -146,26 +145,26 @@ mod tests {
     #[test]
     fn a_drop_is_found_when_told_and_when_only_counted() {
         check(Seen::Drop, "dropped");
-        check(Seen::Standing(Standing { epoch: 3, ..after() }), "dropped");
-        check(Seen::Standing(Standing { epoch: 3, custody: Custody::Free, master: None, ..after() }), "dropped");
+        check(Seen::Standing(Box::new(Standing { epoch: 3, ..after() })), "dropped");
+        check(Seen::Standing(Box::new(Standing { epoch: 3, custody: Custody::Free, master: None, ..after() })), "dropped");
         check(held(NEW, 3), "dropped");
         let mut guard = Guard::new(&healthy(), NEW);
         let missed = Outcome::Dropped(DropSeen::Counted { before: 2, after: 3 });
-        assert_eq!(guard.weigh(Seen::Standing(Standing { epoch: 3, ..after() })), Finding::Broken(missed));
+        assert_eq!(guard.weigh(Seen::Standing(Box::new(Standing { epoch: 3, ..after() }))), Finding::Broken(missed));
     }
 
     #[test]
     fn a_restarted_agent_is_fine_only_with_the_same_count_and_master() {
         let restarted = Standing { incarnation: "run-2".into(), ..after() };
-        check(Seen::Standing(restarted.clone()), "stands");
-        check(Seen::Standing(Standing { master: Some(OLD), ..restarted.clone() }), "unknown");
-        check(Seen::Standing(Standing { epoch: 1, ..restarted.clone() }), "unknown");
-        check(Seen::Standing(Standing { boot: "boot-2".into(), ..restarted }), "unknown");
+        check(Seen::Standing(Box::new(restarted.clone())), "stands");
+        check(Seen::Standing(Box::new(Standing { master: Some(OLD), ..restarted.clone() })), "unknown");
+        check(Seen::Standing(Box::new(Standing { epoch: 1, ..restarted.clone() })), "unknown");
+        check(Seen::Standing(Box::new(Standing { boot: "boot-2".into(), ..restarted })), "unknown");
     }
 
     #[test]
     fn another_master_is_unknown_however_it_is_seen_since_a_quiet_waiter_is_no_proof() {
-        check(Seen::Standing(Standing { master: Some(OLD), ..after() }), "unknown");
+        check(Seen::Standing(Box::new(Standing { master: Some(OLD), ..after() })), "unknown");
         check(held(OLD, 2), "unknown");
         check(held(NEW, 2), "stands");
     }
@@ -173,11 +172,12 @@ mod tests {
     #[test]
     fn a_master_that_is_gone_is_unknown_at_once() {
         let orphaned = Standing { custody: Custody::Orphaned, master: None, ..after() };
-        check(Seen::Standing(orphaned.clone()), "unknown");
-        check(Seen::Standing(Standing { incarnation: "run-2".into(), ..orphaned.clone() }), "unknown");
-        check(Seen::Standing(Standing { custody: Custody::Free, ..orphaned.clone() }), "unknown");
+        check(Seen::Standing(Box::new(orphaned.clone())), "unknown");
+        check(Seen::Standing(Box::new(Standing { incarnation: "run-2".into(), ..orphaned.clone() })), "unknown");
+        check(Seen::Standing(Box::new(Standing { custody: Custody::Free, ..orphaned.clone() })), "unknown");
         let trouble = "the master 200 exited".to_owned();
-        let Finding::Broken(Outcome::Unknown(cause)) = standing_guard().weigh(Seen::Standing(Standing { trouble, ..orphaned }))
+        let Finding::Broken(Outcome::Unknown(cause)) =
+            standing_guard().weigh(Seen::Standing(Box::new(Standing { trouble, ..orphaned })))
         else {
             panic!("it stands")
         };
@@ -189,10 +189,10 @@ mod tests {
         let free = Standing { custody: Custody::Free, master: None, incarnation: "run-2".into(), ..after() };
         let mut guard = standing_guard();
         for _ in 0..2 {
-            assert!(matches!(guard.weigh(Seen::Standing(free.clone())), Finding::NotYet(_)));
+            assert!(matches!(guard.weigh(Seen::Standing(Box::new(free.clone()))), Finding::NotYet(_)));
         }
         let found = Seen::Held { master: NEW, epoch: 2, incarnation: "run-2".into() };
         assert_eq!(guard.weigh(found), Finding::Stands);
-        assert!(matches!(guard.weigh(Seen::Standing(free)), Finding::Broken(Outcome::Unknown(_))));
+        assert!(matches!(guard.weigh(Seen::Standing(Box::new(free))), Finding::Broken(Outcome::Unknown(_))));
     }
 }

@@ -107,6 +107,9 @@ struct Walker {
 impl Walker {
     fn new(setting: &Setting<'_>, walk: &Walk) -> Result<Self, RunError> {
         baton_proto::name::check("service", &walk.service)?;
+        if let Some(release) = &walk.release {
+            baton_proto::name::check("release", release)?;
+        }
         let fleet = inventory::load(setting)?;
         let hosts = choose(&fleet, walk.selector.as_deref())?;
         raise_file_limit(hosts.len())?;
@@ -117,7 +120,7 @@ impl Walker {
     }
 
     async fn prepare(&self, walk: &Walk, report: &mut Report) -> Result<execute::Prepared, RunError> {
-        Ok(execute::prepare(&walk.service, &self.hosts, self.limits, &self.dialler, report).await?)
+        Ok(execute::prepare(&walk.service, walk.release.as_deref(), &self.hosts, self.limits, &self.dialler, report).await?)
     }
 }
 

@@ -18,6 +18,15 @@ pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     command
 }
 
+/// Its test of the configuration.
+pub(super) fn check(listen: SocketAddr, directory: &Path) -> Command {
+    let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/haproxy.cfg");
+    let mut command = Command::new("haproxy");
+    command.arg("-c").arg("-f").arg(configuration);
+    command.env("WEB_ROOT", directory).env("WEB_LISTEN", listen.to_string()).env("WEB_MASTER", "0");
+    command
+}
+
 /// What it answers in a release: `%pid` is the worker. One that is not sound makes a configuration that is refused.
 pub(super) fn answer(release: &str, is_sound: bool) -> String {
     let master = if is_sound { "%[env(WEB_MASTER)]" } else { "%[nonsense]" };

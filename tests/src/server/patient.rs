@@ -31,7 +31,7 @@ pub(super) fn wrapped(command: &Command, lock: &Path) -> Command {
 /// The fault that a flawed release is.
 pub(super) fn fault(flaw: Flaw) -> Fault {
     match flaw {
-        Flaw::RaisesAtBoot => Fault::DieAtBoot,
+        Flaw::RaisesAtBoot | Flaw::RefusedConfiguration => Fault::DieAtBoot,
         Flaw::HangsAtBoot => Fault::SlowBoot(FOR_EVER),
         Flaw::NeverReady => Fault::NeverReady,
         Flaw::DiesAfterBoot => Fault::DieAfter(Duration::from_secs(2)),

@@ -13,6 +13,13 @@ pub(super) fn deployed(listen: SocketAddr, directory: &Path) -> Command {
     command
 }
 
+/// The same, with an application that each worker loads.
+pub(super) fn phased(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = command(listen, directory, "phased.rb");
+    command.env("DEPLOYED", deployed::file("puma.rb"));
+    command
+}
+
 /// Puma that takes its lock anew after each exec.
 pub(super) fn plain(listen: SocketAddr, directory: &Path, marked: bool, helped: bool) -> Command {
     let mut command = command(listen, directory, "plain.rb");

@@ -20,6 +20,13 @@ pub(super) fn command(listen: SocketAddr, directory: &Path, preload: bool, daemo
     command
 }
 
+/// The same in the directory `root`.
+pub(super) fn released(listen: SocketAddr, directory: &Path, root: &Path) -> Command {
+    let mut command = command(listen, directory, true, false);
+    command.env("WEB_ROOT", root);
+    command
+}
+
 /// What the application reads from its file `flaw`.
 pub(super) fn word(flaw: Flaw) -> &'static str {
     match flaw {
@@ -27,5 +34,6 @@ pub(super) fn word(flaw: Flaw) -> &'static str {
         Flaw::HangsAtBoot => "hangs-at-boot",
         Flaw::NeverReady => "never-ready",
         Flaw::DiesAfterBoot => "dies-after-boot",
+        Flaw::RefusedConfiguration => "refused",
     }
 }

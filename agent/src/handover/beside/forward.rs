@@ -6,13 +6,18 @@ use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::span::Span;
 use baton_proto::step::Step;
 
-use super::{Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Presence, Readiness, State, Whom};
+use super::{
+    Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Preparation, Prepared, Presence, Readiness, State,
+    Whom,
+};
 use crate::config::RUNG;
 
 /// How long the disk may take to write an intent.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long an old master that lives without its lock may take to be gone, before it counts as staying.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a new master may take to find that the old one is gone, and to rename its pid file.
+const PROMOTE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Beside {
     pub(super) fn looked(&mut self, now: Duration, role: Role, found: Found) -> Vec<Action> {
@@ -28,8 +33,9 @@ impl Beside {
         }
         match (&self.state, role, found) {
             (State::Opening, Role::OldMaster, Ok(())) => {
-                self.state = State::Arming;
-                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
+                let (preparation, prepared) = Preparation::begin(now, &self.around);
+                self.state = State::Preparing(preparation);
+                self.prepared(now, prepared)
             }
             (State::Opening, Role::OldMaster, Err(cause)) => self.fail(now, Step::Open, cause),
             (State::Assuring, Role::NewMaster, Ok(())) => self.retire(),
@@ -45,7 +51,7 @@ impl Beside {
             (State::Deciding, Role::OldMaster, Ok(())) => self.climb(now, 0),
             // It may be about to leave: then the new one must stay.
             (State::Deciding, Role::OldMaster, Err(_)) if lives => vec![Action::Deadline(Some(now + LEAVE_WITHIN))],
-            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(),
+            (State::Deciding, Role::OldMaster, Err(_)) => self.leave_it_alone(now),
             (State::Confirming, Role::OldMaster, Ok(())) => self.finish(Outcome::RolledBack),
             (State::Confirming, Role::OldMaster, Err(_)) if may_still_come => {
                 self.state = State::Restoring;
@@ -59,6 +65,17 @@ impl Beside {
             }
             // The looks of Overlapping are weighed together; any other is a stray.
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn prepared(&mut self, now: Duration, prepared: Prepared) -> Vec<Action> {
+        match prepared {
+            Prepared::Not(actions) => actions,
+            Prepared::Never(cause) => self.fail(now, Step::Prepare, cause),
+            Prepared::Yes => {
+                self.state = State::Arming;
+                vec![Action::Persist(Intent::Signal), Action::Deadline(Some(now + WRITE_WITHIN))]
+            }
         }
     }
 
@@ -128,6 +145,7 @@ impl Beside {
             // From here on both are seen to hold: the overlap is as long as it can be shown to be.
             Heard::First(told, again) => [again, vec![Action::Look(Role::NewMaster), told]].concat(),
             Heard::Again(again) => again,
+            Heard::Never(cause) => self.fail(now, Step::Ready, cause),
         }
     }
 
@@ -139,7 +157,7 @@ impl Beside {
             return [vec![told], self.drain(now)].concat();
         }
         if self.old_presence > Presence::Lives {
-            return [vec![told], self.close()].concat();
+            return [vec![told], self.promote(now)].concat();
         }
         self.state = State::Overlapping;
         vec![
@@ -189,6 +207,21 @@ impl Beside {
         ]
     }
 
+    /// The old generation is gone: does the pid file name the new master, where that comes so late?
+    pub(super) fn promote(&mut self, now: Duration) -> Vec<Action> {
+        // A dead one renames nothing, and an old one that stays is a reason not to.
+        if !self.is_promoted_late || self.new_presence > Presence::Lives || self.old_presence == Presence::Lives {
+            return self.close();
+        }
+        self.state = State::Promoting;
+        let told = Action::Tell(Step::Close, "waiting for the new master to take over the pid file".into());
+        vec![told, Action::Deadline(Some(now + PROMOTE_WITHIN)), Action::Promotion]
+    }
+
+    pub(super) fn promoted(&mut self) -> Vec<Action> {
+        if self.state == State::Promoting { self.close() } else { Vec::new() }
+    }
+
     pub(super) fn close(&mut self) -> Vec<Action> {
         self.state = State::Closing;
         vec![
@@ -201,18 +234,19 @@ impl Beside {
     pub(super) fn old_exited(&mut self, now: Duration) -> Vec<Action> {
         self.old_presence = self.old_presence.max(Presence::Headless);
         match self.state {
-            State::Opening | State::Arming | State::Signalling => {
+            State::Opening | State::Preparing(_) | State::Arming | State::Signalling => {
                 self.fail(now, Step::Signal, "the old master exited before it was signalled".into())
             }
             State::Appearing => vec![Action::Tell(Step::Appear, "the old master left by itself".into())],
             State::Readying(_) => vec![Action::Tell(Step::Ready, "the old master left by itself".into())],
             State::Restoring => self.confirm(),
-            State::Deciding => self.leave_it_alone(),
+            State::Deciding => self.leave_it_alone(now),
             State::Overlapping
             | State::Committing
             | State::Assuring
             | State::Retiring
             | State::Draining
+            | State::Promoting
             | State::Closing
             | State::Stopping { .. }
             | State::Confirming
@@ -220,11 +254,11 @@ impl Beside {
         }
     }
 
-    pub(super) fn old_emptied(&mut self) -> Vec<Action> {
+    pub(super) fn old_emptied(&mut self, now: Duration) -> Vec<Action> {
         self.old_presence = Presence::Gone;
         let State::Draining = self.state else { return Vec::new() };
         let told = Action::Tell(Step::Drain, "every process of the old generation is gone".into());
-        [vec![told], self.close()].concat()
+        [vec![told], self.promote(now)].concat()
     }
 
     pub(super) fn new_exited(&mut self, now: Duration) -> Vec<Action> {
@@ -245,7 +279,10 @@ impl Beside {
             State::Overlapping | State::Committing | State::Assuring => {
                 self.fail(now, Step::Overlap, format!("the new master {new} exited before the old one was told to leave"))
             }
+            // It renames nothing any more.
+            State::Promoting => self.close(),
             State::Opening
+            | State::Preparing(_)
             | State::Arming
             | State::Signalling
             | State::Appearing
@@ -269,6 +306,10 @@ impl Beside {
                 self.fail(now, Step::Ready, cause)
             }
             State::Draining => self.hurry(now),
+            State::Promoting => {
+                let told = format!("the pid file does not name the new master within {}", Span(PROMOTE_WITHIN));
+                [vec![Action::Tell(Step::Close, told)], self.close()].concat()
+            }
             State::Stopping { rung } => {
                 let next = rung + 1;
                 self.climb(now, next)
@@ -280,6 +321,7 @@ impl Beside {
             }
             State::Deciding => self.decide_late(now),
             State::Opening
+            | State::Preparing(_)
             | State::Signalling
             | State::Overlapping
             | State::Assuring
@@ -295,7 +337,7 @@ impl Beside {
         let waited = self.rung.waited(self.timing.drain_within);
         let Some((rung, signal)) = self.rung.next(self.timing.drain_then) else {
             let told = Action::Tell(Step::Drain, format!("the old generation is not gone within {waited}: it lingers"));
-            return [vec![told], self.close()].concat();
+            return [vec![told], self.promote(now)].concat();
         };
         self.rung = rung;
         vec![

@@ -3,9 +3,10 @@ use std::time::Duration;
 use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Succession, Verdict};
 use proptest::prelude::*;
 
-use super::{Action, Answer, Beside, Ending, Event, Found, Intent, Timing, Whom};
+use super::{Action, Answer, Around, Beside, Ending, Event, Found, Intent, Timing, Whom};
 use crate::config::Then;
 use crate::dialect::Signal;
+use crate::handover::Errand;
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
 const NEW: Process = Process { pid: 200, start_ticks: 2 };
@@ -20,7 +21,11 @@ fn timing() -> Timing {
 }
 
 fn handover() -> Beside {
-    Beside::new(timing(), Signal::Usr2, Signal::Quit, OLD)
+    handover_then(Then::Wait)
+}
+
+fn handover_then(drain_then: Then) -> Beside {
+    Beside::new(Timing { drain_then, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD)
 }
 
 fn kept() -> Verdict {
@@ -55,6 +60,10 @@ fn event(letter: char) -> Event {
         'X' => Event::Emptied(Role::OldMaster),
         'Y' => Event::Emptied(Role::NewMaster),
         'b' => Event::Restored,
+        'z' => Event::Probed(Answer::Stale("201 runs release v1".into())),
+        'c' => Event::Ran(Errand::Check, Ok("it is sound".into())),
+        'C' => Event::Ran(Errand::Check, Err("it is not".into())),
+        'm' => Event::Promoted,
         't' => Event::Expired,
         other => panic!("{other} is no event"),
     }
@@ -66,6 +75,7 @@ fn deeds(actions: &[Action]) -> String {
         Action::Look(Role::OldMaster) => "look-old".to_owned(),
         Action::Look(_) => "look-new".to_owned(),
         Action::Confirm => "confirm".to_owned(),
+        Action::Persist(Intent::Prepare) => "write-prepare".to_owned(),
         Action::Persist(Intent::Signal) => "write-signal".to_owned(),
         Action::Persist(Intent::Retire) => "write-retire".to_owned(),
         Action::Signal(role, whom, signal) => {
@@ -75,7 +85,12 @@ fn deeds(actions: &[Action]) -> String {
         }
         Action::Probe(_) => "probe".to_owned(),
         Action::Weigh => "weigh".to_owned(),
+        Action::Switch(_) => "switch".to_owned(),
+        Action::SwitchBack => "switch-back".to_owned(),
+        Action::Run(_) | Action::RunAfter(_) => "run".to_owned(),
+        Action::Verify => "verify".to_owned(),
         Action::List => "list".to_owned(),
+        Action::Promotion => "promotion".to_owned(),
         Action::Deadline(_) | Action::Tell(..) => String::new(),
         Action::Finish(Ending { outcome, failed_step, .. }) => {
             format!("{outcome:?}{}", failed_step.map(|step| format!("@{step}")).unwrap_or_default())
@@ -168,6 +183,33 @@ fn a_new_master_that_may_still_come_is_waited_for_as_long_as_it_may_take() {
     assert_eq!(play("opsttOaosYbo"), "look-old write-signal SIGUSR2-old confirm look-old SIGQUIT-new confirm RolledBack@appear");
 }
 
+/// The same in which the new master's pid file has a name of its own while the old one lives.
+fn play_late(letters: &str) -> String {
+    let mut handover = handover().promoted_late();
+    let mut words = vec![deeds(&handover.begin())];
+    for (second, letter) in letters.chars().enumerate() {
+        words.push(deeds(&handover.handle(Duration::from_secs(second as u64), event(letter))));
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+#[test]
+fn a_new_master_that_renames_its_pid_file_is_waited_for_before_the_close() {
+    let to_drained = format!("{TO_WEIGH} write-retire look-new SIGQUIT-old promotion");
+    assert_eq!(play_late("opsarnonkpnsxXmn"), format!("{to_drained} look-new HandedOver"));
+    // It was promoted before anybody waited for it: the look at the pid file tells.
+    assert_eq!(play_late("opsarnonkpnsxmX"), to_drained);
+    // It does not come to it, or is dead before: it is looked at all the same.
+    assert_eq!(play_late("opsarnonkpnsxXtn"), format!("{to_drained} look-new HandedOver"));
+    assert_eq!(play_late("opsarnonkpnsxXyN"), format!("{to_drained} look-new Broken@close"));
+    // The old master lives on after the deadline: nobody will be promoted yet.
+    assert_eq!(play_late("opsarnonkpnstn"), format!("{TO_WEIGH} write-retire look-new SIGQUIT-old look-new HandedOver"));
+    // Nothing else knows of it.
+    assert_eq!(play("opsarnonkpnsxXmn"), format!("{TO_WEIGH} write-retire look-new SIGQUIT-old look-new HandedOver"));
+    assert_eq!(play_late("mopmsamyobYo"), "look-old write-signal SIGUSR2-old probe look-old confirm RolledBack@ready");
+}
+
 #[test]
 fn a_new_generation_that_outlives_sigkill_is_told() {
     assert_eq!(play("opsatotstst"), format!("{TO_READY} look-old SIGQUIT-new SIGTERM-new-all SIGKILL-new-all Broken@ready"));
@@ -214,7 +256,7 @@ fn a_drain_that_takes_too_long_is_not_waited_for() {
 #[test]
 fn an_old_generation_whose_time_is_over_is_hurried_only_as_it_is_configured() {
     let hurried = |drain_then, letters: &str| {
-        let mut handover = Beside::new(Timing { drain_then, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+        let mut handover = handover_then(drain_then);
         handover.begin();
         for letter in "opsarnonkpn".chars() {
             handover.handle(Duration::ZERO, event(letter));
@@ -268,7 +310,7 @@ fn what_fails_after_the_old_generation_was_told_to_leave_says_that_there_is_no_w
 #[test]
 fn ready_must_hold_for_the_settle_time() {
     let settle = Duration::from_secs(3);
-    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD);
     handover.begin();
     for letter in "opsa".chars() {
         handover.handle(Duration::ZERO, event(letter));
@@ -287,7 +329,7 @@ fn ready_must_hold_for_the_settle_time() {
 #[test]
 fn a_new_master_that_dies_while_it_settles_is_told_from_one_that_never_was_ready() {
     let settle = Duration::from_secs(3);
-    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD);
     handover.begin();
     for letter in "opsar".chars() {
         handover.handle(Duration::ZERO, event(letter));
@@ -328,7 +370,11 @@ fn a_resumed_handover_never_signals_twice() {
 
 /// The promises of a handover, written apart from it.
 fn check_laws(letters: &[char]) -> Result<(), TestCaseError> {
-    let mut handover = Beside::new(Timing { drain_then: Then::Kill, ..timing() }, Signal::Usr2, Signal::Quit, OLD);
+    check_laws_of(handover_then(Then::Kill), letters)?;
+    check_laws_of(handover_then(Then::Kill).promoted_late(), letters)
+}
+
+fn check_laws_of(mut handover: Beside, letters: &[char]) -> Result<(), TestCaseError> {
     let mut done: Vec<Action> = handover.begin();
     let mut old_lives = true;
     for letter in letters {
@@ -381,13 +427,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
     fn whatever_happens_the_promises_hold(letters in proptest::collection::vec(
-        proptest::sample::select("oOgnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>()), 0..40)) {
+        proptest::sample::select("oOgnNpPsSarfekudxyXYbmt".chars().collect::<Vec<_>>()), 0..40)) {
         check_laws(&letters)?;
     }
 
     #[test]
-    fn the_promises_hold_around_the_happy_path(path in Just("opsarnonkpnsxXn".chars().collect::<Vec<_>>()),
-        noise in proptest::collection::vec((0..14usize, proptest::sample::select("oOgnNpPsSarfekudxyXYbt".chars().collect::<Vec<_>>())), 0..4)) {
+    fn the_promises_hold_around_the_happy_path(path in Just("opsarnonkpnsxXmn".chars().collect::<Vec<_>>()),
+        noise in proptest::collection::vec((0..15usize, proptest::sample::select("oOgnNpPsSarfekudxyXYbmt".chars().collect::<Vec<_>>())), 0..4)) {
         let mut letters = path;
         for (at, letter) in noise { letters.insert(at.min(letters.len()), letter); }
         check_laws(&letters)?;

@@ -25,6 +25,7 @@ impl Beside {
             }
             State::Restoring => self.confirm(),
             State::Opening
+            | State::Preparing(_)
             | State::Arming
             | State::Signalling
             | State::Readying(_)
@@ -33,6 +34,7 @@ impl Beside {
             | State::Assuring
             | State::Retiring
             | State::Draining
+            | State::Promoting
             | State::Closing
             | State::Deciding
             | State::Stopping { .. }
@@ -46,7 +48,7 @@ impl Beside {
         let told = Action::Tell(Step::Undo, format!("{step} failed: {cause}"));
         self.failure = Some(Failure { step, cause });
         let next = if self.old_presence > Presence::Lives {
-            self.leave_it_alone()
+            self.leave_it_alone(now)
         } else if self.new.is_some() {
             self.decide()
         } else {
@@ -64,7 +66,7 @@ impl Beside {
     /// The old master lives on without its lock, or has left meanwhile.
     pub(super) fn decide_late(&mut self, now: Duration) -> Vec<Action> {
         if self.old_presence > Presence::Lives {
-            return self.leave_it_alone();
+            return self.leave_it_alone(now);
         }
         if !self.new_was_ready() {
             return self.climb(now, 0);
@@ -82,10 +84,10 @@ impl Beside {
     }
 
     /// There is no old generation to return to: the new one, whatever its state, is all there is.
-    pub(super) fn leave_it_alone(&mut self) -> Vec<Action> {
+    pub(super) fn leave_it_alone(&mut self, now: Duration) -> Vec<Action> {
         if self.new_was_ready() {
             self.failure = None;
-            return self.close();
+            return self.promote(now);
         }
         self.finish(Outcome::Broken)
     }
@@ -97,7 +99,7 @@ impl Beside {
         }
         // The old one may have left meanwhile: then this is all that serves.
         if self.old_presence > Presence::Lives {
-            return self.leave_it_alone();
+            return self.leave_it_alone(now);
         }
         self.state = State::Stopping { rung };
         let signal = |whom, signal| Action::Signal(Role::NewMaster, whom, signal);

@@ -147,6 +147,7 @@ pub(crate) fn told(testimony: &Testimony, result: v1::Result) -> Vec<reload_even
         cause: "500 from 201".into(),
         lingering_pids: vec![101],
         generation: 2,
+        ..v1::Ending::default()
     };
     vec![step(), reload_event::Event::Testimony(testimony.into()), reload_event::Event::Ending(ending)]
 }

@@ -84,7 +84,7 @@ impl Stage {
         let fleet = self.papers.fleet("ada", &hosts);
         let dialler = Dialler::new(&fleet).unwrap();
         let mut report = Report::to(Format::Json, Box::new(self.page.clone()), Box::new(self.page.clone()));
-        let prepared = prepare("web", fleet.hosts(), self.limits, &dialler, &mut report).await.unwrap();
+        let prepared = prepare("web", None, fleet.hosts(), self.limits, &dialler, &mut report).await.unwrap();
         let walked = restart(prepared, "r-1", dialler, interrupts, &mut report);
         timeout(DEADLINE, walked).await.expect("the rollout ends in time")
     }

@@ -168,7 +168,8 @@ fn headline(plan: &Plan) -> String {
         0 => "halts on the first failure or doubt".to_owned(),
         max => format!("tolerates {}; halts on the next, or on any doubt", count(max, "failure")),
     };
-    format!("{} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
+    let release = plan.release().map_or_else(String::new, |release| format!(" to release {release}"));
+    format!("{}{release} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
 }
 
 fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
