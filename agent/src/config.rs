@@ -2,12 +2,14 @@
 //!
 //! **Invariant:** this module opens no file: whether a path exists is found out by whoever uses it.
 
+mod command;
 mod dialect;
 mod drain;
 mod errand;
 mod memory;
 mod parse;
 mod path;
+mod ready;
 mod release;
 mod url;
 
@@ -19,8 +21,9 @@ use baton_proto::document::{Mistakes, Table};
 
 use crate::dialect::Dialect;
 pub use drain::{Drain, LINGERING_MAX, RUNG, Then};
-pub use errand::{Command, Errand, Errands};
+pub use errand::{Errand, Errands};
 pub use memory::Memory;
+pub use ready::{Condition, Place, Ready, Wanted};
 pub use release::Releases;
 
 /// A valid configuration.
@@ -103,31 +106,6 @@ impl Service {
     pub fn handover_within(&self) -> Duration {
         self.errands.within() + self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
     }
-}
-
-/// When a new generation counts as ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready {
-    /// The probe.
-    pub probe: Probe,
-    /// How long the new generation may take, from the signal on.
-    pub within: Duration,
-    /// For how long it must then stay ready.
-    pub settle: Duration,
-}
-
-/// How readiness is probed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
-    /// A GET over plain HTTP that must be answered with a 2xx by a process of the new generation.
-    Http {
-        /// Where to connect, such as `127.0.0.1:8080`.
-        address: SocketAddr,
-        /// The Host header.
-        host: String,
-        /// The path and query.
-        path: String,
-    },
 }
 
 #[cfg(test)]

@@ -182,14 +182,6 @@ impl<'a> Table<'a> {
         self.entries.get(name).is_some_and(|(_, value)| value.get_ref().as_str().is_some())
     }
 
-    /// Texts in their order, such as a program and its arguments, if the key is there.
-    pub fn texts(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
-        self.take(notes, name, "an array of strings", |value| {
-            let DeValue::Array(array) = value else { return None };
-            array.into_iter().map(|element| element.into_inner().as_str().map(str::to_owned)).collect()
-        })
-    }
-
     /// A yes or no, if the key is there.
     pub fn flag(&mut self, notes: &mut Notes, name: &str) -> Option<Value<bool>> {
         self.take(notes, name, "true or false", |value| value.as_bool())
@@ -197,11 +189,21 @@ impl<'a> Table<'a> {
 
     /// A text or a whole number, as text, if the key is there.
     pub fn scalar(&mut self, notes: &mut Notes, name: &str) -> Option<Value<String>> {
-        self.take(notes, name, "a whole number or a string", |value| {
-            if let DeValue::Integer(integer) = &value {
-                return i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string());
-            }
-            value.as_str().map(str::to_owned)
+        self.take(notes, name, "a whole number or a string", |value| scalar(&value))
+    }
+
+    /// A text, or a yes or no as text, if the key is there.
+    pub fn scalar_or_flag(&mut self, notes: &mut Notes, name: &str) -> Option<Value<String>> {
+        self.take(notes, name, "true, false or a string", |value| {
+            value.as_bool().map(|flag| flag.to_string()).or_else(|| value.as_str().map(str::to_owned))
+        })
+    }
+
+    /// The texts and whole numbers of an array, as texts, or one of them alone, if the key is there.
+    pub fn list(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
+        self.take(notes, name, "a string, or an array of strings and whole numbers", |value| match value.as_array() {
+            Some(array) => array.iter().map(|element| scalar(element.get_ref())).collect(),
+            None => Some(vec![scalar(&value)?]),
         })
     }
 
@@ -268,6 +270,14 @@ impl<'a> Table<'a> {
             notes.at(span.clone(), &self.path(name), "is not a known key here");
         }
     }
+}
+
+/// A text or a whole number, as text.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    if let DeValue::Integer(integer) = value {
+        return i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string());
+    }
+    value.as_str().map(str::to_owned)
 }
 
 /// Why a text is no duration.
@@ -345,9 +355,5 @@ mod tests {
              line 4: a.nmae: is not a known key here"
         );
         assert_eq!(mistakes("[a]\nname = 5\n"), "line 2: a.name: is integer, wanted a string");
-        let words = |text| read(text, |root, notes| root.texts(notes, "b").map(|found| found.value)).map_err(|m| m.to_string());
-        assert_eq!(words("b = [\"nginx\", \"-t\"]"), Ok(vec!["nginx".to_owned(), "-t".to_owned()]));
-        assert_eq!(words("b = [\"nginx\", 5]"), Err("line 1: b: is array, wanted an array of strings".to_owned()));
-        assert!(mistakes("[a\n").starts_with("line 1: "), "{}", mistakes("[a\n"));
     }
 }

@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub server: &'a Server,
     /// How it is handed over.
     pub dialect: &'a str,
+    /// When a new generation counts as ready: the conditions.
+    pub ready: &'a str,
     /// What else stands in its `drain`.
     pub drain: &'a str,
     /// What else stands in the configuration.
@@ -201,7 +203,7 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, dialect, drain, more, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, ready, drain, more, timing, .. } = setup;
     // What is said of its kind is not said of another dialect.
     let reload_keys = if *dialect == server.kind().dialect() { server.kind().reload_keys() } else { "" };
     let needs_check = matches!(*dialect, "gunicorn" | "haproxy" | "nginx" | "php-fpm") && !more.contains("check");
@@ -231,16 +233,26 @@ drain   = {{ within = "{drain_within}ms"{drain} }}
         key = pki.key(host).display(),
         authority = pki.authority().display(),
         pidfile = server.pidfile().display(),
-        ready = server.ready(),
+        ready = if ready.is_empty() { server.ready() } else { filled(ready, server) },
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
         drain_within = timing.drain_within.as_millis(),
-        more = more
-            .replace("{check}", &format!("command = {:?}", server.check()))
-            .replace("{server}", &server.directory().display().to_string())
-            .replace("{pidfile}", &server.pidfile().display().to_string())
-            .replace("{lock}", &server.lock().display().to_string())
-            .replace("{http}", &server.address().to_string()),
+        more = filled(more, server),
     );
     fs::write(config_path(directory), text).expect("a file in the sandbox can be written");
+}
+
+/// A text with the server's places in it.
+fn filled(text: &str, server: &Server) -> String {
+    // Not every server has a test of its own.
+    let text = if text.contains("{check}") {
+        text.replace("{check}", &format!("command = {:?}", server.check()))
+    } else {
+        text.to_owned()
+    };
+    text.replace("{pidfile}", &server.pidfile().display().to_string())
+        .replace("{lock}", &server.lock().display().to_string())
+        .replace("{socket}", &server.socket().display().to_string())
+        .replace("{directory}", &server.directory().display().to_string())
+        .replace("{http}", &server.address().to_string())
 }

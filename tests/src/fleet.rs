@@ -52,6 +52,7 @@ pub struct Builder {
     release: Release,
     faults: Vec<Fault>,
     dialect: Option<&'static str>,
+    ready: String,
     drain: String,
     more: String,
     log: &'static str,
@@ -100,8 +101,15 @@ impl Builder {
         self
     }
 
-    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}` and `{http}` are those of
-    /// its server, and `{server}` is its directory.
+    /// When a new generation counts as ready, which is when it answers otherwise; the places of its server are filled in, as below.
+    #[must_use]
+    pub fn ready(mut self, conditions: &str) -> Self {
+        conditions.clone_into(&mut self.ready);
+        self
+    }
+
+    /// What else stands in the configuration of each agent; `{pidfile}`, `{lock}`, `{http}`, `{socket}` and `{directory}` are those of
+    /// its server.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
         self.more.push_str(text);
@@ -173,11 +181,11 @@ impl Builder {
         let address = address::next();
         let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
-        let Self { drain, more, log, .. } = self;
+        let Self { ready, drain, more, log, .. } = self;
         let dialect = self.dialect.unwrap_or(self.kind.dialect());
         let directory = directory.join("agent");
-        let setup =
-            Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, drain, more, timing, log };
+        let (host, directory) = (name.as_str(), directory.as_path());
+        let setup = Setup { host, directory, address, pki, server: &server, dialect, ready, drain, more, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
     }
@@ -217,6 +225,7 @@ impl Fleet {
             release: Release::sound("v1"),
             faults: Vec::new(),
             dialect: None,
+            ready: String::new(),
             drain: String::new(),
             more: String::new(),
             log: "info,baton_agent=debug",

@@ -84,6 +84,8 @@ pub enum Kind {
     Patient,
     /// Our own, by the dialect `generic`.
     PatientGeneric,
+    /// Our own, which tells its health by gRPC and speaks no HTTP.
+    PatientGrpc,
     /// Our own, in a shell that holds the lock too and starts it again whenever it ends.
     PatientWrapped,
 }
@@ -98,6 +100,7 @@ impl Kind {
             | Self::UnicornHeld
             | Self::UnicornReleased { .. }
             | Self::Patient
+            | Self::PatientGrpc
             | Self::PatientWrapped => "unicorn",
             Self::PatientGeneric => "generic",
             Self::Gunicorn | Self::GunicornHup => "gunicorn",
@@ -134,6 +137,7 @@ impl Kind {
             | Self::PhpFpm
             | Self::PhpFpmDaemon
             | Self::Patient
+            | Self::PatientGrpc
             | Self::PatientWrapped => "",
         }
     }
@@ -144,7 +148,7 @@ impl Kind {
     }
 
     fn is_patient(self) -> bool {
-        matches!(self, Self::Patient | Self::PatientGeneric | Self::PatientWrapped)
+        matches!(self, Self::Patient | Self::PatientGeneric | Self::PatientGrpc | Self::PatientWrapped)
     }
 
     /// Unicorn where it is installed, otherwise the patient.
@@ -329,6 +333,7 @@ impl Server {
             | Kind::UwsgiUnsafe
             | Kind::Patient
             | Kind::PatientGeneric
+            | Kind::PatientGrpc
             | Kind::PatientWrapped) => panic!("{other:?} has no test of its configuration"),
         };
         let set = command.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.display(), value?.display())));
@@ -360,6 +365,7 @@ impl Server {
                 php_fpm::behind_a_front(&held, self.address, backend, &self.directory)
             }
             Kind::Patient | Kind::PatientGeneric => patient::command(self.address, &self.directory),
+            Kind::PatientGrpc => patient::grpc(self.address, &self.directory),
             Kind::PatientWrapped => patient::wrapped(&patient::command(self.address, &self.directory), &self.lock()),
         }
     }
@@ -382,6 +388,9 @@ impl Server {
 
     fn is_serving(&self) -> Result<(), String> {
         let master = self.master()?;
+        if self.kind == Kind::PatientGrpc {
+            return TcpStream::connect(self.address).map(drop).map_err(|error| error.to_string());
+        }
         let answer = self.ask("/").map_err(|error| error.to_string())?;
         if answer.master == master { Ok(()) } else { Err(format!("the pid file names {master}, but {answer:?} answered")) }
     }
@@ -389,11 +398,6 @@ impl Server {
     /// Which server it is.
     pub fn kind(&self) -> Kind {
         self.kind
-    }
-
-    /// Its own directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Where it serves HTTP.
@@ -417,6 +421,16 @@ impl Server {
     /// Its lock file.
     pub fn lock(&self) -> PathBuf {
         self.directory.join("unicorn.pid.lock")
+    }
+
+    /// Where Unicorn listens, too, if there is a file `listens-on-socket` beside it when it starts.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("web.sock")
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The file that its log is in.
@@ -477,7 +491,7 @@ impl Server {
                 self.put(nginx::ANSWER, &nginx::answer(&release.name, is_sound));
                 self.put(php_fpm::RELEASE, &php_fpm::release(&release.name, is_sound));
             }
-            Kind::Patient | Kind::PatientGeneric | Kind::PatientWrapped => {
+            Kind::Patient | Kind::PatientGeneric | Kind::PatientGrpc | Kind::PatientWrapped => {
                 self.set_faults(&release.flaw.map(patient::fault).into_iter().collect::<Vec<_>>());
             }
         }

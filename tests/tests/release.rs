@@ -16,7 +16,7 @@ use baton_tests::load::{Load, Mix};
 use baton_tests::server::{Flaw, Kind, Release};
 
 const RUN_WITHIN: Duration = Duration::from_mins(1);
-const RELEASES: &str = "release = { directory = \"{server}/releases\", link = \"{server}/current\" }\n";
+const RELEASES: &str = "release = { directory = \"{directory}/releases\", link = \"{directory}/current\" }\n";
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(6), settle: Duration::from_millis(200), drain_within: Duration::from_secs(20) };
 
@@ -146,7 +146,7 @@ fn a_hook_or_a_check_that_fails_stops_the_handover_before_the_signal() {
 #[test]
 fn a_hook_that_hangs_is_ended_with_its_group_and_the_hook_after_is_told_the_result() {
     let more = "hooks = { before = [\"/bin/sh\", \"-c\", '[ $BATON_RELEASE = v2 ] || sleep 1000'], \
-                after = [\"/bin/sh\", \"-c\", 'echo $BATON_RELEASE $BATON_RESULT >> {server}/after'], within = \"2s\" }\n";
+                after = [\"/bin/sh\", \"-c\", 'echo $BATON_RELEASE $BATON_RESULT >> {directory}/after'], within = \"2s\" }\n";
     let fleet = fleet(Kind::UnicornReleased { stale: false }, more);
     fleet.deploy(&Release::sound("v3"));
     let run = agent(&fleet, &["reload", "web", "--release", "v3"]).expect_code(3);
@@ -158,7 +158,7 @@ fn a_hook_that_hangs_is_ended_with_its_group_and_the_hook_after_is_told_the_resu
 
 #[test]
 fn an_agent_that_dies_while_its_hook_runs_switches_back_and_never_signals() {
-    let more = "hooks = { before = [\"/bin/sh\", \"-c\", 'echo begun > {server}/hook; read nothing < {server}/gate'] }\n";
+    let more = "hooks = { before = [\"/bin/sh\", \"-c\", 'echo begun > {directory}/hook; read nothing < {directory}/gate'] }\n";
     let mut fleet = fleet(Kind::UnicornReleased { stale: false }, more);
     let directory = fleet.hosts[0].server.directory().to_owned();
     for fifo in ["hook", "gate"] {

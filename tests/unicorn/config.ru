@@ -11,5 +11,5 @@ run lambda { |env|
   File.read("gate") if env["PATH_INFO"] == "/gate"
   status = env["PATH_INFO"] == "/up" && flaw == "never-ready" ? 503 : 200
   body = "#{release} #{Process.pid} #{Process.ppid}\n"
-  [status, { "Content-Type" => "text/plain", "Content-Length" => body.bytesize.to_s }, [body]]
+  [status, { "Content-Type" => "text/plain", "Content-Length" => body.bytesize.to_s, "X-Release" => release }, [body]]
 }

@@ -4,24 +4,16 @@ use std::time::Duration;
 
 use baton_proto::document::{Notes, Table};
 
+use super::command::command;
 use super::has;
 use super::parse::bounded;
 use crate::dialect::Dialect;
 
-/// A program of this host and its arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// The program: a path, or a name that is looked for in PATH.
-    pub program: String,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-}
-
 /// A command that has to end well in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Errand {
-    /// What is run.
-    pub command: Command,
+    /// What is run: the program, and its arguments.
+    pub command: Vec<String>,
     /// How long it may take.
     pub within: Duration,
 }
@@ -74,7 +66,7 @@ fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
         return None;
     }
     let mut table = service.table(notes, "check")?;
-    let given = table.texts(notes, "command");
+    let given = table.list(notes, "command");
     let given = table.require(notes, "command", given);
     let command = given.and_then(|given| given.try_map(notes, command));
     let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
@@ -84,22 +76,10 @@ fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
 
 fn hooks(service: &mut Table<'_>, notes: &mut Notes) -> (Option<Errand>, Option<Errand>) {
     let Some(mut table) = service.table(notes, "hooks") else { return (None, None) };
-    let mut hook = |name| table.texts(notes, name).and_then(|given| given.try_map(notes, command));
+    let mut hook = |name| table.list(notes, name).and_then(|given| given.try_map(notes, command));
     let (before, after) = (hook("before"), hook("after"));
     let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
     table.finish(notes);
-    let errand = |command: Option<Command>| command.map(|command| Errand { command, within });
+    let errand = |command: Option<Vec<String>>| command.map(|command| Errand { command, within });
     (errand(before), errand(after))
-}
-
-/// Takes the words of a command apart.
-pub(super) fn command(words: Vec<String>) -> Result<Command, &'static str> {
-    if words.iter().any(|word| word.contains('\0')) {
-        return Err("has a zero byte in it");
-    }
-    let mut words = words.into_iter();
-    match words.next().filter(|program| !program.is_empty()) {
-        Some(program) => Ok(Command { program, arguments: words.collect() }),
-        None => Err("names no program"),
-    }
 }

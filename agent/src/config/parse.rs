@@ -11,17 +11,13 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Probe, Ready, Service, Tls, dialect, drain, errand, has, memory, release, url};
+use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
 const STATE: &str = "/var/lib/baton";
-const READY_WITHIN: Duration = Duration::from_mins(1);
-const READY_SETTLE: Duration = Duration::from_secs(3);
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Each service costs a thread and some descriptors.
@@ -120,7 +116,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     }
     let dialect = dialect::dialect(&mut table, notes);
     let files = files(&mut table, notes, claims);
-    let ready = ready(&mut table, notes);
+    let ready = ready::ready(&mut table, notes, claims);
     let drain = drain::drain(&mut table, notes);
     let memory = memory::memory(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
@@ -174,29 +170,6 @@ fn files(table: &mut Table<'_>, notes: &mut Notes, claims: &mut Claims) -> Optio
     Some((pidfile?, lock?))
 }
 
-fn ready(service: &mut Table<'_>, notes: &mut Notes) -> Option<Ready> {
-    if !has(service, "ready") {
-        service.wrong(notes, "ready is missing: such as { http = \"http://127.0.0.1:8080/up\" }");
-    }
-    let mut table = service.table(notes, "ready")?;
-    let probe = probe(&mut table, notes);
-    let within = bounded(&mut table, notes, "within", READY_WITHIN, SECOND, HOUR);
-    let settle = bounded(&mut table, notes, "settle", READY_SETTLE, Duration::ZERO, 10 * MINUTE);
-    table.finish(notes);
-    Some(Ready { probe: probe?, within, settle })
-}
-
-fn probe(ready: &mut Table<'_>, notes: &mut Notes) -> Option<Probe> {
-    let others = ["https", "tcp", "unix", "exec", "notify", "file"];
-    let another = others.iter().any(|key| has(ready, key));
-    for key in others {
-        ready.unsupported(notes, key, &format!("a {key} probe is not supported yet; http is"));
-    }
-    let http = ready.text(notes, "http");
-    let http = if another { http } else { ready.require(notes, "http", http) };
-    http?.try_map(notes, |text| url::probe(&text))
-}
-
 fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     let Some(given) = service.text(notes, "foreign-holders") else { return false };
     let read = given.try_map(notes, |text| match text.as_str() {
@@ -207,7 +180,7 @@ fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
     read.unwrap_or_default()
 }
 
-/// A duration within these bounds.
+/// A duration between `least` and `most`, or the default.
 pub(super) fn bounded(
     table: &mut Table<'_>,
     notes: &mut Notes,

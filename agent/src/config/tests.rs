@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_proto::custody::Shape;
 
-use super::{Config, Drain, Memory, Probe, Then};
+use super::{Condition, Config, Drain, Memory, Place, Then, Wanted};
 use crate::dialect::{Custodian, Dialect, PidFiles, Signal};
 
 const SMALL: &str = r#"
@@ -41,8 +41,9 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.handovers, 1);
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_mins(1), Duration::from_secs(3)));
     assert_eq!(web.handover_within(), Duration::from_secs(60 + 3 + 120 + 30));
-    let expected = Probe::Http { address: "127.0.0.1:8080".parse().unwrap(), host: "127.0.0.1:8080".into(), path: "/up".into() };
-    assert_eq!(web.ready.probe, expected);
+    let place = Place::Tcp("127.0.0.1:8080".parse().unwrap());
+    let expected = Condition::Http { place, host: "127.0.0.1:8080".into(), path: "/up".into(), wanted: Wanted::default() };
+    assert_eq!(web.ready.conditions, [expected]);
 }
 
 #[test]
@@ -79,10 +80,13 @@ fn what_is_given_is_taken() {
     assert_eq!(web.handover_within(), Duration::from_secs(5 + 90 + 5 + 5 + 30));
     assert_eq!(web.memory, Memory { reserve: 256 << 20, allows_shortage: true });
     assert_eq!(config.handovers, 2);
-    let Probe::Http { address, host, path } = &web.ready.probe;
-    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("127.0.0.1:80", "localhost", "/"));
-    let Probe::Http { address, host, path } = &api.ready.probe;
-    assert_eq!((address.to_string().as_str(), host.as_str(), path.as_str()), ("[::1]:81", "[::1]:81", "/?deep=1"));
+    let asked = |conditions: &[Condition]| match conditions {
+        [Condition::Http { place, host, path, .. }] => (place.to_string(), host.clone(), path.clone()),
+        other => panic!("{other:?}"),
+    };
+    let owned = |place: &str, host: &str, path: &str| (place.to_owned(), host.to_owned(), path.to_owned());
+    assert_eq!(asked(&web.ready.conditions), owned("127.0.0.1:80", "localhost", "/"));
+    assert_eq!(asked(&api.ready.conditions), owned("[::1]:81", "[::1]:81", "/?deep=1"));
 }
 
 #[test]
@@ -99,7 +103,7 @@ key = 5
 [service.web]
 dialect = "unicron"
 pidfile = "/run/web/../unicorn.pid"
-ready = { tcp = "127.0.0.1:8080", within = "2h", settle = "soon" }
+ready = { unix = "127.0.0.1:8080", within = "2h", settle = "soon" }
 start = { command = ["unicorn"] }
 hooks = { before = [], after = "ls" }
 release = { directory = "/srv/web", link = "/srv/web/current" }
@@ -121,11 +125,10 @@ line 9: agent.tls.key: is integer, wanted a string
 line 11: service.web.dialect: \"unicron\" is not a known dialect; known: unicorn, gunicorn, puma, haproxy, uwsgi, nginx, php-fpm, generic
 line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
-line 13: service.web.ready.tcp: a tcp probe is not supported yet; http is
+line 13: service.web.ready.unix: is no condition: write tcp = \"unix:/run/web.sock\" or http = \"unix:/run/web.sock:/up\"
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
 line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
-line 15: service.web.hooks.after: is string, wanted an array of strings
-line 15: service.web.hooks.before: names no program
+line 15: service.web.hooks.before: has 0 words, wanted 1 to 256, the program first
 line 16: service.web.release: the link lies among the releases: it must be outside of their directory
 line 17: service.web.check.command: is missing
 line 17: service.web.check.within: is 0 s, wanted 1 to 3600 s
@@ -217,10 +220,12 @@ fn probe_urls_are_checked() {
             &format!("{authority:?} is not an IP address of this host or localhost, with a port or without"),
         );
     }
-    refused("ftp://127.0.0.1/", "\"ftp://127.0.0.1/\" is not a URL such as \"http://127.0.0.1:8080/up\"");
+    refused(
+        "ftp://127.0.0.1/",
+        "\"ftp://127.0.0.1/\" is not a URL such as \"http://127.0.0.1:8080/up\" or \"unix:/run/web.sock:/up\"",
+    );
     refused("http://127.0.0.1/#top", "a fragment (#) is never sent");
     refused("http://127.0.0.1/ HTTP/1.1", "\"http://127.0.0.1/ HTTP/1.1\" has a character in it that is not plain visible ASCII");
-    check("{ http = \"http://127.0.0.1:8080/up\" }", "{ within = \"5s\" }", "line 12: service.web.ready.http: is missing");
 }
 
 /// The dialect of the small configuration with these lines instead.
@@ -396,7 +401,7 @@ fn a_server_that_can_test_its_configuration_has_to_unless_that_is_said() {
     };
     assert_eq!(checked("check = \"none\""), Ok(None));
     let found = checked("check = { command = [\"nginx\", \"-t\"], within = \"5s\" }").expect("valid").expect("it is there");
-    assert_eq!((found.command.program.as_str(), found.within), ("nginx", Duration::from_secs(5)));
+    assert_eq!((found.command[0].as_str(), found.within), ("nginx", Duration::from_secs(5)));
     let told = checked("check = \"never\"").expect_err("no such word");
     assert!(told.ends_with("service.web.check: is neither a table nor \"none\""), "{told}");
 }

@@ -9,7 +9,7 @@ use baton_proto::step::Step;
 use baton_proto::v1;
 use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::holder::explain;
 use super::run::Run;
@@ -17,7 +17,6 @@ use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
 use crate::handover::{Action, Ending, Errand, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
-use crate::probe::{Eagerness, Sides, probe};
 use crate::service::STREAM_EVENTS_MAX;
 use crate::store::{Flush, UnderWay};
 use crate::waiter::Grant;
@@ -290,29 +289,6 @@ impl Driver {
         }
         let emptied = gone.then_some(Event::Emptied(role));
         [Event::Signalled(result)].into_iter().chain(emptied).collect()
-    }
-
-    fn probe(&mut self, pause: Duration) {
-        let Some(run) = &mut self.run else { return };
-        let (sides, boots) = match &run.new {
-            // A master takes its lock before it has workers: until then a boot is not to be hurried by asking.
-            Some(new) => (
-                Sides::Masters { old: run.old.master().pid, new: new.master().pid },
-                process::look_again(new.master(), run.journal.file()).is_err(),
-            ),
-            None if run.is_stationary() => (run.sides(), run.new_workers().is_empty()),
-            None => return,
-        };
-        let eagerness = if boots { Eagerness::Patient } else { Eagerness::Eager };
-        let (window, how, own) = (run.window(), self.config.ready.probe.clone(), self.own.clone());
-        let task = tokio::spawn(async move {
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-            // The driver is gone only when the agent stops.
-            let _ = own.send(Input::Probed(window, probe(&how, sides, eagerness).await)).await;
-        });
-        run.probing = Some(task.abort_handle());
     }
 
     /// Takes in every grant that has its number already: the testimony must not have a hole where a drop was.

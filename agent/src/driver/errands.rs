@@ -10,8 +10,9 @@ use tokio::task::AbortHandle;
 use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Input};
+use crate::config;
 use crate::handover::{Answer, Around, Errand, Event, Outcome};
-use crate::os::{self, process};
+use crate::os::{process, program};
 use crate::release::truth::{self, Whereabouts};
 use crate::release::{self, NotSwitched, Switch};
 use crate::service::{Attempt, Refusal};
@@ -110,7 +111,7 @@ impl Driver {
         };
         let (window, environment, own) = (run.window(), environment(&self.config.name, run, outcome), self.own.clone());
         let task = tokio::spawn(async move {
-            let ran = os::errand::run(&wanted, &environment).await;
+            let ran = carry_out(&wanted, environment).await;
             // The driver is gone only when the agent stops.
             let _ = own.send(Input::Ran(window, errand, ran)).await;
         });
@@ -173,6 +174,21 @@ impl Run {
             }
             None => self.new_workers().into_iter().map(|worker| worker.pid).collect(),
         }
+    }
+}
+
+/// Runs a command: what it said, or why it failed.
+async fn carry_out(errand: &config::Errand, environment: Vec<(&'static str, String)>) -> Result<String, String> {
+    let config::Errand { command, within } = errand;
+    let name = command.first().map(String::as_str).unwrap_or_default();
+    let ended = program::run(command, environment, *within).await.map_err(|error| format!("{name} cannot be run: {error}"))?;
+    let (is_right, told) = ended.told(name, *within);
+    let lines = ended.last_lines();
+    match (is_right, lines.is_empty()) {
+        (true, true) => Ok("done".to_owned()),
+        (true, false) => Ok(lines),
+        (false, true) => Err(told),
+        (false, false) => Err(format!("{told}: {lines}")),
     }
 }
 

@@ -75,12 +75,12 @@ impl Generation {
 
     /// Remembers the file that the master executes, by which a worker of it is told from a program that it has started.
     pub(super) fn remember_program(&mut self) {
-        self.program = process::program(self.master);
+        self.program = process::program(self.master.pid);
     }
 
     /// Whether a process is known to execute another file than the master did: what becomes of it is not for a handover to say.
     fn is_helper(&self, process: Process) -> bool {
-        let programs = self.program.zip(process::program(process));
+        let programs = self.program.zip(process::program(process.pid));
         programs.is_some_and(|(program, other)| program != other)
     }
 

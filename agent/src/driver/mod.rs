@@ -15,6 +15,7 @@ mod lingering;
 mod past;
 mod pid_files;
 mod publish;
+mod ready;
 mod room;
 mod run;
 mod turn;
@@ -38,7 +39,7 @@ use crate::handover::Errand;
 use crate::journal::Numbers;
 use crate::memory::Figures;
 use crate::os::{clock, process};
-use crate::probe::Probed;
+use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::waiter::{Grant, Waiters, Wake};
@@ -68,6 +69,7 @@ enum Input {
     Asked(Command),
     Exited(Process),
     Probed(Seq, Probed),
+    Notified(Notice),
     Persisted(Seq, Result<(), String>),
     Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
@@ -107,6 +109,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
     let lingering = Lingering::of(&stored, &witness.boot, &own);
+    let deaf = ready::listen_for_notices(&config, &witness.state, &own);
     let driver = Driver {
         config,
         witness,
@@ -125,6 +128,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         lingering,
         measuring: Measuring::default(),
         watchers: Audience::default(),
+        deaf,
         own,
     };
     tokio::spawn(driver.drive(Inbox { wakes, changes, inputs, commands }));
@@ -185,6 +189,8 @@ struct Driver {
     lingering: Lingering,
     measuring: Measuring,
     watchers: Audience<v1::WatchEvent>,
+    /// Why the service's processes cannot say that they are ready, if they are to.
+    deaf: Option<String>,
     own: mpsc::Sender<Input>,
 }
 
@@ -208,6 +214,7 @@ impl Driver {
                 Input::Changed => self.changed(&mut inbox).await,
                 Input::Asked(command) => self.asked(command, &mut inbox).await,
                 Input::Exited(process) => self.exited(process, &mut inbox).await,
+                Input::Notified(notice) => self.notified(notice),
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,

@@ -22,7 +22,7 @@ use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, 
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process;
-use crate::probe::{Probed, Sides};
+use crate::probe::{Crew, Senders, Sides};
 use crate::service::{Attempt, Refusal};
 use crate::store::{Flush, RECORDS_MAX, Stored, UnderWay};
 use crate::waiter::Grant;
@@ -49,14 +49,18 @@ pub(super) struct Run {
     /// Whether a walk is being made for whoever of the old generation nobody has listed.
     pub(super) seeks: bool,
     pub(super) turn: Turn,
+    /// The workers that the last probe has counted.
+    pub(super) crew: Crew,
+    /// Who has said that it is ready.
+    pub(super) senders: Senders,
     /// What kind of answer the last probe got.
-    last_answer: Option<Discriminant<Answer>>,
+    pub(super) last_answer: Option<Discriminant<Answer>>,
     /// What it does about releases.
     pub(super) course: Course,
     /// The command under way.
     pub(super) errand: Option<Running>,
     /// Who gave the last right answer.
-    answered_by: Option<u32>,
+    pub(super) answered_by: Option<u32>,
 }
 
 /// The first number of this incarnation: after those of a handover that is to be resumed.
@@ -104,6 +108,8 @@ impl Run {
             probing: None,
             seeks: false,
             turn,
+            crew: Crew::default(),
+            senders: Senders::unless(driver.deaf.clone()),
             last_answer: None,
             course: Course::default(),
             errand: None,
@@ -164,7 +170,7 @@ impl Run {
             Shape::Beside | Shape::InPlace => None,
         };
         let old = self.old.pids().into_iter().chain(self.listed().iter().map(|worker| worker.pid)).collect();
-        Sides::Workers { master: self.old.master().pid, old, image }
+        Sides::Workers { master: self.old.master().pid, old, image, since: self.signalled_at() }
     }
 
     /// As whom a process of this role is testified.
@@ -300,27 +306,6 @@ impl Driver {
         }
         run.gather(Role::NewMaster);
         Some(run)
-    }
-
-    pub(super) async fn probed(&mut self, window: Seq, probed: Probed, inbox: &mut Inbox) {
-        let Some(run) = self.run.as_mut().filter(|run| run.window() == window) else { return };
-        run.gather(Role::NewMaster);
-        let answer = self.with_release(probed.answer);
-        let Some(run) = &mut self.run else { return };
-        let (ready, detail) = match &answer {
-            Answer::Ready(detail) => (true, detail.clone()),
-            Answer::Failing(detail) | Answer::Elsewhere(detail) | Answer::Stale(detail) => (false, detail.clone()),
-        };
-        // A slow boot is probed often: only what changed is a line.
-        let kind = std::mem::discriminant(&answer);
-        if run.last_answer.replace(kind) != Some(kind) {
-            let fact = Fact::Readiness { ready, detail, answered_by: probed.answered_by };
-            run.journal.note(self.numbers.take(), clock::since_boot(), fact);
-        }
-        if ready {
-            run.answered_by = probed.answered_by;
-        }
-        self.feed([Event::Probed(answer)], inbox).await;
     }
 
     pub(super) async fn persisted(&mut self, window: Seq, written: Result<(), String>, inbox: &mut Inbox) {

@@ -217,11 +217,6 @@ pub fn children_of(pid: u32) -> Vec<Process> {
     children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
 }
 
-/// The file that a process executes; none where it is gone or that may not be known.
-pub fn program(process: Process) -> Option<FileIdentity> {
-    Living::open(process.pid).ok().filter(|living| living.process() == process)?.program()
-}
-
 /// What a process runs now, if it can be read.
 pub fn image(pid: u32) -> Option<Image> {
     let living = Living::open(pid).ok()?;
@@ -235,6 +230,11 @@ pub fn is_executed_anew(process: Process, from: Process) -> bool {
         Some((living.program()?, living.image(living.opened()).ok()?))
     };
     matches!((runs(process), runs(from)), (Some((one, its)), Some((other, image))) if one == other && its != image)
+}
+
+/// The file that a process executes; none where that may not be known.
+pub fn program(pid: u32) -> Option<FileIdentity> {
+    Living::open(pid).ok()?.program()
 }
 
 /// Whether this signal would end a process, which does nothing about it. It does not where that cannot be told.

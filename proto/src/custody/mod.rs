@@ -63,7 +63,7 @@ impl Seq {
 }
 
 /// A process, told apart from every other of the same boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Process {
     /// Its pid, in the agent's pid namespace.
     pub pid: u32,

@@ -7,13 +7,22 @@ use std::process::Command;
 /// The file with what it answers, read when the configuration is.
 pub(super) const ANSWER: &str = "answer";
 
-/// `haproxy -W` in the foreground.
+/// A worker does not know its master. That is one process for ever, the one that this shell becomes.
+const START: &str = r#"
+mode=-W
+if [ -f "$WEB_ROOT/notifies" ]; then
+    mode=-Ws
+    export NOTIFY_SOCKET="$(cat "$WEB_ROOT/notifies")"
+fi
+WEB_MASTER=$$ exec haproxy "$mode" "$@"
+"#;
+
+/// `haproxy -W` in the foreground; `-Ws` where a file `notifies` says to which socket it is to tell how it is.
 pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/haproxy.cfg");
     let mut command = Command::new("sh");
-    // A worker does not know its master. That is one process for ever, the one that this shell becomes.
-    command.args(["-c", r#"WEB_MASTER=$$ exec haproxy "$@""#, "sh"]);
-    command.arg("-W").arg("-f").arg(configuration).arg("-p").arg(directory.join("unicorn.pid"));
+    command.args(["-c", START, "sh"]);
+    command.arg("-f").arg(configuration).arg("-p").arg(directory.join("unicorn.pid"));
     command.env("WEB_ROOT", directory).env("WEB_LISTEN", listen.to_string());
     command
 }

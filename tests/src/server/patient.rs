@@ -20,6 +20,13 @@ pub(super) fn command(listen: SocketAddr, directory: &Path) -> Command {
     command
 }
 
+/// The same, speaking gRPC.
+pub(super) fn grpc(listen: SocketAddr, directory: &Path) -> Command {
+    let mut command = command(listen, directory);
+    command.arg("--grpc");
+    command
+}
+
 /// The same in a shell that holds the lock too, on a descriptor that its children inherit, and starts it again whenever it ends.
 pub(super) fn wrapped(command: &Command, lock: &Path) -> Command {
     let mut shell = Command::new("sh");

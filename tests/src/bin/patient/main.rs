@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** no thread is ever started: forking is safe at any point.
 
+mod grpc;
 mod http;
 mod lock;
 mod master;
@@ -38,6 +39,9 @@ struct Args {
     /// The file that lists what to do wrong; read by each new master and at USR2.
     #[arg(long)]
     faults: PathBuf,
+    /// Whether the workers speak gRPC instead of HTTP, and only tell their health.
+    #[arg(long)]
+    grpc: bool,
     /// How many workers.
     #[arg(long, default_value_t = 2)]
     workers: usize,

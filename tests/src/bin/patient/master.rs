@@ -34,7 +34,7 @@ use crate::pidfile::PidFile;
 use crate::process::{Side, split};
 use crate::signals::Notice;
 use crate::worker::Worker;
-use crate::{Args, Failed, say, signals};
+use crate::{Args, Failed, grpc, say, signals};
 use agenda::{Agenda, Deed};
 
 /// Runs a master to its end; in a forked worker, the worker.
@@ -290,7 +290,11 @@ impl Master {
             release: &self.release,
             ready: !self.faults.has(Fault::NeverReady),
         };
-        worker.run()?;
+        if self.args.grpc {
+            grpc::run(worker)?;
+        } else {
+            worker.run()?;
+        }
         // Until here the worker has held its copy of the lock, and a late one has kept its own lifeline from ending.
         drop((self.lock, held));
         Ok(ExitCode::SUCCESS)

@@ -79,6 +79,9 @@ impl Master {
         command.arg("--listen").arg(self.args.listen.to_string());
         command.arg("--pidfile").arg(&self.args.pidfile).arg("--release").arg(&self.args.release);
         command.arg("--faults").arg(&self.args.faults).arg("--workers").arg(self.args.workers.to_string());
+        if self.args.grpc {
+            command.arg("--grpc");
+        }
         if let Some(listener) = &self.listener {
             command.arg("--inherited").stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)));
         }

@@ -1,0 +1,300 @@
+//! A program that is run to its end: with a deadline, and with the end of what it said.
+//!
+//! **Invariant:** nothing of it outlives the answer by design: it is started in a process group of its own, which is killed when it has
+//! ended, when its time is over, and when nobody waits for the answer any more.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use baton_proto::span::Span;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::readable::Readable;
+
+/// What is kept of what it says: the end.
+const KEPT_BYTES_MAX: usize = 4 << 10;
+/// What is read at once.
+const READ_BYTES: usize = 4 << 10;
+/// How much of what is still in the pipe when it has ended is read.
+const REST_READS_MAX: usize = 16;
+/// How much of its last lines is told: the last line often sums up what those before it say.
+const LINES_CHARS_MAX: usize = 600;
+/// How much of its last line alone is told.
+const LINE_CHARS_MAX: usize = 200;
+
+/// What is meant for this process, and would be taken for its child's.
+const OURS: [&str; 5] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS"];
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It did not end in time and was killed.
+    Late,
+    /// It has ended, and somebody else in this process was told how.
+    Unknown,
+}
+
+/// What came of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub how: How,
+    /// The last lines that it said, each fit for a terminal.
+    lines: Vec<String>,
+}
+
+impl Ended {
+    /// Whether it ended with 0, and what is to be told of how it ended; `name` is what it is called.
+    pub fn told(&self, name: &str, within: Duration) -> (bool, String) {
+        let told = match self.how {
+            How::Code(code) => format!("{name} ended with {code}"),
+            How::Signal(number) => format!("{name} was ended by signal {number}"),
+            How::Late => format!("{name} did not end within {} and was killed", Span(within)),
+            How::Unknown => format!("{name} has ended, and how is not known"),
+        };
+        (self.how == How::Code(0), told)
+    }
+
+    /// The last line, the beginning of it; empty when it said nothing.
+    pub fn last_line(&self) -> String {
+        self.lines.last().map(|line| line.chars().take(LINE_CHARS_MAX).collect()).unwrap_or_default()
+    }
+
+    /// As many of the last lines as fit into a sentence.
+    pub fn last_lines(&self) -> String {
+        let mut left = LINES_CHARS_MAX;
+        let fits = |line: &&String| {
+            let length = line.chars().count();
+            let fits = length <= left;
+            left = left.saturating_sub(length);
+            fits
+        };
+        let mut lines: Vec<&str> = self.lines.iter().rev().take_while(fits).map(String::as_str).collect();
+        lines.reverse();
+        if lines.is_empty() { self.last_line() } else { lines.join(" / ") }
+    }
+}
+
+/// Runs a program with its arguments, and these variables beside our own.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn run(
+    words: &[String],
+    variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    within: Duration,
+) -> io::Result<Ended> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (reader, writer) = io::pipe()?;
+    let output = Receiver::from_file(File::from(OwnedFd::from(reader)))?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variables).current_dir("/").process_group(0);
+    for variable in OURS {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn()?;
+    // It has the other end of the pipe, too.
+    drop(command);
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(attend(child, output, Instant::now() + within, tell));
+    told.await.map_err(io::Error::other)
+}
+
+/// Stays with it to its end, whether anybody waits for that or not.
+async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<Ended>) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // Nobody has waited for it yet: its pid is its own.
+    let opened = group.ok_or(io::ErrorKind::InvalidInput.into()).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+    let exit = opened.and_then(|pidfd: OwnedFd| Readable::of(pidfd.as_fd()));
+    let mut said = Said { output, kept: Vec::new(), has_ended: false };
+    let has_exited = loop {
+        tokio::select! {
+            biased;
+            () = exited(exit.as_ref()) => break true,
+            () = tell.closed() => break false,
+            () = sleep_until(deadline) => break false,
+            () = said.read() => {}
+        }
+    };
+    // As long as nobody has waited for the leader, the group's number is no other's.
+    if let Some(group) = group {
+        let _all_gone = kill_process_group(group, Signal::KILL);
+    }
+    said.read_the_rest();
+    let lines = said.lines();
+    if !has_exited {
+        let _nobody_waits = tell.send(Ended { how: How::Late, lines });
+        exited(exit.as_ref()).await;
+        let _buried = child.wait();
+        return;
+    }
+    let how = match child.wait() {
+        Ok(status) => status.code().map(How::Code).or(status.signal().map(How::Signal)).unwrap_or(How::Unknown),
+        Err(_) => How::Unknown,
+    };
+    let _nobody_waits = tell.send(Ended { how, lines });
+}
+
+/// Returns when the process has exited; at once where that cannot be waited for.
+async fn exited(exit: Result<&Readable, &io::Error>) {
+    if let Ok(exit) = exit {
+        // It fails only when the runtime ends.
+        let _ = exit.ready().await;
+    }
+}
+
+/// What a program says.
+struct Said {
+    output: Receiver,
+    kept: Vec<u8>,
+    has_ended: bool,
+}
+
+impl Said {
+    /// Reads a piece when there is one; never returns when nothing will come any more.
+    async fn read(&mut self) {
+        if self.has_ended {
+            std::future::pending::<()>().await;
+        }
+        if self.output.readable().await.is_err() {
+            self.has_ended = true;
+        } else {
+            self.take();
+        }
+        // One that never stops talking is not all that there is to do.
+        tokio::task::yield_now().await;
+    }
+
+    fn read_the_rest(&mut self) {
+        for _ in 0..REST_READS_MAX {
+            if self.has_ended || !self.take() {
+                return;
+            }
+        }
+    }
+
+    /// Takes a piece; whether there was one.
+    fn take(&mut self) -> bool {
+        let mut piece = [0; READ_BYTES];
+        match self.output.try_read(&mut piece) {
+            Ok(0) => self.has_ended = true,
+            Ok(length) => {
+                self.kept.extend(&piece[..length]);
+                let surplus = self.kept.len().saturating_sub(KEPT_BYTES_MAX);
+                self.kept.drain(..surplus);
+                return true;
+            }
+            Err(error) => self.has_ended = error.kind() != io::ErrorKind::WouldBlock,
+        }
+        false
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.kept);
+        let plain = |line: &str| line.trim().chars().filter(|letter| !letter.is_control()).collect::<String>();
+        text.lines().map(plain).filter(|line| !line.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::{Ended, How, KEPT_BYTES_MAX, run};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn shell(script: &str, within: Duration) -> Ended {
+        let words = ["/bin/sh", "-c", script].map(str::to_owned);
+        run(&words, [("BATON_TEST", "a value")], within).await.expect("a shell is there")
+    }
+
+    /// How it ended, and its last line.
+    fn told(ended: &Ended) -> (How, String) {
+        (ended.how, ended.last_line())
+    }
+
+    fn ended(how: How, last_line: &str) -> (How, String) {
+        (how, last_line.to_owned())
+    }
+
+    #[tokio::test]
+    async fn of_its_last_lines_as_many_are_told_as_fit_into_a_sentence() {
+        let ended = shell("for n in $(seq 100); do echo $n: unknown entry; done; exit 78", LONG).await;
+        assert_eq!(ended.told("php-fpm", LONG), (false, "php-fpm ended with 78".to_owned()));
+        let lines = ended.last_lines();
+        assert!(lines.ends_with("99: unknown entry / 100: unknown entry"), "{lines}");
+        assert!((500..800).contains(&lines.len()), "{lines}");
+        assert_eq!(shell("true", LONG).await.last_lines(), "");
+    }
+
+    #[tokio::test]
+    async fn how_it_ended_and_its_last_line_are_told() {
+        assert_eq!(told(&shell("echo first; echo $BATON_TEST; echo; exit 3", LONG).await), ended(How::Code(3), "a value"));
+        assert_eq!(told(&shell("echo wrong >&2", LONG).await), ended(How::Code(0), "wrong"));
+        assert_eq!(told(&shell("kill -9 $$", LONG).await), ended(How::Signal(9), ""));
+        assert_eq!(told(&shell("printf 'a\\033[31mb'", LONG).await), ended(How::Code(0), "a[31mb"));
+    }
+
+    #[tokio::test]
+    async fn one_that_says_much_is_read_and_its_end_is_kept() {
+        let script = format!("head -c {} /dev/zero | tr '\\0' x; echo; echo last", KEPT_BYTES_MAX * 50);
+        assert_eq!(told(&shell(&script, LONG).await), ended(How::Code(0), "last"));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_end_is_killed_with_all_that_it_has_started() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let fifo = folder.path().join("fifo");
+        // The child of the shell has the fifo open for writing, and so keeps whoever reads it from its end.
+        let script = format!("mkfifo {fifo}; sleep 1000 > {fifo} & echo begun; wait", fifo = fifo.display());
+        let reading = tokio::task::spawn_blocking(move || read_to_the_end(&fifo));
+        assert_eq!(told(&shell(&script, Duration::from_millis(500)).await), ended(How::Late, "begun"));
+        reading.await.expect("the fifo ends with its last writer");
+    }
+
+    /// Returns when every writer is gone.
+    fn read_to_the_end(fifo: &Path) {
+        while std::fs::read(fifo).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test]
+    async fn one_whose_answer_nobody_waits_for_is_killed() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let fifo = folder.path().join("fifo");
+        let script = format!("mkfifo {fifo}; exec sleep 1000 > {fifo}", fifo = fifo.display());
+        let waiting = tokio::spawn(async move { shell(&script, LONG * 10).await });
+        let path = fifo.clone();
+        let begun = tokio::task::spawn_blocking(move || {
+            while !path.exists() {
+                std::thread::yield_now();
+            }
+            std::fs::File::open(path).expect("it has begun to write")
+        });
+        let mut reader = begun.await.expect("it has begun");
+        waiting.abort();
+        let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]));
+        assert_eq!(read.await.expect("a thread").expect("read"), 0, "its end");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_there_is_an_error() {
+        assert!(run(&["/nonexistent/check".to_owned()], [("A", "b")], LONG).await.is_err());
+    }
+}
