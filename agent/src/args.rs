@@ -30,6 +30,10 @@ pub enum Command {
     Status(Status),
     /// Hands a service over to a new generation and waits for the verdict.
     Reload(Reload),
+    /// Starts a service that has `start` in its configuration, and waits until it holds its lock.
+    Start(Named),
+    /// Stops such a service on purpose, and waits until nobody of it is left.
+    Stop(Named),
     /// Shows what was seen in the last handover of a service and what it proves, and the drops that were seen at any time.
     Testimony(Testimony),
     /// Shows the kinds of servers that are known, and how each is reloaded.
@@ -89,6 +93,16 @@ pub struct Dialects {
     /// For whom the answer is.
     #[arg(long, value_enum, default_value_t = Output::Human, value_name = "FORM")]
     pub output: Output,
+}
+
+/// Starts or stops a service that has `start` in its configuration.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// The service.
+    pub service: String,
+    /// How to ask.
+    #[command(flatten)]
+    pub ask: Ask,
 }
 
 /// How to ask the agent that runs.

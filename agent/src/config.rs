@@ -11,6 +11,7 @@ mod parse;
 mod path;
 mod ready;
 mod release;
+pub mod start;
 mod url;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use errand::{Errand, Errands};
 pub use memory::Memory;
 pub use ready::{Condition, Place, Ready, Wanted};
 pub use release::Releases;
+pub use start::Start;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,8 @@ pub struct Service {
     pub errands: Errands,
     /// Where its releases lie, if the agent is to switch them and to look which one is run.
     pub releases: Option<Releases>,
+    /// How the agent starts it; absent where something else does.
+    pub start: Option<Start>,
 }
 
 /// What a handover may take beside its configured waits: looks, writes, and the steps by which a failed one is undone.

@@ -25,6 +25,7 @@ pub mod rpc;
 pub mod service;
 pub mod start;
 pub mod store;
+pub mod supervision;
 pub mod waiter;
 
 use std::io;

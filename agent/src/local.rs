@@ -33,6 +33,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a question may take that is no reload.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// How long a command is silent at most.
+const SAID_EVERY: Duration = Duration::from_secs(2);
+
 /// Why a local command could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -116,6 +119,10 @@ pub enum Question {
         /// The release to switch to; empty for none.
         release: String,
     },
+    /// To have a service run.
+    Start(String),
+    /// To stop a service on purpose.
+    Stop(String),
     /// What was seen in the last handover of a service, and what else befell it.
     Testimony {
         /// The service.
@@ -137,6 +144,8 @@ pub fn ask(ask: &Ask, question: &Question) -> Result<Exit, LocalError> {
         match question {
             Question::Status { service, census } => client.status(service.as_deref(), *census, &mut report).await,
             Question::Reload { service, release } => client.reload(service, release, &mut report).await,
+            Question::Start(service) => client.start(service, &mut report).await,
+            Question::Stop(service) => client.stop(service, &mut report).await,
             Question::Testimony { service, all } => client.testimony(service, *all, &mut report).await,
         }
     })
@@ -202,6 +211,21 @@ impl Client {
         Ok(outcome.exit())
     }
 
+    async fn start(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
+        let request = v1::StartRequest { service: service.to_owned() };
+        let mut client = self.0.clone();
+        patiently("start", client.start(request), report).await?;
+        self.status(Some(service), false, report).await
+    }
+
+    async fn stop(&mut self, service: &str, report: &mut Report<impl Write, impl Write>) -> Result<Exit, LocalError> {
+        let request = v1::StopRequest { service: service.to_owned() };
+        let mut client = self.0.clone();
+        let reply = patiently("stop", client.stop(request), report).await?;
+        report.show(&Event::Stopped { service, how: &reply.how });
+        self.status(Some(service), false, report).await
+    }
+
     async fn testimony(
         &mut self,
         service: &str,
@@ -261,6 +285,22 @@ fn rollout(now: Timestamp, random: &str) -> String {
 async fn within<T>(time: Duration, answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Status> {
     let late = || Status::deadline_exceeded(format!("no answer within {}", Span(time)));
     tokio::time::timeout(time, answer).await.map_err(|_| late())?.map(tonic::Response::into_inner)
+}
+
+/// An answer that takes as long as it takes; that it is waited for is said every now and then.
+async fn patiently<T>(
+    what: &'static str,
+    answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    report: &mut Report<impl Write, impl Write>,
+) -> Result<T, Status> {
+    let began = clock::since_boot();
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        match tokio::time::timeout(SAID_EVERY, &mut answer).await {
+            Ok(answer) => return answer.map(tonic::Response::into_inner),
+            Err(_) => report.show(&Event::Waiting { step: what, after: clock::since_boot().saturating_sub(began) }),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
             let question = Question::Reload { service: reload.service, release: reload.release.unwrap_or_default() };
             ask(verbose, &reload.ask, &question)
         }
+        Command::Start(start) => ask(verbose, &start.ask, &Question::Start(start.service)),
+        Command::Stop(stop) => ask(verbose, &stop.ask, &Question::Stop(stop.service)),
         Command::Testimony(testimony) => {
             ask(verbose, &testimony.ask, &Question::Testimony { service: testimony.service, all: testimony.all })
         }

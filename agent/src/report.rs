@@ -50,6 +50,13 @@ pub enum Event<'a> {
         /// How long after the first step.
         after: Duration,
     },
+    /// A service was stopped on purpose.
+    Stopped {
+        /// The service.
+        service: &'a str,
+        /// How that went.
+        how: &'a str,
+    },
     /// A handover on record, and what it proves.
     Testimony(Protocol<'a>),
     /// What befell a service.
@@ -68,7 +75,7 @@ impl Event<'_> {
     fn is_progress(&self) -> bool {
         match self {
             Self::Waiting { .. } | Self::Lost { .. } | Self::Step { .. } | Self::NoRecord { .. } => true,
-            Self::Status { .. } | Self::Testimony(_) | Self::History(_) | Self::Concluded(_) => false,
+            Self::Status { .. } | Self::Stopped { .. } | Self::Testimony(_) | Self::History(_) | Self::Concluded(_) => false,
         }
     }
 }

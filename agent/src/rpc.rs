@@ -33,6 +33,9 @@ pub const REPLY_BYTES_MAX: usize = 4 << 20;
 /// How much of a reply is left to what is not a record.
 const REPLY_BYTES_SPARE: usize = 4 << 10;
 
+/// A service is started and stopped within its own configured times, of an hour each at most, and the last rungs of stopping.
+const RUN_WITHIN: Duration = Duration::from_hours(3);
+
 /// A driver answers at once, or after it has written to disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -79,13 +82,14 @@ pub struct Rpc {
 enum Act {
     Look,
     Reload,
+    Run,
 }
 
 impl Act {
     fn is_open_to(self, role: Role) -> bool {
         match (self, role) {
-            (Self::Look | Self::Reload, Role::Operator) | (Self::Look, Role::Observer) => true,
-            (Self::Reload, Role::Observer) | (Self::Look | Self::Reload, Role::Agent) => false,
+            (Self::Look | Self::Reload | Self::Run, Role::Operator) | (Self::Look, Role::Observer) => true,
+            (Self::Reload | Self::Run, Role::Observer) | (Self::Look | Self::Reload | Self::Run, Role::Agent) => false,
         }
     }
 }
@@ -95,6 +99,7 @@ impl fmt::Display for Act {
         f.write_str(match self {
             Self::Look => "look at services",
             Self::Reload => "reload services",
+            Self::Run => "start or stop services",
         })
     }
 }
@@ -158,6 +163,25 @@ impl Rpc {
         Ok(Told::new(events, None))
     }
 
+    /// The service, if this caller may start or stop it: whoever does so has an account on the host.
+    fn to_run(&self, peer: Option<Peer>, service: &str) -> Result<&Service, Refused> {
+        if let Some(peer @ Peer::Remote { .. }) = &peer {
+            return Err(Refused::NotFromAfar { peer: peer.clone(), act: Act::Run });
+        }
+        allowed(peer, Act::Run)?;
+        self.service(service)
+    }
+
+    async fn start_of(&self, peer: Option<Peer>, service: &str) -> Result<v1::ServiceStatus, Refused> {
+        let service = self.to_run(peer, service)?;
+        answered_within(RUN_WITHIN, service, service.start()).await
+    }
+
+    async fn stop_of(&self, peer: Option<Peer>, service: &str) -> Result<(v1::ServiceStatus, String), Refused> {
+        let service = self.to_run(peer, service)?;
+        answered_within(RUN_WITHIN, service, service.stop()).await
+    }
+
     async fn watch_of(&self, peer: Option<Peer>, service: &str) -> Result<Told<Watching>, Refused> {
         allowed(peer, Act::Look)?;
         let service = self.service(service)?;
@@ -187,9 +211,17 @@ async fn counted(service: Service) -> Result<v1::ServiceStatus, Refusal> {
 
 /// Asks a driver, with a deadline.
 async fn answered<T>(service: &Service, answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refused> {
-    match timeout(ANSWER_WITHIN, answer).await {
+    answered_within(ANSWER_WITHIN, service, answer).await
+}
+
+async fn answered_within<T>(
+    within: Duration,
+    service: &Service,
+    answer: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refused> {
+    match timeout(within, answer).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(Refused::Silent { service: service.name().to_owned(), within: ANSWER_WITHIN }),
+        Err(_) => Err(Refused::Silent { service: service.name().to_owned(), within }),
     }
 }
 
@@ -220,6 +252,14 @@ fn audited<T>(who: &str, call: &'static str, service: &str, answer: Result<T, Re
         tracing::info!(target: "audit", who, call, service = shown(service), %reason, "a call was refused");
     }
     answer
+}
+
+/// The same for a call that changes something: what was done goes there, too.
+fn changed<T>(who: &str, call: &'static str, service: &str, answer: Result<T, Refused>) -> Result<T, Refused> {
+    if answer.is_ok() {
+        tracing::info!(target: "audit", who, call, service = shown(service), "a call was done");
+    }
+    audited(who, call, service, answer)
 }
 
 fn allowed(peer: Option<Peer>, act: Act) -> Result<(), Refused> {
@@ -260,6 +300,22 @@ impl Agent for Rpc {
             }
         }
         Ok(Response::new(begun?))
+    }
+
+    async fn start(&self, request: Request<v1::StartRequest>) -> Result<Response<v1::StartReply>, Status> {
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let service = request.into_inner().service;
+        let started = changed(&who, "start", &service, self.start_of(peer, &service).await)?;
+        Ok(Response::new(v1::StartReply { service: Some(started) }))
+    }
+
+    async fn stop(&self, request: Request<v1::StopRequest>) -> Result<Response<v1::StopReply>, Status> {
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let service = request.into_inner().service;
+        let (stopped, how) = changed(&who, "stop", &service, self.stop_of(peer, &service).await)?;
+        Ok(Response::new(v1::StopReply { service: Some(stopped), how }))
     }
 
     type WatchStream = Told<Watching>;

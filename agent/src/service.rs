@@ -24,6 +24,10 @@ pub enum Command {
     Watch(Reply<mpsc::Receiver<v1::WatchEvent>>),
     /// The stored records, and what else befell the service.
     Past(oneshot::Sender<Past>),
+    /// To have the service run; answered when it is held.
+    Start(Reply<v1::ServiceStatus>),
+    /// To stop the service on purpose; answered when it has stopped, with how that went.
+    Stop(Reply<(v1::ServiceStatus, String)>),
     /// The state now, before the agent stops: until now the service was watched.
     Farewell(oneshot::Sender<v1::ServiceStatus>),
 }
@@ -112,6 +116,22 @@ impl Service {
     /// When there are too many watchers.
     pub async fn watch(&self) -> Result<mpsc::Receiver<v1::WatchEvent>, Refusal> {
         self.ask(Command::Watch).await?
+    }
+
+    /// Has the service run, and yields its state when it is held.
+    ///
+    /// # Errors
+    /// Why it does not run.
+    pub async fn start(&self) -> Result<v1::ServiceStatus, Refusal> {
+        self.ask(Command::Start).await?
+    }
+
+    /// Stops the service on purpose, and yields its state when it has stopped, and how that went.
+    ///
+    /// # Errors
+    /// What is left of it, or why it is not stopped.
+    pub async fn stop(&self) -> Result<(v1::ServiceStatus, String), Refusal> {
+        self.ask(Command::Stop).await?
     }
 
     /// The stored records, and what else befell the service.

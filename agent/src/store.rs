@@ -90,6 +90,23 @@ pub struct Stored {
     /// The handover under way, from the moment before its signal.
     #[prost(message, optional, tag = "8")]
     pub under_way: Option<UnderWay>,
+    /// What becomes of a service that the agent starts.
+    #[prost(message, optional, tag = "30")]
+    pub supervised: Option<Supervised>,
+}
+
+/// What must be known of a service that the agent starts.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Supervised {
+    /// Whether somebody asked for it not to run.
+    #[prost(bool, tag = "1")]
+    pub stopped: bool,
+    /// Its `hold`.
+    #[prost(message, optional, tag = "3")]
+    pub hold: Option<v1::Process>,
+    /// The boot in which that was.
+    #[prost(string, tag = "4")]
+    pub boot_id: String,
 }
 
 /// What is left of generations that were told to leave.

@@ -199,6 +199,13 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// The words of a command: the texts and whole numbers of an array, as texts, if the key is there.
+    pub fn words(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
+        self.take(notes, name, "an array of strings and whole numbers", |value| {
+            value.as_array()?.iter().map(|element| scalar(element.get_ref())).collect()
+        })
+    }
+
     /// The texts and whole numbers of an array, as texts, or one of them alone, if the key is there.
     pub fn list(&mut self, notes: &mut Notes, name: &str) -> Option<Value<Vec<String>>> {
         self.take(notes, name, "a string, or an array of strings and whole numbers", |value| match value.as_array() {

@@ -66,6 +66,11 @@ impl Site {
         &self.directory
     }
 
+    /// Where it serves HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The configuration in use.
     pub fn configuration(&self) -> &Path {
         &self.configuration
@@ -210,6 +215,25 @@ pub fn signal(pid: u32, signal: Signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => panic!("{pid} cannot be signalled: {error}"),
     }
+}
+
+/// A worker of Unicorn that reads a connection: it has one more socket than those that wait.
+///
+/// # Errors
+/// When there is none: how many sockets each has.
+pub fn busy_worker(master: u32) -> Result<(), String> {
+    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).map_err(|error| error.to_string())?;
+    let sockets = |pid: &str| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors
+            .filter(|entry| {
+                fs::read_link(entry.path())
+                    .is_ok_and(|target| target.starts_with("socket:") || target.to_string_lossy().starts_with("socket:"))
+            })
+            .count()
+    };
+    let counts: Vec<usize> = children.split_whitespace().map(sockets).collect();
+    if counts.iter().max() > counts.iter().min() { Ok(()) } else { Err(format!("{counts:?} sockets")) }
 }
 
 /// Whether there is such a process, and it is no zombie.

@@ -13,6 +13,7 @@ use baton::outcome::Unproven;
 use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, examine};
 use baton_agent::config::Config;
 use baton_agent::dialect::TABLE;
+use baton_agent::supervision::Policy;
 use baton_proto::custody::{Doubt, FileIdentity, Lock, Process, Role, Seq};
 use baton_tests::deployed::{self, Site, is_alive, signal};
 use baton_tests::sandbox::Sandbox;
@@ -214,6 +215,44 @@ fn systemd_understands_every_line_of_the_units() {
         assert!(about_us.is_empty(), "{about_us:?}");
         assert!(output.status.success(), "{}: {said}", output.status);
     }
+}
+
+#[test]
+fn systemd_understands_every_line_of_what_an_agent_needs_that_starts_services() {
+    let sandbox = Sandbox::new();
+    let verified = |extra: &str| {
+        let unit =
+            read("systemd/baton-agent.service").replace("/usr/bin/baton-agent", &binaries::find("baton-agent").to_string_lossy());
+        let path = sandbox.path().join("baton-agent.service");
+        let folder = sandbox.path().join("baton-agent.service.d");
+        fs::create_dir_all(&folder).expect("a directory in the sandbox");
+        fs::write(&path, unit).expect("a file in the sandbox");
+        fs::write(folder.join("starts.conf"), read("systemd/baton-agent-starts.conf") + extra).expect("a file in the sandbox");
+        let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().expect("it is installed");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said.lines().filter(|line| line.contains("starts.conf")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(verified(""), [""; 0]);
+    // It was read: what it does not understand is told.
+    assert_eq!(verified("[Service]\nKillMood=good\n").len(), 1);
+}
+
+#[test]
+fn the_sample_shows_how_a_service_is_started_and_is_valid_with_it() {
+    // A key that is switched off follows its number sign at once; prose has a space between.
+    let sample = read("agent.toml");
+    let lines = sample.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line));
+    let switched_on = lines.collect::<Vec<_>>().join("\n");
+    let plain = Config::parse(&sample).expect("valid");
+    assert!(plain.services.iter().all(|service| service.start.is_none()));
+    let config = Config::parse(&switched_on).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let start = config.services[0].start.as_ref().expect("it is switched on");
+    // What it shows as the default is the default.
+    assert_eq!(
+        (start.within, start.stop_within, start.policy),
+        (Duration::from_mins(1), Duration::from_mins(1), Policy::default())
+    );
+    assert_eq!((start.umask, start.user.as_deref()), (0o022, Some("web")));
 }
 
 /// The rows of the tables in the runbook, by their cells.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use baton_tests::deployed::{Site, is_alive, named, signal};
+use baton_tests::deployed::{Site, busy_worker, is_alive, named, signal};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, clock, wait};
 use rustix::process::Signal;
@@ -390,22 +390,6 @@ fn told_to_stop_it_lets_requests_finish() {
     assert!(!is_alive(master));
 }
 
-/// A worker of Unicorn that reads a connection: it has one more socket than those that wait.
-fn busy_worker(master: u32) -> Result<(), String> {
-    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).map_err(|error| error.to_string())?;
-    let sockets = |pid: &str| {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        descriptors
-            .filter(|entry| {
-                fs::read_link(entry.path())
-                    .is_ok_and(|target| target.starts_with("socket:") || target.to_string_lossy().starts_with("socket:"))
-            })
-            .count()
-    };
-    let counts: Vec<usize> = children.split_whitespace().map(sockets).collect();
-    if counts.iter().max() > counts.iter().min() { Ok(()) } else { Err(format!("{counts:?} sockets")) }
-}
-
 #[test]
 fn told_to_stop_in_mid_handover_it_leaves_nobody_behind() {
     let sandbox = Sandbox::new();
@@ -439,6 +423,24 @@ fn told_again_it_does_not_wait_for_requests() {
         assert_eq!(hold.exit_within(SOON), Some(STOPPED));
         assert!(slow.join().expect("no panic").is_err());
     });
+}
+
+#[test]
+fn told_again_by_an_agent_it_waits_for_requests_all_the_same() {
+    let sandbox = Sandbox::new();
+    let site = Site::new(&sandbox);
+    let mut hold = Hold::of_unicorn(&site);
+    let master = hold.wait_until_held();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| site.ask("/slow?2"));
+        wait::until("a worker to be busy", SOON, || busy_worker(master));
+        signal(hold.pid(), Signal::POWER);
+        hold.wait_to_hear("sending SIGQUIT");
+        signal(hold.pid(), Signal::POWER);
+        assert_eq!(slow.join().expect("no panic").map(|answer| answer.master), Ok(master));
+    });
+    assert_eq!(hold.exit_within(SOON), Some(STOPPED));
+    assert!(!site.log("hold.log").contains("sending SIGTERM"));
 }
 
 #[test]

@@ -13,11 +13,17 @@ pub(super) fn command(words: Vec<String>) -> Result<Vec<String>, String> {
     if words[0].is_empty() {
         return Err("names no program".to_owned());
     }
-    if words.iter().any(|word| word.contains('\0')) {
-        return Err("has a zero character in it".to_owned());
-    }
-    if words.iter().any(|word| word.len() >= WORD_BYTES_MAX) {
-        return Err(format!("has a word of {WORD_BYTES_MAX} bytes or more"));
-    }
+    words.iter().try_for_each(|word| fits(word))?;
     Ok(words)
+}
+
+/// Whether a text can be handed to a program.
+pub(super) fn fits(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("has a zero byte in it".to_owned());
+    }
+    if text.len() >= WORD_BYTES_MAX {
+        return Err(format!("has a text of {} bytes in it, under {WORD_BYTES_MAX} are possible", text.len()));
+    }
+    Ok(())
 }

@@ -66,7 +66,7 @@ fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
         return None;
     }
     let mut table = service.table(notes, "check")?;
-    let given = table.list(notes, "command");
+    let given = table.words(notes, "command");
     let given = table.require(notes, "command", given);
     let command = given.and_then(|given| given.try_map(notes, command));
     let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
@@ -76,7 +76,7 @@ fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
 
 fn hooks(service: &mut Table<'_>, notes: &mut Notes) -> (Option<Errand>, Option<Errand>) {
     let Some(mut table) = service.table(notes, "hooks") else { return (None, None) };
-    let mut hook = |name| table.list(notes, name).and_then(|given| given.try_map(notes, command));
+    let mut hook = |name| table.words(notes, name).and_then(|given| given.try_map(notes, command));
     let (before, after) = (hook("before"), hook("after"));
     let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
     table.finish(notes);

@@ -11,7 +11,7 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release};
+use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release, start};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -122,11 +122,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let allows_foreign_holders = foreign_holders(&mut table, notes);
     let errands = errand::errands(&mut table, notes, dialect.as_ref());
     let releases = release::releases(&mut table, notes);
-    table.unsupported(
-        notes,
-        "start",
-        "starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system",
-    );
+    let start = start::read(&mut table, notes, dialect.as_ref());
     if let (Some(dialect), Some((pidfile, lock))) = (&dialect, &files) {
         dialect::keep_apart(&table, notes, dialect, pidfile, lock);
     }
@@ -143,6 +139,7 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
         allows_foreign_holders,
         errands,
         releases,
+        start,
     })
 }
 

@@ -155,7 +155,7 @@ fn conditions(table: &mut Table<'_>, notes: &mut Notes, claims: &mut Claims) -> 
     let tcp = table.text(notes, "tcp").and_then(|given| given.try_map(notes, |text| place(&text)));
     let http = http(table, notes);
     let grpc = grpc(table, notes);
-    let exec = table.list(notes, "exec").and_then(|given| given.try_map(notes, command));
+    let exec = table.words(notes, "exec").and_then(|given| given.try_map(notes, command));
     let (workers, tcp, exec) = (workers.map(Condition::Workers), tcp.map(Condition::Tcp), exec.map(Condition::Exec));
     let given: Vec<Condition> = [workers, notify, tcp, http, grpc, exec].into_iter().flatten().collect();
     match given.as_slice() {

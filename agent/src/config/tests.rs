@@ -127,7 +127,8 @@ line 12: service.web.pidfile: \"/run/web/../unicorn.pid\" has a \"..\" in it
 line 13: service.web.ready.settle: \"soon\" is not a duration such as \"90s\", \"1m 30s\", \"500ms\" or \"0s\"
 line 13: service.web.ready.unix: is no condition: write tcp = \"unix:/run/web.sock\" or http = \"unix:/run/web.sock:/up\"
 line 13: service.web.ready.within: is 7200 s, wanted 1 to 3600 s
-line 14: service.web.start: starting servers is not supported yet; `baton-agent hold` starts one by hand or from an init system
+line 14: service.web.start.directory: is missing
+line 15: service.web.hooks.after: is string, wanted an array of strings and whole numbers
 line 15: service.web.hooks.before: has 0 words, wanted 1 to 256, the program first
 line 16: service.web.release: the link lies among the releases: it must be outside of their directory
 line 17: service.web.check.command: is missing

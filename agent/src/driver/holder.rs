@@ -12,6 +12,7 @@ use crate::census::{Finding, Kind};
 use crate::os::process::{self, Seen};
 use crate::os::{clock, lock};
 use crate::store::Flush;
+use crate::supervision;
 
 /// Why nobody is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,7 @@ impl Driver {
         let since = self.enter(&seen);
         self.held = Some(Held { seen, since, generation });
         self.say(publish::held(seen.process));
+        self.supervise(supervision::Event::Held);
     }
 
     /// A master was found. If it is another than the last one, or runs another image, a generation has begun. Since when it

@@ -18,6 +18,7 @@ mod publish;
 mod ready;
 mod room;
 mod run;
+mod supervise;
 mod turn;
 mod walker;
 mod workers;
@@ -42,6 +43,7 @@ use crate::os::{clock, process};
 use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
 use crate::store::{Store, StoreError, Stored};
+use crate::supervision::{self, End};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::{Held, Trouble};
@@ -51,6 +53,7 @@ use pid_files::PidFiles;
 use publish::Audience;
 use room::Measuring;
 use run::Run;
+use supervise::Supervisor;
 pub use turn::Turns;
 pub use walker::Walker;
 
@@ -75,6 +78,8 @@ enum Input {
     Walked(FileIdentity, Vec<u32>),
     Measured(Option<Figures>),
     Buried,
+    Supervised(supervision::Event),
+    HoldEnded(Process, End),
     Woken,
     Stopped,
 }
@@ -110,8 +115,10 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let census = Census::new(witness.walker.clone());
     let lingering = Lingering::of(&stored, &witness.boot, &own);
     let deaf = ready::listen_for_notices(&config, &witness.state, &own);
+    let supervisor = config.start.clone().map(Supervisor::new);
     let driver = Driver {
         config,
+        supervisor,
         witness,
         pid_files,
         twin,
@@ -188,6 +195,8 @@ struct Driver {
     census: Census,
     lingering: Lingering,
     measuring: Measuring,
+    /// Of a service that the agent starts.
+    supervisor: Option<Supervisor>,
     watchers: Audience<v1::WatchEvent>,
     /// Why the service's processes cannot say that they are ready, if they are to.
     deaf: Option<String>,
@@ -206,9 +215,10 @@ impl Driver {
         }
         self.count();
         self.note_return();
+        self.take_up_supervision();
         loop {
-            let wake =
-                [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline)].into_iter().flatten().min();
+            let due = [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline), self.supervision_due()];
+            let wake = due.into_iter().flatten().min();
             match inbox.next(wake).await {
                 Input::Awoken(wake) => self.woken_by(wake),
                 Input::Changed => self.changed(&mut inbox).await,
@@ -221,6 +231,8 @@ impl Driver {
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
                 Input::Measured(figures) => self.measured(figures, &mut inbox).await,
                 Input::Buried => self.note_burial(),
+                Input::Supervised(event) => self.supervise(event),
+                Input::HoldEnded(hold, end) => self.hold_ended(hold, end),
                 Input::Woken => self.woken(&mut inbox).await,
                 Input::Stopped => return,
             }
@@ -236,6 +248,8 @@ impl Driver {
             }
             Command::Census(reply) => self.take_census(reply, inbox).await,
             Command::Past(reply) => self.tell_past(reply),
+            Command::Start(reply) => self.asked_to_start(reply),
+            Command::Stop(reply) => self.asked_to_stop(reply),
             Command::Farewell(reply) => {
                 // If the disk does not keep up, it is known less well until when the service was watched.
                 let _ = self.remember().await;
@@ -277,6 +291,9 @@ impl Driver {
         let Some(held) = &self.held else {
             return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble_now())));
         };
+        if self.is_being_stopped() {
+            return Err(Refusal::Precondition("the service is being stopped on purpose".into()));
+        }
         if let Some(objection) = self.census.objection() {
             return Err(Refusal::Precondition(objection.sentence.clone()));
         }
@@ -358,6 +375,7 @@ impl Driver {
             }
         }
         self.expire(now, inbox).await;
+        self.supervise_by_time(now);
     }
 
     /// Something changed: look now and a few times more.
@@ -393,14 +411,14 @@ impl Driver {
             census: Vec::new(),
             lingering: self.lingering.told(),
             release: self.stored.release.clone(),
-            ..v1::ServiceStatus::default()
+            supervision: self.supervision(),
         }
     }
 
     /// What is wrong, as a sentence; two generations are nothing wrong in the middle of a handover.
     fn trouble_now(&self) -> String {
         match (&self.held, &self.run) {
-            (None, _) => self.trouble.sentence(self.census.findings()).to_owned(),
+            (None, _) => self.supervision_trouble().unwrap_or_else(|| self.trouble.sentence(self.census.findings()).to_owned()),
             (Some(_), None) => self.census.findings().first().map(|finding| finding.sentence.clone()).unwrap_or_default(),
             (Some(_), Some(_)) => String::new(),
         }

@@ -37,6 +37,10 @@ pub struct Args {
     /// haproxy, uwsgi, nginx and php-fpm imply it.
     #[arg(long)]
     pub carry: bool,
+    /// Where the command runs: an absolute path, which it finds in PWD as it is written here. Where it is a symbolic link, servers that go
+    /// by PWD when they start themselves anew come to the release that the link names by then.
+    #[arg(long, value_name = "DIRECTORY", value_parser = absolute)]
+    pub directory: Option<PathBuf>,
     /// The command that starts the server, in the foreground or as a daemon. Not run when the server is there already.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -57,6 +61,11 @@ impl Args {
     pub(super) fn pid_files(&self) -> Vec<PathBuf> {
         self.pidfile.as_ref().map(|present| self.dialect.pid_files(present)).unwrap_or_default()
     }
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("not absolute: it must begin with a slash".to_owned()) }
 }
 
 fn stop_signal(text: &str) -> Result<Signal, String> {
@@ -144,6 +153,7 @@ mod tests {
             "--lock l --dialect apache -- x",
             "--lock l --stop-within 5 -- x",
             "--lock l --dialect unicorn --stop-signal TERM -- x",
+            "--lock l --directory srv/web -- x",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -99,21 +99,27 @@ impl Census {
         }
     }
 
-    /// Sends a signal to the family and to every other holder that a walk over all processes finds. Never to ourselves, nor
-    /// to process 1: it keeps descriptors for others, and to kill it is to kill the machine.
+    /// The family, and every other holder that a walk over all processes finds. Never ourselves, nor process 1: it keeps descriptors
+    /// for others, and to kill it is to kill the machine.
+    pub(super) fn left(&mut self) -> Vec<Process> {
+        let look = self.look(Reach::Known);
+        let mut left = look.kin;
+        if let Some(file) = look.file {
+            left.extend(self.holders(process::everyone(), file).into_iter().map(|(process, _)| process));
+        }
+        left.sort_unstable_by_key(|process| process.pid);
+        left.dedup();
+        left.retain(|process| process.pid != self.own && process.pid != 1);
+        left
+    }
+
+    /// Sends a signal to all who are left.
     pub(super) fn force(&mut self, force: Force) {
         let signal = match force {
             Force::Term => Signal::Term,
             Force::Kill => Signal::Kill,
         };
-        let look = self.look(Reach::Known);
-        let mut targets = look.kin;
-        if let Some(file) = look.file {
-            targets.extend(self.holders(process::everyone(), file).into_iter().map(|(process, _)| process));
-        }
-        targets.sort_unstable_by_key(|process| process.pid);
-        targets.dedup();
-        targets.retain(|process| process.pid != self.own && process.pid != 1);
+        let targets = self.left();
         report::forcing(signal, &targets);
         for process in targets {
             send(process, signal);

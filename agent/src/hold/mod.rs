@@ -15,6 +15,7 @@
 //! **Invariant:** no runtime and no timer while the lock is held: two threads, both asleep.
 
 mod args;
+mod burials;
 mod census;
 mod exit;
 mod job;
@@ -40,12 +41,16 @@ use crate::os::carried::{Carried, NotCarried};
 use crate::os::inotify::{Inotify, Interest};
 use crate::os::signal::{Inbox, Received};
 use crate::os::{child, clock, memory, process, wait};
+use burials::{Burials, Telling};
 use census::{Census, Reach};
-use job::{Action, Event, Job, NotStarted, Policy};
+use job::{Action, Event, Job, NotStarted, Note, Policy};
 use waiter::Waiter;
 
 /// What speaks for one process to the init system and is not for the server to use.
 const NOT_INHERITED: [&str; 1] = ["NOTIFY_SOCKET"];
+
+/// How long the dead may take to become ready to be buried, when all else is over.
+const LAST_BURIALS_WITHIN: Duration = Duration::from_millis(100);
 
 /// It costs a millisecond.
 const LIGHTEN_EVERY: Duration = Duration::from_secs(1);
@@ -65,6 +70,8 @@ enum HoldError {
     Carry { path: PathBuf, source: NotCarried },
     #[error("cannot execute {program:?}")]
     Start { program: OsString, source: io::Error },
+    #[error("cannot change into the directory {}", .path.display())]
+    Directory { path: PathBuf, source: io::Error },
 }
 
 /// Holds a server until its end, and says how it ended.
@@ -85,6 +92,7 @@ struct Hold {
     watched: Option<Inotify>,
     waiter: Option<Waiter>,
     command: Option<u32>,
+    burials: Burials,
     exit: Option<Exit>,
     /// When the last sleep began that was prepared for.
     lightened: Option<Duration>,
@@ -97,7 +105,8 @@ impl Hold {
         let policy = Policy { stop_within: args.stop_within, first_holder_within: args.first_holder_within };
         let census = Census::new(args.lock.clone(), args.pid_files());
         let job = Job::new(policy, clock::since_boot());
-        Ok(Self { args, job, census, inbox, watched: None, waiter: None, command: None, exit: None, lightened: None })
+        let burials = Burials::default();
+        Ok(Self { args, job, census, inbox, watched: None, waiter: None, command: None, burials, exit: None, lightened: None })
     }
 
     fn run(mut self) -> Result<Exit, HoldError> {
@@ -162,16 +171,44 @@ impl Hold {
         while let Some(received) = self.inbox.next().map_err(HoldError::Signals)? {
             match received {
                 Received::Stop => events.push(Event::ToldToStop),
+                Received::StopOnce => events.push(Event::ToldToStopOnce),
                 Received::Other(name) => report::ignored(name),
-                Received::Child => {
-                    for (pid, ended) in child::bury() {
-                        let is_command = self.command.take_if(|command| *command == pid).is_some();
-                        events.push(if is_command { Event::Ended(ended) } else { Event::Stirred });
-                    }
-                }
+                Received::Child => events.extend(self.bury()),
             }
         }
         Ok(())
+    }
+
+    /// Buries whoever has ended, and says how: of masters and workers whose parent is gone nobody else learns it.
+    fn bury(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (pid, ended) in child::bury() {
+            if self.command.take_if(|command| *command == pid).is_some() {
+                events.push(Event::Ended(ended));
+                continue;
+            }
+            match self.burials.another(clock::since_boot()) {
+                Telling::Told { untold } => report::buried(pid, ended, untold),
+                Telling::Untold => {}
+            }
+            events.push(Event::Stirred);
+        }
+        events
+    }
+
+    /// The lock is free before the last of its holders can be buried, and how that one ended is what people want to know.
+    fn bury_the_last(&mut self) {
+        let deadline = clock::since_boot() + LAST_BURIALS_WITHIN;
+        loop {
+            drop(self.bury());
+            let left = deadline.saturating_sub(clock::since_boot());
+            if left.is_zero() || !process::has_dead_child(std::process::id()) {
+                return;
+            }
+            // What cannot be waited for is not told.
+            let Ok([true]) = wait::readable([Some(self.inbox.as_fd())], Some(left)) else { return };
+            while let Ok(Some(_)) = self.inbox.next() {}
+        }
     }
 
     fn perform(&mut self, action: Action) -> Option<Event> {
@@ -203,10 +240,14 @@ impl Hold {
             }
             Action::Force(force) => self.census.force(force),
             Action::Say(note) => {
+                let left = if note == Note::StillThere { self.census.left() } else { Vec::new() };
                 let obstacle = self.census.obstacle().map(|obstacle| obstacle as &dyn std::error::Error);
-                report::note(note, &self.args.lock, obstacle);
+                report::note(note, &self.args.lock, obstacle, &left);
             }
-            Action::Exit(exit) => self.exit = Some(exit),
+            Action::Exit(exit) => {
+                self.bury_the_last();
+                self.exit = Some(exit);
+            }
         }
         None
     }
@@ -215,6 +256,12 @@ impl Hold {
         let Some((program, arguments)) = self.args.command.split_first() else {
             return Event::NotStarted(NotStarted::NotFound);
         };
+        if let Some(path) = &self.args.directory
+            && let Err(source) = std::fs::read_dir(path)
+        {
+            report::failed(&HoldError::Directory { path: path.clone(), source });
+            return Event::NotStarted(NotStarted::NoRoom);
+        }
         // It is closed here once the server has it.
         let carried = self.args.carries().then(|| Carried::take(&self.args.lock).and_then(Carried::exposed)).transpose();
         let _carried = match carried {
@@ -224,7 +271,7 @@ impl Hold {
                 return Event::NotStarted(NotStarted::NoRoom);
             }
         };
-        match child::start(program, arguments, &NOT_INHERITED) {
+        match child::start(program, arguments, self.args.directory.as_deref(), &NOT_INHERITED) {
             Ok(pid) => {
                 self.command = Some(pid);
                 // Not yet buried, so its pid is its own even if it has ended; only then is there nothing to find.

@@ -18,7 +18,7 @@ fn say(line: impl Display) {
 }
 
 /// What people should know of the state of things.
-pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
+pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>, left: &[Process]) {
     let lock = lock.display();
     match note {
         Note::Started(process) => say(format_args!("started the command (process {process}); waiting for it to hold {lock}")),
@@ -42,9 +42,15 @@ pub(super) fn note(note: Note, lock: &Path, obstacle: Option<&dyn Error>) {
         Note::NobodyToAsk => say("no master was found that could be asked to stop"),
         Note::Gone => say("nobody is left"),
         Note::StillThere => {
-            say(format_args!("something is still there after SIGKILL; the runbook tells how to find who holds {lock}"));
+            let whom = if left.is_empty() { "somebody who cannot be seen from here".to_owned() } else { listed(left) };
+            say(format_args!("still there after SIGKILL: {whom}; the runbook tells how to find who holds {lock}"));
         }
     }
+}
+
+fn listed(processes: &[Process]) -> String {
+    let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
+    pids.join(", ")
 }
 
 fn hint(obstacle: Option<&dyn Error>) {
@@ -61,6 +67,12 @@ fn how(ended: Ended) -> String {
     }
 }
 
+/// A process of the service that had become our child has ended; `untold` others have since the last one that was told.
+pub(super) fn buried(pid: u32, ended: Ended, untold: u32) {
+    let others = if untold == 0 { String::new() } else { format!(" (and {untold} others before it, untold)") };
+    say(format_args!("process {pid} of the service {}{others}", how(ended)));
+}
+
 /// A master is asked to leave.
 pub(super) fn asking(process: Process, signal: Signal, within: Duration) {
     say(format_args!("sending {signal} to process {process}; it has {}", Span(within)));
@@ -68,9 +80,8 @@ pub(super) fn asking(process: Process, signal: Signal, within: Duration) {
 
 /// Everybody is made to leave.
 pub(super) fn forcing(signal: Signal, processes: &[Process]) {
-    let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
-    if !pids.is_empty() {
-        say(format_args!("sending {signal} to {}", pids.join(", ")));
+    if !processes.is_empty() {
+        say(format_args!("sending {signal} to {}", listed(processes)));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod process;
 pub mod program;
 pub mod readable;
 pub mod room;
+pub mod session;
 pub mod signal;
 pub mod socket;
 pub mod wait;

@@ -217,6 +217,11 @@ pub fn children_of(pid: u32) -> Vec<Process> {
     children(pid).into_iter().filter_map(|child| find(child).ok()).map(|(process, _)| process).collect()
 }
 
+/// Whether a child of a process is dead, or on its way out, and not waited for yet.
+pub fn has_dead_child(pid: u32) -> bool {
+    children(pid).into_iter().any(|child| matches!(find(child), Err(Unseen::Corpse(_))))
+}
+
 /// What a process runs now, if it can be read.
 pub fn image(pid: u32) -> Option<Image> {
     let living = Living::open(pid).ok()?;
@@ -330,6 +335,14 @@ impl Handle {
         let seen = look_again(self.process, file)?;
         let exited = wait::readable([Some(self.pidfd.as_fd())], Some(Duration::ZERO));
         if exited.is_ok_and(|[exited]| !exited) { Ok(seen) } else { Err(Unseen::Gone(self.process.pid)) }
+    }
+
+    /// Has a `hold` stop its server, if it has not begun that already: with SIGPWR, which asked for again changes nothing.
+    ///
+    /// # Errors
+    /// When it is gone or may not be signalled.
+    pub fn stop_hold(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, rustix::process::Signal::POWER)?)
     }
 
     /// Sends a signal to this process and no other.

@@ -34,16 +34,19 @@ pub fn number(signal: Signal) -> Number {
 pub enum Received {
     /// To be gone: SIGTERM, SIGINT or SIGQUIT.
     Stop,
+    /// The same, by whoever may not know whether it has said so before: SIGPWR.
+    StopOnce,
     /// A child has ended.
     Child,
     /// One that means something to servers, and nothing here.
     Other(&'static str),
 }
 
-const RECEIVED: [(Posix, Received); 7] = [
+const RECEIVED: [(Posix, Received); 8] = [
     (Posix::SIGTERM, Received::Stop),
     (Posix::SIGINT, Received::Stop),
     (Posix::SIGQUIT, Received::Stop),
+    (Posix::SIGPWR, Received::StopOnce),
     (Posix::SIGCHLD, Received::Child),
     (Posix::SIGHUP, Received::Other("SIGHUP")),
     (Posix::SIGUSR1, Received::Other("SIGUSR1")),

@@ -21,6 +21,7 @@ pub(super) fn of(event: &Event<'_>) -> String {
         }
         Event::Waiting { step, after } => json!({ "event": "waiting", "at_ms": milliseconds(*after), "step": step }),
         Event::Lost { reason, after } => json!({ "event": "retrying", "at_ms": milliseconds(*after), "cause": reason }),
+        Event::Stopped { service, how } => json!({ "event": "stopped", "service": service, "how": how }),
         Event::Testimony(protocol) => protocol.object(),
         Event::History(chronicle) => chronicle.object(),
         Event::Concluded(conclusion) => concluded(conclusion),
@@ -43,6 +44,26 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "findings": service.findings.iter().map(finding::object).collect::<Vec<_>>(),
         "census": service.census.iter().map(finding::holder).collect::<Vec<_>>(),
         "lingering": service.lingering.iter().map(|left| finding::lingering(left, now)).collect::<Vec<_>>(),
+        "supervision": service.supervision.as_ref().map(|supervision| supervised(supervision, now)),
+    })
+}
+
+/// What becomes of a service that the agent starts.
+fn supervised(supervision: &v1::Supervision, now: Duration) -> Value {
+    let state = match supervision.state() {
+        v1::SupervisionState::Running => "running",
+        v1::SupervisionState::Waiting => "waiting",
+        v1::SupervisionState::GivenUp => "given_up",
+        v1::SupervisionState::Stopping => "stopping",
+        v1::SupervisionState::Stopped => "stopped",
+        v1::SupervisionState::Unspecified => "unknown",
+    };
+    let (since, next) = (supervision.running_since_ns, supervision.next_start_ns);
+    json!({
+        "state": state, "hold_pid": supervision.hold.map(|hold| hold.pid),
+        "running_for_ms": (since != 0).then(|| milliseconds(now.saturating_sub(Duration::from_nanos(since)))),
+        "next_start_in_ms": (next != 0).then(|| milliseconds(Duration::from_nanos(next).saturating_sub(now))),
+        "starts": supervision.starts, "last_end": supervision.last_end,
     })
 }
 

@@ -68,6 +68,51 @@ fn a_status_is_a_line_and_its_trouble_another() {
     );
 }
 
+fn supervised(supervision: v1::Supervision) -> v1::ServiceStatus {
+    let runs = supervision.state() == v1::SupervisionState::Running;
+    let (custody, master) = if runs { (v1::Custody::Held, Some(OLD.into())) } else { (v1::Custody::Free, None) };
+    v1::ServiceStatus { custody: custody.into(), master, supervision: Some(supervision), ..status() }
+}
+
+#[test]
+fn what_becomes_of_a_service_that_the_agent_starts_is_told_with_it() {
+    let with =
+        |state: v1::SupervisionState, starts| v1::Supervision { state: state.into(), starts, ..v1::Supervision::default() };
+    let hold = Some(v1::Process { pid: 90, start_ticks: 1 });
+    let running = v1::Supervision { hold, running_since_ns: 1_000_000_000, ..with(v1::SupervisionState::Running, 1) };
+    status_line(
+        &supervised(running.clone()),
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked, run by hold 90",
+    );
+    let waiting = v1::Supervision { next_start_ns: 7_804_400_000_000, ..with(v1::SupervisionState::Waiting, 4) };
+    status_line(
+        &supervised(waiting.clone()),
+        "web              free     unicorn   generation 3, epoch 0, started again in 3.4 s (start 4)",
+    );
+    for (state, words) in [
+        (v1::SupervisionState::GivenUp, "given up (start 20)"),
+        (v1::SupervisionState::Stopping, "being stopped on purpose"),
+        (v1::SupervisionState::Stopped, "stopped on purpose"),
+    ] {
+        let expected = format!("web              free     unicorn   generation 3, epoch 0, {words}");
+        status_line(&supervised(with(state, 20)), &expected);
+    }
+    for (supervision, expected) in [
+        (
+            running,
+            r#"{"state":"running","hold_pid":90,"running_for_ms":7800000,"next_start_in_ms":null,"starts":1,"last_end":""}"#,
+        ),
+        (
+            waiting,
+            r#"{"state":"waiting","hold_pid":null,"running_for_ms":null,"next_start_in_ms":3400,"starts":4,"last_end":""}"#,
+        ),
+    ] {
+        let service = supervised(supervision);
+        let (told, _) = shown(Output::Json, &Event::Status { service: &service, now: Duration::from_secs(7_801) });
+        assert!(told.contains(&format!("\"supervision\":{expected}")), "{told}");
+    }
+}
+
 #[test]
 fn every_finding_and_every_holder_has_a_line() {
     let finding = |sentence: &str| v1::Finding { sentence: sentence.into(), ..v1::Finding::default() };
@@ -149,8 +194,10 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[]}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[],"supervision":null}"#,
     );
+    let stopped = Event::Stopped { service: "web", how: "stopped, as told" };
+    object(&stopped, r#"{"event":"stopped","service":"web","how":"stopped, as told"}"#);
     let waiting = Event::Waiting { step: "drain", after: Duration::from_secs(62) };
     object(&waiting, r#"{"event":"waiting","at_ms":62000,"step":"drain"}"#);
     let lost = Event::Lost { reason: "broken pipe", after: Duration::from_secs(63) };

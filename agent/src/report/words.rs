@@ -21,6 +21,7 @@ fn lines(event: &Event<'_>) -> String {
         Event::Step { progress, after } => timed("Step", *after, &format!("{}: {}", progress.step().verb(), progress.detail)),
         Event::Waiting { step: name, after } => timed("Waiting", *after, &format!("for the step {name} to end")),
         Event::Lost { reason, after } => timed("Retrying", *after, &format!("contact with the agent was lost: {reason}")),
+        Event::Stopped { service, how } => format!("{service}: {how}"),
         Event::Testimony(protocol) => protocol.text(),
         Event::History(chronicle) => chronicle.text(),
         Event::Concluded(conclusion) => concluded(conclusion),
@@ -52,6 +53,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
     if service.step() != v1::Step::Unspecified {
         parts.push(format!("in a handover at the step {}", service.step().verb()));
     }
+    parts.extend(service.supervision.as_ref().map(|supervision| supervised(supervision, now)));
     let mut text = format!("{:<16} {:<8} {:<9} {}", service.service, custody, service.dialect, parts.join(", "));
     let is_told = |finding: &&v1::Finding| finding.sentence == service.trouble;
     let findings = service.findings.iter().filter(|finding| !is_told(finding)).map(|finding| &finding.sentence);
@@ -65,6 +67,25 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
         text.push_str(&census_line(holder));
     }
     text
+}
+
+/// What becomes of a service that the agent starts.
+fn supervised(supervision: &v1::Supervision, now: Duration) -> String {
+    let again = match supervision.starts {
+        0 | 1 => String::new(),
+        starts => format!(" (start {starts})"),
+    };
+    match supervision.state() {
+        v1::SupervisionState::Running => format!("run by hold {}{again}", supervision.hold.unwrap_or_default().pid),
+        v1::SupervisionState::Waiting => {
+            let left = Duration::from_nanos(supervision.next_start_ns).saturating_sub(now);
+            format!("started again in {}{again}", Span(left))
+        }
+        v1::SupervisionState::GivenUp => format!("given up{again}"),
+        v1::SupervisionState::Stopping => "being stopped on purpose".to_owned(),
+        v1::SupervisionState::Stopped => "stopped on purpose".to_owned(),
+        v1::SupervisionState::Unspecified => "started by the agent".to_owned(),
+    }
 }
 
 /// One holder: its pid, as what it holds, what it runs, and which lock it has.

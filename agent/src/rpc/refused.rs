@@ -28,6 +28,9 @@ pub(super) enum Refused {
     /// The role does not allow it.
     #[error("{peer} has the role {role}, which may not {act}")]
     Role { peer: Peer, role: Role, act: Act },
+    /// It is not done over the network, whoever asks.
+    #[error("{peer} may not {act} from afar: that is done on the host, with `baton-agent`")]
+    NotFromAfar { peer: Peer, act: Act },
     /// Another user of this host.
     #[error("uid {uid} may not use this socket: only root and uid {own}, as whom the agent runs, may")]
     Stranger { uid: u32, own: u32 },
@@ -48,7 +51,7 @@ impl From<Refused> for Status {
         match refused {
             Refused::NotAName(_) | Refused::AttemptZero => Self::invalid_argument(message),
             Refused::NoService { .. } | Refused::NoAttempt { .. } => Self::not_found(message),
-            Refused::Role { .. } | Refused::Stranger { .. } => Self::permission_denied(message),
+            Refused::Role { .. } | Refused::NotFromAfar { .. } | Refused::Stranger { .. } => Self::permission_denied(message),
             Refused::Driver(Refusal::Precondition(_)) => Self::failed_precondition(message),
             Refused::Driver(Refusal::TooManyStreams(_)) => Self::resource_exhausted(message),
             Refused::Driver(Refusal::Stopping) => Self::unavailable(message),

@@ -72,6 +72,23 @@ async fn an_observer_may_look_only_and_an_agent_may_not_even_look() {
     agent.assert_alive().await;
 }
 
+/// Supervisor/supervisor#964: what starts programs is not to be reached from the network.
+#[tokio::test]
+async fn nobody_starts_or_stops_a_service_from_afar_not_even_an_operator() {
+    let agent = Running::start().await;
+    for leaf in [Leaf::operator("ada"), Leaf::observer("grafana")] {
+        let mut client = remote(&agent, &leaf).await.unwrap();
+        let start = client.start(v1::StartRequest { service: "web".into() }).await.expect_err("from afar");
+        let stop = client.stop(v1::StopRequest { service: "web".into() }).await.expect_err("from afar");
+        for refused in [start, stop] {
+            assert_eq!(refused.code(), Code::PermissionDenied);
+            let end = "may not start or stop services from afar: that is done on the host, with `baton-agent`";
+            assert!(refused.message().ends_with(end), "{refused}");
+        }
+    }
+    agent.assert_alive().await;
+}
+
 #[tokio::test]
 async fn a_wrong_request_is_told_what_is_wrong_with_it() {
     let agent = Running::start().await;

@@ -61,6 +61,21 @@ async fn a_refused_reload_says_why_and_that_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn a_service_is_started_and_stopped_on_its_host() {
+    let agent = Running::start().await;
+    let (exit, stdout, stderr) = ask(&agent, &["start", "web"]).await;
+    assert_eq!((exit, stdout.split_whitespace().next(), stderr.as_str()), (0, Some("web"), ""));
+    let (exit, stdout, _) = ask(&agent, &["stop", "web", "--output", "json"]).await;
+    assert_eq!(exit, 0);
+    assert!(
+        stdout.starts_with("{\"event\":\"stopped\",\"service\":\"web\",\"how\":\"stopped, as told\"}\n{\"event\":\"status\""),
+        "{stdout}"
+    );
+    let (exit, _, stderr) = ask(&agent, &["stop", "database"]).await;
+    assert_eq!((exit, stderr.lines().last()), (2, Some("hint: `baton-agent status` lists the services")), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_reload_whose_agent_is_lost_asks_again_for_the_same_attempt() {
     let agent = Running::start().await;
     agent.driver.script(vec![step()]);

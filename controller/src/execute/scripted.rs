@@ -169,6 +169,14 @@ impl Agent for Scripted {
         Ok(Response::new(Box::pin(self.perform(turns))))
     }
 
+    async fn start(&self, _: Request<v1::StartRequest>) -> Result<Response<v1::StartReply>, Status> {
+        Err(Status::permission_denied("not from afar"))
+    }
+
+    async fn stop(&self, _: Request<v1::StopRequest>) -> Result<Response<v1::StopReply>, Status> {
+        Err(Status::permission_denied("not from afar"))
+    }
+
     type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchEvent, Status>> + Send>>;
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

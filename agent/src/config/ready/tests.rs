@@ -47,7 +47,7 @@ fn each_key_is_a_condition_and_the_cheap_ones_come_first() {
         Condition::Exec(["/usr/lib/check", "-v", "3"].map(str::to_owned).to_vec()),
     ];
     assert_eq!(conditions(all), expected);
-    assert_eq!(conditions("exec = \"/usr/lib/check\""), [Condition::Exec(vec!["/usr/lib/check".to_owned()])]);
+    assert_eq!(conditions("exec = [\"/usr/lib/check\"]"), [Condition::Exec(vec!["/usr/lib/check".to_owned()])]);
     assert_eq!(conditions("notify = false, tcp = \"127.0.0.1:1\""), [Condition::Tcp(tcp("127.0.0.1:1"))]);
 }
 
@@ -142,6 +142,6 @@ fn places_and_programs_are_checked() {
     }
     refused("exec = []", &[".exec: has 0 words, wanted 1 to 256, the program first"]);
     refused("exec = [\"\", \"-v\"]", &[".exec: names no program"]);
-    refused("exec = [\"/check\", \"a\\u0000b\"]", &[".exec: has a zero character in it"]);
+    refused("exec = [\"/check\", \"a\\u0000b\"]", &[".exec: has a zero byte in it"]);
     refused("grpc = \"127.0.0.1:1\", grpc-service = \"a b\"", &[".grpc-service: \"a b\" is not the name of a gRPC service"]);
 }

@@ -25,8 +25,10 @@ pub(in crate::hold) enum Event {
     WaiterFailed,
     /// Changes of the files cannot be told.
     NotWatched,
-    /// hold was told to stop.
+    /// hold was told to stop; once more, to hurry.
     ToldToStop,
+    /// hold was told to stop by an agent, which may have forgotten that it had said so before.
+    ToldToStopOnce,
     /// Time has passed.
     Tick,
 }
@@ -51,7 +53,7 @@ pub(in crate::hold) enum NotStarted {
     NotFound,
     /// It was found and may not be executed.
     NotExecutable,
-    /// The system had no room for another process.
+    /// The system had no room for another process, or the directory that it was to run in was not there.
     NoRoom,
 }
 

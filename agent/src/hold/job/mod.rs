@@ -36,6 +36,8 @@ pub(super) use event::{Event, Look, NotStarted};
 
 /// How many looks must find nothing, after the command has ended and nobody of ours is left, before hold believes it.
 const LOOKS_BEFORE_NEVER: u32 = 5;
+/// The same where events keep the looks from becoming rarer, as somebody does who writes logs beside the pid file.
+const NEVER_AFTER: Duration = Duration::from_secs(1);
 
 /// What was asked of hold on its command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,8 @@ struct Seeking {
     deadline: Duration,
     /// Whether the look under way is at everybody.
     is_search: bool,
+    /// Since when the command has ended and each look found nobody.
+    nobody_since: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +90,7 @@ impl Job {
         let deadline = now.saturating_add(policy.first_holder_within);
         Self {
             policy,
-            phase: Phase::Seeking(Seeking { looks: Looks::after(now), deadline, is_search: true }),
+            phase: Phase::Seeking(Seeking { looks: Looks::after(now), deadline, is_search: true, nobody_since: None }),
             command: Command::Unstarted,
             armed: false,
         }
@@ -118,6 +122,7 @@ impl Job {
             Event::WaiterFailed => self.waiter_failed(),
             Event::NotWatched => self.not_watched(),
             Event::ToldToStop => self.told_to_stop(now),
+            Event::ToldToStopOnce => self.told_to_stop_once(now),
             Event::Tick => self.tick(now),
         }
     }
@@ -145,7 +150,12 @@ impl Job {
         }
         seeking.looks.made_one(now);
         let nobody = self.command == Command::Gone && look.kin.is_empty() && look.named.is_empty();
-        let is_never = nobody && seeking.looks.made() >= LOOKS_BEFORE_NEVER;
+        let nobody_since = *seeking.nobody_since.get_or_insert(now);
+        if !nobody {
+            seeking.nobody_since = None;
+        }
+        let is_enough = seeking.looks.made() >= LOOKS_BEFORE_NEVER || now.saturating_sub(nobody_since) >= NEVER_AFTER;
+        let is_never = nobody && is_enough;
         let is_late = now >= seeking.deadline;
         if (is_never || is_late) && !was_search {
             seeking.is_search = true;
@@ -244,6 +254,13 @@ impl Job {
                 self.stopping(answer)
             }
             Phase::Over => Vec::new(),
+        }
+    }
+
+    fn told_to_stop_once(&mut self, now: Duration) -> Vec<Action> {
+        match &self.phase {
+            Phase::Seeking(_) | Phase::Holding => self.told_to_stop(now),
+            Phase::Stopping(_) | Phase::Over => Vec::new(),
         }
     }
 

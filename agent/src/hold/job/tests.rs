@@ -125,6 +125,20 @@ fn a_command_that_ended_and_left_nobody_is_given_up_after_a_few_looks() {
 }
 
 #[test]
+fn files_that_come_and_go_beside_the_pid_file_do_not_put_that_off() {
+    let mut story = then(started(), &[(100, Event::Ended(Ended::Code(1)))]);
+    let look = |at| [(at, Event::Stirred), (at + 5, Event::Looked(nothing()))];
+    story.extend((0..20).flat_map(|round| look(100 + 50 * round)));
+    check(story.clone(), &[]);
+    let somebody = then(story.clone(), &[(1_080, Event::Looked(booting(NEXT))), (1_110, Event::Looked(nothing()))]);
+    check(somebody, &[]);
+    story.push((1_110, Event::Looked(nothing())));
+    check(story.clone(), &[Action::Search]);
+    story.push((1_110, Event::Looked(nothing())));
+    check(story, &[Action::Say(Note::NeverHeld), Action::Exit(Exit::NeverHeld)]);
+}
+
+#[test]
 fn a_command_that_cannot_run_has_the_codes_that_shells_use() {
     for (why, exit) in [
         (NotStarted::NotFound, Exit::NotFound),
@@ -259,4 +273,12 @@ fn after_the_end_nothing_happens() {
         check(then(over.clone(), &[(9_001, event)]), &[]);
     }
     assert_eq!(told(over).0.due(), None);
+}
+
+#[test]
+fn an_agent_that_says_again_what_it_has_said_before_hurries_nobody() {
+    let once = then(held(), &[(1_000, Event::ToldToStopOnce)]);
+    check(once.clone(), &[Action::Say(Note::Stopping), Action::Watch, Action::Search]);
+    check(then(once, &[(1_000, Event::Looked(holding())), (1_500, Event::ToldToStopOnce)]), &[]);
+    check(then(stopping(), &[(1_500, Event::ToldToStopOnce)]), &[]);
 }
