@@ -4,7 +4,9 @@
 
 mod command;
 mod dialect;
+mod drain;
 mod errand;
+mod memory;
 mod parse;
 mod path;
 mod ready;
@@ -19,7 +21,9 @@ use std::time::Duration;
 use baton_proto::document::{Mistakes, Table};
 
 use crate::dialect::Dialect;
+pub use drain::{Drain, LINGERING_MAX, RUNG, Then};
 pub use errand::{Errand, Errands};
+pub use memory::Memory;
 pub use ready::{Condition, Place, Ready, Wanted};
 pub use release::Releases;
 pub use start::Start;
@@ -37,6 +41,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The directory that holds what must survive the agent.
     pub state: PathBuf,
+    /// How many handovers may be under way at once, each until its old generation is gone or counts as lingering.
+    pub handovers: usize,
     /// The certificate files.
     pub tls: Tls,
     /// The services, by name, at least one.
@@ -82,8 +88,10 @@ pub struct Service {
     pub lock: PathBuf,
     /// When a new generation counts as ready.
     pub ready: Ready,
-    /// How long the old generation may take to finish its requests.
-    pub drain_within: Duration,
+    /// How the old generation leaves.
+    pub drain: Drain,
+    /// What must be free before a second generation is started beside the first.
+    pub memory: Memory,
     /// Whether a handover may begin while somebody who is not of the service holds the lock, too.
     pub allows_foreign_holders: bool,
     /// What is run around a handover.
@@ -100,7 +108,7 @@ const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
 impl Service {
     /// The longest that a handover may take.
     pub fn handover_within(&self) -> Duration {
-        self.errands.within() + self.ready.within + self.ready.settle + self.drain_within + HANDOVER_OVERHEAD
+        self.errands.within() + self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
     }
 }
 

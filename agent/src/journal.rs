@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use baton_proto::custody::{Fact, FileIdentity, Image, Observation, Process, Seq, Shape, Testimony, Witness};
+use baton_proto::custody::{Fact, FileIdentity, Image, Lock, Observation, Process, Seq, Shape, Testimony, Witness};
 
 /// More lines than any handover has that is going well.
 pub const OBSERVATIONS_MAX: usize = 4_096;
@@ -86,6 +86,12 @@ impl Journal {
     pub fn last_image(&self, process: Process) -> Option<Image> {
         let mut sightings = self.testimony.observations.iter().rev().filter_map(|line| line.fact.sighting());
         sightings.find(|sighting| sighting.process == process).map(|sighting| sighting.image)
+    }
+
+    /// The lock that this process had when it was last found holding.
+    pub fn last_lock(&self, process: Process) -> Option<Lock> {
+        let mut sightings = self.testimony.observations.iter().rev().filter_map(|line| line.fact.sighting());
+        sightings.find(|sighting| sighting.process == process).map(|sighting| sighting.lock)
     }
 
     /// Whether a number was handed out within the window whose line has not been told yet.

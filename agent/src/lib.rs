@@ -14,6 +14,7 @@ pub mod hold;
 pub mod journal;
 pub mod local;
 pub mod logs;
+pub mod memory;
 pub mod os;
 pub mod outcome;
 pub mod probe;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::doors::{DoorError, Doors};
-use crate::driver::{self, Walker, Witness};
+use crate::driver::{self, Turns, Walker, Witness};
 use crate::files::Files;
 use crate::os::{clock, descriptors, memory};
 use crate::outcome::Exit;
@@ -171,6 +171,7 @@ fn services(config: Config, speaker: &Speaker) -> Result<Vec<Service>, StartErro
         incarnation: speaker.incarnation.clone(),
         state: config.state,
         walker: Walker::start(),
+        turns: Turns::new(config.handovers),
     };
     let mut files = Files::default();
     let mut services = Vec::with_capacity(config.services.len());

@@ -81,6 +81,9 @@ pub struct Stored {
     /// The lock that it held.
     #[prost(message, optional, tag = "21")]
     pub lock: Option<v1::Lock>,
+    /// The generations that are not gone yet.
+    #[prost(message, optional, tag = "40")]
+    pub lingering: Option<Lingerers>,
     /// The release that the current generation runs.
     #[prost(string, tag = "22")]
     pub release: String,
@@ -104,6 +107,17 @@ pub struct Supervised {
     /// The boot in which that was.
     #[prost(string, tag = "4")]
     pub boot_id: String,
+}
+
+/// What is left of generations that were told to leave.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Lingerers {
+    /// The boot in which that is.
+    #[prost(string, tag = "1")]
+    pub boot_id: String,
+    /// The generations, the oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub generations: Vec<v1::Lingering>,
 }
 
 /// A handover whose signal was about to be sent.
@@ -136,6 +150,9 @@ pub struct UnderWay {
     /// What it is to say.
     #[prost(bytes = "vec", tag = "9")]
     pub link_after: Vec<u8>,
+    /// What of the old generation was known then: below a master that is gone nobody is found any more.
+    #[prost(message, repeated, tag = "20")]
+    pub old_processes: Vec<v1::Process>,
 }
 
 impl UnderWay {

@@ -42,6 +42,17 @@ pub struct Finding {
     pub refuses: bool,
 }
 
+/// What is left of a generation that was told to leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lingering {
+    /// Its number.
+    pub generation: u64,
+    /// For how long its drain has been over, where that can be told.
+    pub lingers_for: Option<Duration>,
+    /// What is left of it.
+    pub pids: Vec<u32>,
+}
+
 /// One service on one host, as its agent described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -73,6 +84,8 @@ pub struct Standing {
     pub holders: u32,
     /// All that is amiss, the gravest first.
     pub findings: Vec<Finding>,
+    /// The generations that were told to leave and are not gone yet, the oldest first.
+    pub lingering: Vec<Lingering>,
     /// The boot of the host.
     pub boot: String,
     /// The run of the agent.
@@ -131,6 +144,7 @@ pub(crate) mod samples {
             handover_within: std::time::Duration::from_secs(213),
             holders: 3,
             findings: Vec::new(),
+            lingering: Vec::new(),
             boot: "boot-1".into(),
             incarnation: "run-1".into(),
         }

@@ -2,8 +2,11 @@
 //!
 //! **Invariant:** a word is only ever added; a number that only newer agents know has one, too.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::custody::objects::milliseconds;
 use crate::v1;
 
 /// The kind of a finding in one word, such as `foreign_holder`.
@@ -32,6 +35,14 @@ fn unknown(value: i32) -> String {
 pub fn object(finding: &v1::Finding) -> Value {
     let v1::Finding { sentence, pids, refuses, .. } = finding;
     json!({"kind": kind(finding.kind), "sentence": sentence, "pids": pids, "refuses": refuses})
+}
+
+/// What is left of a generation as JSON, at the moment `now` of the host's clock since boot.
+#[must_use]
+pub fn lingering(left: &v1::Lingering, now: Duration) -> Value {
+    let lingers_for = now.saturating_sub(Duration::from_nanos(left.since_ns));
+    let pids: Vec<u32> = left.processes.iter().map(|process| process.pid).collect();
+    json!({"generation": left.generation, "lingers_for_ms": milliseconds(lingers_for), "pids": pids})
 }
 
 /// A holder as JSON.

@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub dialect: &'a str,
     /// When a new generation counts as ready: the conditions.
     pub ready: &'a str,
+    /// What else stands in its `drain`.
+    pub drain: &'a str,
     /// What else stands in the configuration.
     pub more: &'a str,
     /// Its deadlines.
@@ -201,7 +203,7 @@ fn spawn(program: &Path, directory: &Path, log: &str, notify: &Path) -> io::Resu
 }
 
 fn write_config(setup: &Setup<'_>, listen: SocketAddr) {
-    let Setup { host, directory, pki, server, dialect, ready, more, timing, .. } = setup;
+    let Setup { host, directory, pki, server, dialect, ready, drain, more, timing, .. } = setup;
     // What is said of its kind is not said of another dialect.
     let reload_keys = if *dialect == server.kind().dialect() { server.kind().reload_keys() } else { "" };
     let needs_check = matches!(*dialect, "gunicorn" | "haproxy" | "nginx" | "php-fpm") && !more.contains("check");
@@ -223,7 +225,7 @@ authority   = "{authority}"
 dialect = "{dialect}"
 {reload_keys}pidfile = "{pidfile}"
 ready   = {{ {ready}, within = "{within}ms", settle = "{settle}ms" }}
-drain   = {{ within = "{drain}ms" }}
+drain   = {{ within = "{drain_within}ms"{drain} }}
 {check}{more}"#,
         fleet = pki.fleet(),
         directory = directory.display(),
@@ -234,7 +236,7 @@ drain   = {{ within = "{drain}ms" }}
         ready = if ready.is_empty() { server.ready() } else { filled(ready, server) },
         within = timing.ready_within.as_millis(),
         settle = timing.settle.as_millis(),
-        drain = timing.drain_within.as_millis(),
+        drain_within = timing.drain_within.as_millis(),
         more = filled(more, server),
     );
     fs::write(config_path(directory), text).expect("a file in the sandbox can be written");

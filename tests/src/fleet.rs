@@ -53,6 +53,7 @@ pub struct Builder {
     faults: Vec<Fault>,
     dialect: Option<&'static str>,
     ready: String,
+    drain: String,
     more: String,
     log: &'static str,
 }
@@ -90,6 +91,13 @@ impl Builder {
     #[must_use]
     pub fn dialect(mut self, dialect: &'static str) -> Self {
         self.dialect = Some(dialect);
+        self
+    }
+
+    /// What else stands in the `drain` of each agent.
+    #[must_use]
+    pub fn drain(mut self, keys: &str) -> Self {
+        self.drain = format!(", {keys}");
         self
     }
 
@@ -173,11 +181,11 @@ impl Builder {
         let address = address::next();
         let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
-        let Self { ready, more, log, .. } = self;
+        let Self { ready, drain, more, log, .. } = self;
         let dialect = self.dialect.unwrap_or(self.kind.dialect());
         let directory = directory.join("agent");
-        let setup =
-            Setup { host: &name, directory: &directory, address, pki, server: &server, dialect, ready, more, timing, log };
+        let (host, directory) = (name.as_str(), directory.as_path());
+        let setup = Setup { host, directory, address, pki, server: &server, dialect, ready, drain, more, timing, log };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
     }
@@ -218,6 +226,7 @@ impl Fleet {
             faults: Vec::new(),
             dialect: None,
             ready: String::new(),
+            drain: String::new(),
             more: String::new(),
             log: "info,baton_agent=debug",
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use baton::execute::Dialler;
 use baton::inventory::{Fleet, Share};
 use baton::outcome::Unproven;
-use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, PidFile, Place, examine};
+use baton_agent::census::{Facts, Finding, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, examine};
 use baton_agent::config::Config;
 use baton_agent::dialect::TABLE;
 use baton_agent::supervision::Policy;
@@ -387,10 +387,16 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),
         unknown_takers: vec![7],
         allows_foreign: false,
+        lingering: Vec::new(),
+        lingering_allowed: 0,
     };
+    let old = OldGeneration { number: 3, overtime: Duration::from_mins(2), processes: vec![PROCESS] };
+    let lingers = Facts { lingering: vec![old], ..held.clone() };
     let other = LockFile::Present(FileIdentity { inode: 9, ..FILE });
     let lost = Facts { master: None, holders: vec![place(11, 1, Place::Elsewhere, 10, 1)], ..held.clone() };
     vec![
+        Facts { lingering_allowed: 1, ..lingers.clone() },
+        lingers,
         Facts { watched: Some(FILE), lock_file: other, pid_file_old: file(Named::Unburied(9)), ..held.clone() },
         Facts { lock_file: LockFile::Missing, ..held.clone() },
         Facts { lock_file: LockFile::Unknown("why".into()), ..held.clone() },

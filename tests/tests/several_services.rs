@@ -1,4 +1,5 @@
-//! One agent with three services: what happens to one is no affair of the others, and all of it outlives the agent.
+//! One agent with three services: what happens to one is no affair of the others, and all of it outlives the agent. How many are handed
+//! over at once is a matter of the host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use baton_tests::agent::Agent;
 use baton_tests::controller::{Run, Running};
+use baton_tests::fault::Fault;
 use baton_tests::pki::Pki;
 use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{Kind, Release, Server};
@@ -38,6 +40,11 @@ struct Standing {
 
 impl Host {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more in the agent's table.
+    fn start_with(more: &str) -> Self {
         let sandbox = Sandbox::new();
         let address = address::next();
         let pki = pki(&sandbox);
@@ -45,7 +52,7 @@ impl Host {
         let servers: BTreeMap<_, _> = NAMES.into_iter().map(start).collect();
         let directory = sandbox.path().join("agent");
         fs::create_dir(&directory).expect("a directory in the sandbox can be made");
-        let text = configuration(&directory, address, &pki, &servers);
+        let text = configuration(&directory, address, &pki, &servers, more);
         fs::write(directory.join("agent.toml"), text).expect("a file in the sandbox can be written");
         let host = Self { agent: Agent::run(&directory, "info"), servers, sandbox };
         host.wait_for("every lock to be held", |standings| standings.values().all(Standing::is_held));
@@ -112,10 +119,10 @@ fn pki(sandbox: &Sandbox) -> Pki {
     pki
 }
 
-fn configuration(directory: &Path, address: Ipv4Addr, pki: &Pki, servers: &BTreeMap<&str, Server>) -> String {
+fn configuration(directory: &Path, address: Ipv4Addr, pki: &Pki, servers: &BTreeMap<&str, Server>, more: &str) -> String {
     let listen: SocketAddr = address::with_free_port(address).expect("an address of our own has free ports");
     let head = format!(
-        "[agent]\nfleet = \"test\"\nhost = \"{HOST}\"\nlisten = \"{listen}\"\nsocket = \"{directory}/agent.sock\"\nstate = \"{directory}/state\"\n\
+        "[agent]\nfleet = \"test\"\nhost = \"{HOST}\"\nlisten = \"{listen}\"\nsocket = \"{directory}/agent.sock\"\nstate = \"{directory}/state\"\n{more}\n\
          [agent.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nauthority = \"{authority}\"\n",
         directory = directory.display(),
         certificate = pki.certificate(HOST).display(),
@@ -135,7 +142,7 @@ fn configuration(directory: &Path, address: Ipv4Addr, pki: &Pki, servers: &BTree
 
 #[test]
 fn two_reloads_at_once_and_a_drop_of_the_third_are_nothing_to_each_other() {
-    let host = Host::start();
+    let host = Host::start_with("handovers = 2");
     let before = host.standings();
     let reloads = ["api", "web"].map(|name| host.begin(&["reload", name]));
     // Both are under way, and the third dies.
@@ -153,6 +160,34 @@ fn two_reloads_at_once_and_a_drop_of_the_third_are_nothing_to_each_other() {
         assert!(after.is_held() && after.master != before.master, "{after:?}");
         assert_eq!((after.epoch, after.generation), (before.epoch, before.generation + 1), "{name}");
     }
+}
+
+#[test]
+fn one_is_handed_over_at_a_time_unless_it_is_configured_otherwise() {
+    let mut host = Host::start();
+    let before = host.standings();
+    host.servers["api"].set_faults(&[Fault::SlowDrain(Duration::from_secs(4))]);
+    let api = host.begin(&["reload", "api"]);
+    api.wait_to_read(&["Step [", "drain: "], SOON);
+    let refused = host.begin(&["reload", "web"]).finish(RUN_WITHIN).expect_code(3);
+    let words = [
+        "Refused [",
+        "another service is being handed over on this host: api (step drain)",
+        "one at a time",
+        "nothing was touched",
+    ];
+    assert!(words.iter().all(|word| refused.stdout.contains(word)), "{refused}");
+    // It is no other when the agent goes on with what an earlier run of it had begun.
+    host.agent.kill();
+    host.agent.start_again();
+    host.wait_for("web to be held", |standings| standings["web"].is_held());
+    let refused = host.begin(&["reload", "web"]).finish(RUN_WITHIN).expect_code(3);
+    assert!(words.iter().all(|word| refused.stdout.contains(word)), "{refused}");
+    let ended = api.finish(RUN_WITHIN).expect_code(0);
+    assert!(ended.stdout.contains("Kept ["), "{ended}");
+    host.reload("web");
+    let after = host.wait_for("every lock to be held", |standings| standings.values().all(Standing::is_held));
+    assert_eq!(after["web"].generation, before["web"].generation + 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@ sleep if flaw == "hangs-at-boot"
 
 run lambda { |env|
   sleep(env["QUERY_STRING"][/ms=(\d+)/, 1].to_i / 1000.0) if env["PATH_INFO"] == "/slow"
+  # Held by whoever has the other end of the gate open.
+  File.read("gate") if env["PATH_INFO"] == "/gate"
   status = env["PATH_INFO"] == "/up" && flaw == "never-ready" ? 503 : 200
   body = "#{release} #{Process.pid} #{Process.ppid}\n"
   [status, { "Content-Type" => "text/plain", "Content-Length" => body.bytesize.to_s, "X-Release" => release }, [body]]

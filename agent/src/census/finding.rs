@@ -1,13 +1,17 @@
 //! What is amiss: one finding for each thing, with its sentence and whether a handover is refused for it.
 
+use baton_proto::custody::Process;
+
 use super::role::{Role, roles};
-use super::{Facts, Holder, LockFile, Named, words};
+use super::{Facts, Holder, LockFile, Named, OldGeneration, words};
 
 /// What kind of thing is amiss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Processes of a master that is gone hold the lock.
     Orphans,
+    /// A generation that was told to leave is there still.
+    Lingering,
     /// Somebody with a lock of its own on the file.
     ForeignHolder,
     /// Somebody has the master's own lock, and is not below it.
@@ -46,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NetworkFileSystem,
         Self::SharedLockFile,
         Self::LockReplaced,
@@ -58,6 +62,7 @@ impl Kind {
         Self::TwoMasters,
         Self::Predecessor,
         Self::PredecessorUnburied,
+        Self::Lingering,
         Self::Successor,
         Self::Orphans,
         Self::Wrapper,
@@ -72,6 +77,7 @@ impl Kind {
         match self {
             Self::Orphans | Self::ForeignHolder | Self::LeakedDescriptor | Self::Wrapper | Self::UnseenHolder => true,
             Self::Helper
+            | Self::Lingering
             | Self::TwoMasters
             | Self::Predecessor
             | Self::PredecessorUnburied
@@ -110,12 +116,13 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
         facts.twin.as_ref().map(|twin| finding(Kind::SharedLockFile, [], words::twin(facts, twin))),
         lock_file(facts),
         pid_file(facts, &roles),
-        two_masters(facts, &roles),
-        predecessor(facts),
-        successor(facts),
     ]
     .into_iter()
     .flatten()
+    .chain(facts.lingering.iter().map(|old| lingering(facts, old)))
+    .chain(two_masters(facts, &roles))
+    .chain(predecessor(facts))
+    .chain(successor(facts))
     .chain(by_lock(Kind::Orphans, Role::Orphan, words::orphans))
     .chain(by_lock(Kind::Wrapper, Role::Wrapper, words::wrapper))
     .chain(by_lock(Kind::LeakedDescriptor, Role::Leak, words::leak))
@@ -126,6 +133,9 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
 }
 
 fn refuses(facts: &Facts, kind: Kind) -> bool {
+    if kind == Kind::Lingering {
+        return facts.is_one_too_many();
+    }
     if kind.is_foreign() { !facts.allows_foreign } else { kind != Kind::Helper }
 }
 
@@ -172,7 +182,7 @@ fn pid_file(facts: &Facts, roles: &[Role]) -> Option<Finding> {
 }
 
 fn two_masters(facts: &Facts, roles: &[Role]) -> Option<Finding> {
-    let others: Vec<&Holder> = of(facts, roles, Role::OtherMaster).collect();
+    let others = of(facts, roles, Role::OtherMaster).filter(|holder| !is_told(facts, holder.process));
     let masters: Vec<&Holder> = facts.chief().into_iter().chain(others).collect();
     if masters.len() < 2 {
         return None;
@@ -185,9 +195,21 @@ fn predecessor(facts: &Facts) -> Option<Finding> {
     facts.master?;
     match &facts.pid_file_old.named {
         Named::Nobody | Named::Gone(_) => None,
+        Named::Living { process, .. } if is_told(facts, *process) => None,
         Named::Living { process, .. } => Some(finding(Kind::Predecessor, [process.pid], words::predecessor(facts, process.pid))),
         Named::Unburied(pid) => Some(finding(Kind::PredecessorUnburied, [*pid], words::unburied(facts, *pid))),
     }
+}
+
+/// Whether a process is of a generation that is told already, and for which a handover is refused.
+fn is_told(facts: &Facts, process: Process) -> bool {
+    facts.is_one_too_many() && facts.lingering.iter().any(|old| old.processes.contains(&process))
+}
+
+/// A generation that is not gone yet.
+fn lingering(facts: &Facts, old: &OldGeneration) -> Finding {
+    let pids: Vec<u32> = old.processes.iter().map(|process| process.pid).collect();
+    finding(Kind::Lingering, pids, words::lingering(facts, old))
 }
 
 fn successor(facts: &Facts) -> Option<Finding> {

@@ -87,6 +87,17 @@ pub enum LockFile {
     Unknown(String),
 }
 
+/// What is left of a generation that was told to leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldGeneration {
+    /// Its number.
+    pub number: u64,
+    /// For how long its drain has been over.
+    pub overtime: Duration,
+    /// Who is there still.
+    pub processes: Vec<Process>,
+}
+
 /// Everything that is known of one service's lock at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -116,6 +127,10 @@ pub struct Facts {
     pub unknown_takers: Vec<u32>,
     /// Whether the service's configuration allows holders that are not of the service.
     pub allows_foreign: bool,
+    /// The generations that were told to leave and are not gone yet, the oldest first.
+    pub lingering: Vec<OldGeneration>,
+    /// How many of them there may be when a handover begins.
+    pub lingering_allowed: u32,
 }
 
 impl PidFile {
@@ -126,6 +141,11 @@ impl PidFile {
 }
 
 impl Facts {
+    /// Whether more generations linger than may, when a handover begins.
+    fn is_one_too_many(&self) -> bool {
+        self.lingering.len() > self.lingering_allowed as usize
+    }
+
     /// The master that was seen holding, as a holder.
     fn chief(&self) -> Option<&Holder> {
         self.holders.iter().find(|holder| holder.place == Place::Master)

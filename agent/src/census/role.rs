@@ -29,7 +29,14 @@ pub enum Role {
 
 /// As what each holder holds, in their order.
 pub fn roles(facts: &Facts) -> Vec<Role> {
-    facts.holders.iter().map(|holder| role(facts, holder)).collect()
+    let lingers = |holder: &Holder| facts.lingering.iter().any(|old| old.processes.contains(&holder.process));
+    let known = |holder: &Holder| {
+        let role = role(facts, holder);
+        // It is known of which generation it is, whoever is gone of that.
+        let is_known = matches!(role, Role::Orphan | Role::Leak | Role::Foreign) && lingers(holder);
+        if is_known { Role::OtherWorker } else { role }
+    };
+    facts.holders.iter().map(known).collect()
 }
 
 /// The workers among the holders around a master: below it, with its program, and with the lock, whosever that is.

@@ -1,6 +1,8 @@
 use baton_proto::custody::{FileIdentity, Lock, Process};
 
-use super::{Facts, Holder, Kind, LockFile, Named, PidFile, Place, Role, examine, network_file_system, roles, workers};
+use super::{
+    Facts, Holder, Kind, LockFile, Named, OldGeneration, PidFile, Place, Role, examine, network_file_system, roles, workers,
+};
 
 const FILE: FileIdentity = FileIdentity { device: 1, inode: 2, born: 3 };
 
@@ -35,6 +37,8 @@ fn healthy() -> Facts {
         holders: vec![master, one, two],
         unknown_takers: Vec::new(),
         allows_foreign: false,
+        lingering: Vec::new(),
+        lingering_allowed: 0,
     }
 }
 
@@ -322,4 +326,29 @@ fn a_sentence_does_not_name_a_hundred() {
     assert!(sentence(&facts).contains("logger (107) and 92 more hold"), "{}", sentence(&facts));
     let facts = Facts { unknown_takers: (100..4_100).collect(), ..healthy() };
     assert!(sentence(&facts).contains("process 100, 101, 102, 103, 104, 105, 106, 107 and 3992 more;"), "{}", sentence(&facts));
+}
+
+#[test]
+fn what_is_left_of_a_generation_is_told_as_that_and_refuses_when_it_is_one_too_many() {
+    let old = OldGeneration {
+        number: 3,
+        overtime: std::time::Duration::from_mins(2),
+        processes: vec![Process { pid: 20, start_ticks: 20 }, Process { pid: 21, start_ticks: 21 }],
+    };
+    // Its master is gone: without that knowledge these were orphans.
+    let left = [20, 21].map(|pid| holder(pid, 1, "ruby", 9, Place::Elsewhere));
+    let facts = with(Facts { lingering: vec![old], ..healthy() }, left);
+    check(&facts, &[(Kind::Lingering, &[20, 21])]);
+    assert_eq!(
+        examine(&facts)[0].sentence,
+        "generation 3 was told to leave and is there still, 2 min after its drain was over: 20 and 21; a reload would pile another on \
+         it; wait until they are done, end them, or let more linger (drain.lingering, now 0)"
+    );
+    assert!(examine(&facts)[0].refuses);
+    let allowed = Facts { lingering_allowed: 1, ..facts.clone() };
+    let found = examine(&allowed);
+    assert!(!found[0].refuses && found[0].sentence.ends_with("20 and 21; up to 1 may linger (drain.lingering)"), "{found:?}");
+    // Whoever holds with them and is not of them is an orphan all the same.
+    let more = with(facts, [holder(22, 1, "ruby", 9, Place::Elsewhere)]);
+    check(&more, &[(Kind::Lingering, &[20, 21]), (Kind::Orphans, &[22])]);
 }

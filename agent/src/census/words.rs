@@ -1,8 +1,9 @@
 //! The sentences of the findings: what it is, what it means, what to do.
 
 use baton_proto::custody::Process;
+use baton_proto::span::Span;
 
-use super::{Facts, Holder};
+use super::{Facts, Holder, OldGeneration};
 
 /// More names than a sentence should have.
 const NAMES_MAX: usize = 8;
@@ -101,6 +102,21 @@ pub(super) fn unseen(takers: &[u32]) -> String {
         "somebody who cannot be found holds the lock, too: it was taken by process {}; a drop would not be seen; `baton-agent status --census` looks at every process",
         listed(takers.iter().map(ToString::to_string))
     )
+}
+
+pub(super) fn lingering(facts: &Facts, old: &OldGeneration) -> String {
+    let OldGeneration { number, overtime, processes } = old;
+    let (who, over) = (listed(processes.iter().map(|process| process.pid.to_string())), Span(*overtime));
+    let (they, them) = if processes.len() == 1 { ("it is", "it") } else { ("they are", "them") };
+    let allowed = facts.lingering_allowed;
+    let what = if facts.is_one_too_many() {
+        format!(
+            "a reload would pile another on it; wait until {they} done, end {them}, or let more linger (drain.lingering, now {allowed})"
+        )
+    } else {
+        format!("up to {allowed} may linger (drain.lingering)")
+    };
+    format!("generation {number} was told to leave and is there still, {over} after its drain was over: {who}; {what}")
 }
 
 /// What of a service nobody would see.

@@ -11,18 +11,19 @@ use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
-use super::{Config, Service, Tls, dialect, errand, has, ready, release, start};
+use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release, start};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
 const STATE: &str = "/var/lib/baton";
-const DRAIN_WITHIN: Duration = Duration::from_mins(2);
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Each service costs a thread and some descriptors.
 const SERVICES_MAX: usize = 256;
+/// One at a time: what a handover needs of the host is then there for it.
+const HANDOVERS: usize = 1;
 
 /// Reads the root table.
 pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> {
@@ -36,9 +37,21 @@ pub(super) fn config(root: &mut Table<'_>, notes: &mut Notes) -> Option<Config> 
     let listen = listen(&mut agent, notes);
     let socket = path_or(&mut agent, notes, "socket", SOCKET, path::SOCKET_LENGTH_MAX);
     let state = path_or(&mut agent, notes, "state", STATE, path::LENGTH_MAX);
+    let handovers = handovers(&mut agent, notes);
     let tls = tls(&mut agent, notes);
     agent.finish(notes);
-    Some(Config { fleet: fleet?, host: host?, listen: listen?, socket: socket?, state: state?, tls: tls?, services })
+    let (fleet, host, listen, socket, state, tls) = (fleet?, host?, listen?, socket?, state?, tls?);
+    Some(Config { fleet, host, listen, socket, state, handovers, tls, services })
+}
+
+/// How many handovers may be under way at once.
+fn handovers(agent: &mut Table<'_>, notes: &mut Notes) -> usize {
+    let Some(given) = agent.scalar(notes, "handovers") else { return HANDOVERS };
+    let read = given.try_map(notes, |text| {
+        let number = text.parse().ok().filter(|number| (1..=SERVICES_MAX).contains(number));
+        number.ok_or_else(|| format!("{:?} is no number from 1 to {SERVICES_MAX}", path::shown(&text)))
+    });
+    read.unwrap_or(HANDOVERS)
 }
 
 fn required_name(table: &mut Table<'_>, notes: &mut Notes, key: &'static str) -> Option<String> {
@@ -104,7 +117,8 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let dialect = dialect::dialect(&mut table, notes);
     let files = files(&mut table, notes, claims);
     let ready = ready::ready(&mut table, notes, claims);
-    let drain_within = drain(&mut table, notes);
+    let drain = drain::drain(&mut table, notes);
+    let memory = memory::memory(&mut table, notes);
     let allows_foreign_holders = foreign_holders(&mut table, notes);
     let errands = errand::errands(&mut table, notes, dialect.as_ref());
     let releases = release::releases(&mut table, notes);
@@ -120,7 +134,8 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
         pidfile,
         lock,
         ready: ready?,
-        drain_within,
+        drain,
+        memory,
         allows_foreign_holders,
         errands,
         releases,
@@ -150,13 +165,6 @@ fn files(table: &mut Table<'_>, notes: &mut Notes, claims: &mut Claims) -> Optio
         }),
     };
     Some((pidfile?, lock?))
-}
-
-fn drain(service: &mut Table<'_>, notes: &mut Notes) -> Duration {
-    let Some(mut table) = service.table(notes, "drain") else { return DRAIN_WITHIN };
-    let within = bounded(&mut table, notes, "within", DRAIN_WITHIN, SECOND, DAY);
-    table.finish(notes);
-    within
 }
 
 fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {

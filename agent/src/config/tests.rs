@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_proto::custody::Shape;
 
-use super::{Condition, Config, Place, Wanted};
+use super::{Condition, Config, Drain, Memory, Place, Then, Wanted};
 use crate::dialect::{Custodian, Dialect, PidFiles, Signal};
 
 const SMALL: &str = r#"
@@ -36,7 +36,9 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.state, PathBuf::from("/var/lib/baton"));
     let [web] = config.services.as_slice() else { panic!("{config:?}") };
     assert_eq!(web.lock, PathBuf::from("/run/web/unicorn.pid.lock"));
-    assert_eq!(web.drain_within, Duration::from_mins(2));
+    assert_eq!(web.drain, Drain { within: Duration::from_mins(2), then: Then::Wait, lingering: 0 });
+    assert_eq!(web.memory, Memory { reserve: 0, allows_shortage: false });
+    assert_eq!(config.handovers, 1);
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_mins(1), Duration::from_secs(3)));
     assert_eq!(web.handover_within(), Duration::from_secs(60 + 3 + 120 + 30));
     let place = Place::Tcp("127.0.0.1:8080".parse().unwrap());
@@ -53,13 +55,15 @@ fn what_is_given_is_taken() {
         listen = "[::1]:0"
         socket = "/tmp/agent.sock"
         state = "/tmp/state"
+        handovers = 2
         tls = { certificate = "/c", key = "/k", authority = "/a" }
         [service.web]
         dialect = "unicorn"
         pidfile = "/run/web/unicorn.pid"
         lock = "/run/web/lock"
         ready = { http = "http://localhost", within = "5s", settle = "0s" }
-        drain = { within = "1m 30s" }
+        drain = { within = "1m 30s", then = "kill", lingering = 2 }
+        memory = { reserve = "256M", shortage = "allow" }
         [service.api]
         dialect = "unicorn"
         pidfile = "/run/api/unicorn.pid"
@@ -72,7 +76,10 @@ fn what_is_given_is_taken() {
     assert_eq!((api.name.as_str(), web.name.as_str()), ("api", "web"));
     assert_eq!(web.lock, PathBuf::from("/run/web/lock"));
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_secs(5), Duration::ZERO));
-    assert_eq!(web.drain_within, Duration::from_secs(90));
+    assert_eq!(web.drain, Drain { within: Duration::from_secs(90), then: Then::Kill, lingering: 2 });
+    assert_eq!(web.handover_within(), Duration::from_secs(5 + 90 + 5 + 5 + 30));
+    assert_eq!(web.memory, Memory { reserve: 256 << 20, allows_shortage: true });
+    assert_eq!(config.handovers, 2);
     let asked = |conditions: &[Condition]| match conditions {
         [Condition::Http { place, host, path, .. }] => (place.to_string(), host.clone(), path.clone()),
         other => panic!("{other:?}"),
@@ -354,6 +361,30 @@ fn foreign_holders_refuse_unless_they_are_allowed() {
         "dialect = \"unicorn\"\nforeign-holders = \"yes\"",
         "line 11: service.web.foreign-holders: \"yes\" is neither \"refuse\" nor \"allow\"",
     );
+}
+
+#[test]
+fn a_drain_a_reserve_and_a_number_of_handovers_have_their_bounds() {
+    let drain = |keys: &str, expected: &str| {
+        check(
+            "[service.web]\n",
+            &format!("[service.web]\ndrain = {{ {keys} }}\n"),
+            &format!("line 10: service.web.drain.{expected}"),
+        );
+    };
+    drain("then = \"shoot\"", "then: \"shoot\" is neither \"wait\" nor \"term\" nor \"kill\"");
+    drain("lingering = 17", "lingering: \"17\" is no number of generations from 0 to 16");
+    drain("lingering = -1", "lingering: \"-1\" is no number of generations from 0 to 16");
+    let memory = |keys: &str, expected: &str| {
+        check(
+            "[service.web]\n",
+            &format!("[service.web]\nmemory = {{ {keys} }}\n"),
+            &format!("line 10: service.web.memory.{expected}"),
+        );
+    };
+    memory("reserve = \"much\"", "reserve: \"much\" is not a size such as \"256M\", \"2G\" or \"0\"");
+    memory("shortage = \"ignore\"", "shortage: \"ignore\" is neither \"refuse\" nor \"allow\"");
+    check("[agent]\n", "[agent]\nhandovers = 0\n", "line 3: agent.handovers: \"0\" is no number from 1 to 256");
 }
 
 #[test]

@@ -222,6 +222,7 @@ impl Driver {
             old: Some(run.old.master().into()),
             new: run.new.as_ref().map(|new| new.master().into()),
             retiring: intent == Intent::Retire,
+            old_processes: run.old.processes().into_iter().map(Into::into).collect(),
             preparing: intent == Intent::Prepare,
             release: run.attempt.release.clone(),
             link_before: run
@@ -245,7 +246,14 @@ impl Driver {
 
     /// Signals a generation as it is now; every process of it is then waited for.
     fn signal(&mut self, role: Role, whom: Whom, signal: Signal) -> Vec<Event> {
-        if self.run.as_ref().is_some_and(Run::is_stationary) {
+        let is_reload = (role, whom) == (Role::OldMaster, Whom::Master) && signal == self.config.dialect.row().reload;
+        // It was so when the handover was accepted, and may be otherwise by now.
+        let master = self.run.as_ref().filter(|_| is_reload).map(|run| run.old.master());
+        if let Some(unheard) = master.and_then(|master| self.unheard_by(master)) {
+            return vec![Event::Signalled(Err(unheard))];
+        }
+        // Below a master that stays there are new ones afterwards.
+        if is_reload && self.run.as_ref().is_some_and(Run::is_stationary) {
             self.take_hold_of_workers();
         }
         let Some(run) = &mut self.run else { return Vec::new() };
@@ -259,22 +267,23 @@ impl Driver {
         let at = clock::since_boot();
         let sent = generation.signal(whom, signal);
         let gone = generation.is_empty();
+        let is_first = run.is_stationary() && is_reload;
         let result = match sent {
             Ok(processes) => {
-                for process in processes {
-                    let fact = Fact::Signal { process, signal: signal.name().to_owned() };
+                for process in &processes {
+                    let fact = Fact::Signal { process: *process, signal: signal.name().to_owned() };
                     run.journal.note(self.numbers.take(), at, fact);
                 }
+                self.tell_whom(role, whom, signal, &processes);
                 Ok(())
             }
             Err(error) => Err(format!("{signal} could not be sent to the {role}: {error}")),
         };
-        let is_stationary = run.is_stationary();
         if self.pid_files.is_new_beside() && role == Role::OldMaster {
             // No file tells of a new master before it has written its own.
             self.look_often();
         }
-        if is_stationary && result.is_ok() {
+        if is_first && result.is_ok() {
             // Nothing waits for this one: without it, an agent that dies now would not know that the signal was sent.
             drop(self.write_under_way(Intent::Signal, Flush::Later));
         }
@@ -313,6 +322,7 @@ impl Driver {
         let Some(run) = &mut self.run else { return };
         tracing::info!(rollout = run.attempt.rollout, %step, detail, "handover");
         run.step = step;
+        run.turn.note(step);
         let progress = publish::progress(step, detail, clock::since_boot());
         if run.steps.len() < STEPS_MAX {
             run.steps.push(progress.clone());
@@ -331,6 +341,7 @@ impl Driver {
         if let Some(probing) = run.probing.take() {
             probing.abort();
         }
+        let before = self.stored.generation;
         // By exec, the master's new image is the sign of it.
         if ending.outcome == Outcome::HandedOver && run.journal.testimony().shape == Shape::InPlace {
             self.stored.generation += 1;
@@ -345,8 +356,12 @@ impl Driver {
         if ending.outcome == Outcome::HandedOver {
             self.note_release();
         }
-        let mut lingering_pids = if ending.outcome == Outcome::HandedOver { run.old.pids() } else { Vec::new() };
-        lingering_pids.retain(|pid| !run.is_stationary() || *pid != run.old.master().pid);
+        let is_stationary = run.is_stationary();
+        let mut left = run.old;
+        if is_stationary {
+            left.bury(left.master());
+        }
+        let lingering_pids = if ending.outcome == Outcome::HandedOver { self.leave_behind(before, left) } else { Vec::new() };
         let ending = v1::Ending {
             result: publish::wire_result(ending.outcome).into(),
             step: ending.failed_step.map_or(v1::Step::Unspecified, v1::Step::from).into(),
@@ -371,6 +386,7 @@ impl Driver {
         if timeout(WRITE_WITHIN, written).await.is_err() {
             tracing::error!("the record of the handover is not written yet");
         }
+        drop(run.turn);
         run.audience.tell(&Told::Testimony(testimony));
         run.audience.tell(&Told::Ending(ending.clone()));
         self.say(v1::watch_event::Event::Ending(ending));

@@ -19,6 +19,7 @@ use super::holder::Held;
 use super::walker::Walker;
 use super::{Driver, Inbox, publish};
 use crate::census::{Facts, Finding, Holder, LockFile, Named, PidFile, Place, examine, roles};
+use crate::os::clock;
 use crate::os::family::{self, Known, Memory};
 use crate::os::lock::{self, Takers};
 use crate::os::process::{self, Unseen};
@@ -166,6 +167,8 @@ impl Driver {
             holders,
             unknown_takers,
             allows_foreign: self.config.allows_foreign_holders,
+            lingering: self.lingering.facts(clock::since_boot()),
+            lingering_allowed: self.config.drain.lingering,
         };
         // In the middle of a handover two generations are as it should be.
         self.census.findings = if self.run.is_some() { Vec::new() } else { examine(&facts) };
@@ -197,22 +200,25 @@ impl Driver {
         (holders, takers)
     }
 
-    /// Asks for a look at every process.
-    fn walk(&mut self) {
+    /// Asks for a look at every process. Whether it will be taken.
+    pub(super) fn walk(&mut self) -> bool {
         let file = self.waiters.armed().or_else(|| lock::identity(&self.config.lock).ok());
-        let Some(file) = file.filter(|_| self.census.walks < WALKS_MAX) else { return };
-        if self.census.walker.walk(file, self.own.clone()) {
+        let Some(file) = file.filter(|_| self.census.walks < WALKS_MAX) else { return false };
+        let is_taken = self.census.walker.walk(file, self.own.clone());
+        if is_taken {
             self.census.walked = Some(file);
             self.census.walks += 1;
         } else {
             tracing::warn!("too many walks over all processes are wanted; this one is left out");
         }
+        is_taken
     }
 
     /// A look at every process has come to its end, and found these.
     pub(super) async fn walked(&mut self, file: FileIdentity, found: Vec<u32>, inbox: &mut Inbox) {
         tracing::debug!(holders = found.len(), inode = file.inode, "every process was looked at");
         self.census.walks = self.census.walks.saturating_sub(1);
+        self.found_unlisted(&found, inbox).await;
         self.census.others = found;
         self.count();
         self.census.unexplained = self.census.facts.as_ref().map(|facts| facts.unknown_takers.clone()).unwrap_or_default();

@@ -20,6 +20,8 @@ pub(super) struct Generation {
     master: Process,
     /// Those that were not yet seen to exit, the master among them.
     alive: HashMap<Process, Member>,
+    /// The file that the master executed when that was remembered.
+    program: Option<FileIdentity>,
     exits: mpsc::Sender<Input>,
 }
 
@@ -40,9 +42,18 @@ impl Drop for Member {
 impl Generation {
     /// Takes hold of a master; its exit, and that of everything gathered below it, arrives at `exits`.
     pub(super) fn of(master: Process, exits: mpsc::Sender<Input>) -> Self {
-        let mut generation = Self { master, alive: HashMap::new(), exits };
+        let mut generation = Self { master, alive: HashMap::new(), program: None, exits };
         generation.hold(master);
         generation
+    }
+
+    /// Takes hold of these processes and of nobody else, the master among them or not; none when none of them is there.
+    pub(super) fn among(processes: &[Process], exits: mpsc::Sender<Input>) -> Option<Self> {
+        let mut generation = Self { master: *processes.first()?, alive: HashMap::new(), program: None, exits };
+        for process in processes {
+            generation.hold(*process);
+        }
+        (!generation.is_empty()).then_some(generation)
     }
 
     pub(super) fn master(&self) -> Process {
@@ -62,16 +73,40 @@ impl Generation {
         self.alive.keys().all(|process| *process == self.master)
     }
 
+    /// Remembers the file that the master executes, by which a worker of it is told from a program that it has started.
+    pub(super) fn remember_program(&mut self) {
+        self.program = process::program(self.master.pid);
+    }
+
+    /// Whether a process is known to execute another file than the master did: what becomes of it is not for a handover to say.
+    fn is_helper(&self, process: Process) -> bool {
+        let programs = self.program.zip(process::program(process.pid));
+        programs.is_some_and(|(program, other)| program != other)
+    }
+
+    /// Lets go of everybody who is known to execute another file than the master did.
+    pub(super) fn let_helpers_go(&mut self) {
+        let helpers: Vec<Process> = self.processes().into_iter().filter(|process| self.is_helper(*process)).collect();
+        for helper in helpers {
+            self.bury(helper);
+        }
+    }
+
     /// Whether this process was taken hold of and is still there.
     pub(super) fn includes(&self, process: Process) -> bool {
         self.alive.contains_key(&process)
     }
 
     /// The processes that are still there.
+    pub(super) fn processes(&self) -> Vec<Process> {
+        let mut processes: Vec<Process> = self.alive.keys().copied().collect();
+        processes.sort_unstable_by_key(|process| process.pid);
+        processes
+    }
+
+    /// Their pids.
     pub(super) fn pids(&self) -> Vec<u32> {
-        let mut pids: Vec<u32> = self.alive.keys().map(|process| process.pid).collect();
-        pids.sort_unstable();
-        pids
+        self.processes().into_iter().map(|process| process.pid).collect()
     }
 
     /// Takes hold of every process that is now below the master, except `other` and what is below that.
@@ -109,7 +144,7 @@ impl Generation {
         held.map_or_else(|| process::look_again(self.master, file), |member| member.handle.look(file))
     }
 
-    /// Sends a signal to the master, or to all.
+    /// Sends a signal to the master, to all, or to all but the master.
     ///
     /// # Errors
     /// When the master, if it is meant, could not be signalled.
@@ -121,9 +156,10 @@ impl Generation {
                 Ok(vec![self.master])
             }
             // Of many, some may leave at this very moment.
-            Whom::All => Ok(self
+            Whom::All | Whom::Workers => Ok(self
                 .alive
                 .iter()
+                .filter(|(process, _)| whom == Whom::All || **process != self.master && !self.is_helper(**process))
                 .filter(|(_, member)| member.handle.signal(signal).is_ok())
                 .map(|(process, _)| *process)
                 .collect()),

@@ -136,6 +136,7 @@ impl Driver {
         if self.run.is_some() {
             self.exited_in_run(process, inbox).await;
         }
+        self.bury_lingering(process);
         if self.bury_bereaved(process) && self.held.is_none() {
             self.look_for_holder();
             self.count_the_bereaved();

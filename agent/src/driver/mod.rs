@@ -7,15 +7,19 @@
 
 mod act;
 mod census;
+mod drain;
 mod errands;
 mod generation;
 mod holder;
+mod lingering;
 mod past;
 mod pid_files;
 mod publish;
 mod ready;
+mod room;
 mod run;
 mod supervise;
+mod turn;
 mod walker;
 mod workers;
 
@@ -34,6 +38,7 @@ use crate::dialect::Row;
 use crate::files::{Files, Told};
 use crate::handover::Errand;
 use crate::journal::Numbers;
+use crate::memory::Figures;
 use crate::os::{clock, process};
 use crate::probe::{Notice, Probed};
 use crate::service::{Attempt, Command, Refusal, Service};
@@ -42,11 +47,14 @@ use crate::supervision::{self, End};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
 use holder::{Held, Trouble};
+use lingering::Lingering;
 use past::Past;
 use pid_files::PidFiles;
 use publish::Audience;
+use room::Measuring;
 use run::Run;
 use supervise::Supervisor;
+pub use turn::Turns;
 pub use walker::Walker;
 
 /// Commands and events that may wait for the driver.
@@ -68,6 +76,7 @@ enum Input {
     Persisted(Seq, Result<(), String>),
     Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
+    Measured(Option<Figures>),
     Buried,
     Supervised(supervision::Event),
     HoldEnded(Process, End),
@@ -86,6 +95,8 @@ pub struct Witness {
     pub state: PathBuf,
     /// Who looks at every process when that is wanted.
     pub walker: Walker,
+    /// How many handovers may be under way at once.
+    pub turns: Turns,
 }
 
 /// Starts the driver of one service; it ends when the last handle to it is gone.
@@ -102,6 +113,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let (own, inputs) = mpsc::channel(INBOX_MAX);
     let name = config.name.clone();
     let census = Census::new(witness.walker.clone());
+    let lingering = Lingering::of(&stored, &witness.boot, &own);
     let deaf = ready::listen_for_notices(&config, &witness.state, &own);
     let supervisor = config.start.clone().map(Supervisor::new);
     let driver = Driver {
@@ -120,6 +132,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         looks: None,
         run: None,
         census,
+        lingering,
+        measuring: Measuring::default(),
         watchers: Audience::default(),
         deaf,
         own,
@@ -179,6 +193,8 @@ struct Driver {
     looks: Option<Looks>,
     run: Option<Run>,
     census: Census,
+    lingering: Lingering,
+    measuring: Measuring,
     /// Of a service that the agent starts.
     supervisor: Option<Supervisor>,
     watchers: Audience<v1::WatchEvent>,
@@ -213,6 +229,7 @@ impl Driver {
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
                 Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
+                Input::Measured(figures) => self.measured(figures, &mut inbox).await,
                 Input::Buried => self.note_burial(),
                 Input::Supervised(event) => self.supervise(event),
                 Input::HoldEnded(hold, end) => self.hold_ended(hold, end),
@@ -243,10 +260,7 @@ impl Driver {
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
                 drop(reply.send(self.watchers.admit([first])));
             }
-            Command::Reload(attempt, reply) => {
-                self.reload_or_postpone(attempt, reply);
-                self.begin(inbox).await;
-            }
+            Command::Reload(attempt, reply) => self.reload_with_room(attempt, reply, inbox).await,
         }
     }
 
@@ -285,7 +299,8 @@ impl Driver {
         }
         self.heard_by(held.master())?;
         let course = self.course(attempt)?;
-        let mut run = Run::new(attempt.clone(), held, course, self);
+        let turn = self.witness.turns.take(&self.config.name).map_err(Refusal::Precondition)?;
+        let mut run = Run::new(attempt.clone(), held, course, turn, self);
         let stream = run.join(attempt)?;
         self.run = Some(run);
         Ok(stream)
@@ -293,15 +308,18 @@ impl Driver {
 
     /// A signal that a master does not listen for ends it: that of another dialect, or of its own before it listens.
     fn heard_by(&self, master: Process) -> Result<(), Refusal> {
+        self.unheard_by(master).map_or(Ok(()), |text| Err(Refusal::Precondition(text)))
+    }
+
+    /// Why the reload signal must not be sent to this master, if it must not.
+    fn unheard_by(&self, master: Process) -> Option<String> {
         let Row { name, reload, .. } = self.config.dialect.row();
-        if !process::is_ended_by(master, *reload) {
-            return Ok(());
-        }
-        let text = format!(
-            "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try again \
-             when it has booted"
-        );
-        Err(Refusal::Precondition(text))
+        process::is_ended_by(master, *reload).then(|| {
+            format!(
+                "{reload} would end the master {master}, which does not listen for it: it is still booting, or no {name}; try \
+                 again when it has booted"
+            )
+        })
     }
 
     fn woken_by(&mut self, wake: Wake) {
@@ -391,9 +409,9 @@ impl Driver {
             holders,
             findings,
             census: Vec::new(),
+            lingering: self.lingering.told(),
             release: self.stored.release.clone(),
             supervision: self.supervision(),
-            ..v1::ServiceStatus::default()
         }
     }
 

@@ -71,6 +71,7 @@ impl From<&Finding> for v1::Finding {
         let Finding { kind, pids, sentence, refuses } = finding;
         let kind = match kind {
             Kind::Orphans => v1::FindingKind::Orphans,
+            Kind::Lingering => v1::FindingKind::Lingering,
             Kind::ForeignHolder => v1::FindingKind::ForeignHolder,
             Kind::LeakedDescriptor => v1::FindingKind::LeakedDescriptor,
             Kind::Wrapper => v1::FindingKind::Wrapper,

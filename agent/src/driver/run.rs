@@ -15,7 +15,9 @@ use super::generation::Generation;
 use super::holder::Held;
 use super::pid_files::Before;
 use super::publish::Audience;
+use super::turn::Turn;
 use super::{Driver, Inbox};
+use crate::config;
 use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
@@ -44,6 +46,9 @@ pub(super) struct Run {
     pub(super) steps: Vec<v1::Progress>,
     pub(super) audience: Audience<Told>,
     pub(super) probing: Option<AbortHandle>,
+    /// Whether a walk is being made for whoever of the old generation nobody has listed.
+    pub(super) seeks: bool,
+    pub(super) turn: Turn,
     /// The workers that the last probe has counted.
     pub(super) crew: Crew,
     /// Who has said that it is ready.
@@ -66,17 +71,26 @@ pub(super) fn first_number(stored: &Stored) -> Seq {
 
 impl Run {
     /// A handover away from the master that is held; nothing is done yet.
-    pub(super) fn new(attempt: Attempt, held: &Held, course: Course, driver: &Driver) -> Self {
+    pub(super) fn new(attempt: Attempt, held: &Held, course: Course, turn: Turn, driver: &Driver) -> Self {
         let opened = driver.numbers.take();
         let shape = driver.config.dialect.row().shape;
         let journal = Journal::open(driver.config.name.clone(), shape, driver.witness(opened), held.seen.lock.file);
         let old = Generation::of(held.master(), driver.own.clone());
-        Self { opened: Some(opened), course, ..Self::with(attempt, journal, old, None, driver) }
+        Self { opened: Some(opened), course, ..Self::with(attempt, journal, old, None, turn, driver) }
     }
 
-    fn with(attempt: Attempt, journal: Journal, old: Generation, new: Option<Generation>, driver: &Driver) -> Self {
-        let ready = &driver.config.ready;
-        let timing = Timing { ready_within: ready.within, settle: ready.settle, drain_within: driver.config.drain_within };
+    fn with(
+        attempt: Attempt,
+        journal: Journal,
+        mut old: Generation,
+        new: Option<Generation>,
+        turn: Turn,
+        driver: &Driver,
+    ) -> Self {
+        old.remember_program();
+        let config::Service { ready, drain, .. } = &driver.config;
+        let timing =
+            Timing { ready_within: ready.within, settle: ready.settle, drain_within: drain.within, drain_then: drain.then };
         let around = driver.around(&attempt.release);
         Self {
             attempt,
@@ -92,6 +106,8 @@ impl Run {
             steps: Vec::new(),
             audience: Audience::default(),
             probing: None,
+            seeks: false,
+            turn,
             crew: Crew::default(),
             senders: Senders::unless(driver.deaf.clone()),
             last_answer: None,
@@ -239,7 +255,8 @@ impl Driver {
         let actions = run.handover.resume(clock::since_boot(), intent, run.old.master_lives(), new_master);
         self.pursue(actions, inbox).await;
         // Those that went while nobody looked do not tell.
-        let is_drained = self.run.as_ref().is_some_and(|run| run.is_stationary() && run.old.has_no_workers());
+        let is_gone = |run: &Run| if run.is_stationary() { run.old.has_no_workers() } else { run.old.is_empty() };
+        let is_drained = self.run.as_ref().is_some_and(is_gone);
         if is_drained {
             self.feed([Event::Emptied(Role::OldMaster)], inbox).await;
         }
@@ -276,14 +293,17 @@ impl Driver {
         let witness = self.witness(testimony.closed.next());
         let journal = Journal::resume(testimony, witness);
         let old = Generation::of(under_way.old?.into(), self.own.clone());
+        let turn = self.witness.turns.resume(&self.config.name);
+        let mut run = Run { steps: record.steps, course, ..Run::with(attempt, journal, old, None, turn, self) };
         if shape != Shape::Beside {
-            let run = Run { steps: record.steps, ..Run::with(attempt, journal, old, None, self) };
-            return Some(Run { course, ..run.with_workers_of_before() });
+            return Some(run.with_workers_of_before());
         }
-        let mut run = Run { steps: record.steps, course, ..Run::with(attempt, journal, old, None, self) };
         let new = under_way.new.map(Process::from).or_else(|| self.successor(&run));
         run.new = new.map(|new| Generation::of(new, self.own.clone()));
         run.gather(Role::OldMaster);
+        for process in &under_way.old_processes {
+            run.old.hold((*process).into());
+        }
         run.gather(Role::NewMaster);
         Some(run)
     }
@@ -326,6 +346,10 @@ impl Driver {
             if is_empty || has_no_workers && run.is_stationary() {
                 events.push(Event::Emptied(role));
             }
+        }
+        let emptied = Event::Emptied(Role::OldMaster);
+        if events.contains(&emptied) && self.seek_the_unlisted() {
+            events.retain(|event| *event != emptied);
         }
         self.feed(events, inbox).await;
         // One that was killed has left its pid file behind: nothing tells that it names nobody any more.

@@ -13,6 +13,7 @@
 mod beside;
 mod conclusion;
 mod ending;
+mod ladder;
 mod preparation;
 mod readiness;
 mod stationary;

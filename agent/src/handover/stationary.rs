@@ -8,7 +8,8 @@
 //! Once the master was signalled nothing of ours can undo it. A failure is *rolled back* when it is seen that nothing was
 //! replaced: the master runs the image that it ran, and every worker of before is there. Else it is *broken*.
 //!
-//! **Invariant:** one signal is asked for, at most once, and never by a resumed handover.
+//! **Invariant:** one signal to the master is asked for, at most once, and never by a resumed handover.
+//! **Invariant:** the workers of before, and nobody else, are hurried, and only when new ones were ready.
 
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use baton_proto::custody::{Process, Role};
 use baton_proto::span::Span;
 use baton_proto::step::Step;
 
+use super::ladder::Rung;
 use super::readiness::{Heard, Readiness};
 use super::{Action, Answer, Around, Ending, Event, Failure, Found, Intent, Outcome, Preparation, Prepared, Timing, Whom};
+use crate::config::RUNG;
 use crate::dialect::Signal;
 
 /// How long the disk may take to write the intent.
@@ -46,12 +49,26 @@ pub(super) struct Stationary {
     state: State,
     /// Every worker of before is gone.
     is_drained: bool,
+    /// When the reload signal was sent, where that is known.
+    signalled_at: Option<Duration>,
+    /// How the workers of before are made to leave.
+    rung: Rung,
     failure: Option<Failure>,
 }
 
 impl Stationary {
     pub(super) fn new(timing: Timing, reload: Signal, around: Around, master: Process) -> Self {
-        Self { timing, reload, around, master, state: State::Opening, is_drained: false, failure: None }
+        Self {
+            timing,
+            reload,
+            around,
+            master,
+            state: State::Opening,
+            is_drained: false,
+            signalled_at: None,
+            rung: Rung::Asked,
+            failure: None,
+        }
     }
 
     pub(super) fn begin(&mut self) -> Vec<Action> {
@@ -84,8 +101,8 @@ impl Stationary {
             Event::Exited(Role::OldMaster) => self.exited(),
             Event::Emptied(Role::OldMaster) => self.emptied(),
             Event::Probed(answer) => self.probed(now, answer),
-            Event::Verified(found) => self.verified(found),
-            Event::Expired => self.expired(),
+            Event::Verified(found) => self.verified(now, found),
+            Event::Expired => self.expired(now),
             // There is no other master, and what was seen of a worker is for the judge.
             Event::Looked(Role::NewMaster | Role::Master | Role::Worker, _)
             | Event::Exited(Role::NewMaster | Role::Master | Role::Worker)
@@ -114,13 +131,15 @@ impl Stationary {
             (State::Closing, Ok(())) if self.failure.is_some() => self.finish(Outcome::Broken),
             (State::Closing, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Err(cause)) => {
+                let cause = format!("{cause}; {}", self.no_way_back(now));
                 self.failure = Some(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
             (State::Confirming, Ok(())) => self.finish(Outcome::RolledBack),
             (State::Confirming, Err(cause)) => {
+                let no_way_back = self.no_way_back(now);
                 if let Some(failure) = &mut self.failure {
-                    failure.cause = format!("{}; it cannot be undone: {cause}", failure.cause);
+                    failure.cause = format!("{}; it cannot be undone: {cause}; {no_way_back}", failure.cause);
                 }
                 self.finish(Outcome::Broken)
             }
@@ -169,7 +188,10 @@ impl Stationary {
 
     fn signalled(&mut self, now: Duration, sent: Result<(), String>) -> Vec<Action> {
         match (&self.state, sent) {
-            (State::Signalling, Ok(())) => self.await_ready(now, "waiting for a new worker to be ready"),
+            (State::Signalling, Ok(())) => {
+                self.signalled_at = Some(now);
+                self.await_ready(now, "waiting for a new worker to be ready")
+            }
             (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
             (
                 State::Opening
@@ -202,8 +224,9 @@ impl Stationary {
     }
 
     /// Some worker that was made late may run another release than those that were asked.
-    fn verified(&mut self, found: Result<(), String>) -> Vec<Action> {
+    fn verified(&mut self, now: Duration, found: Result<(), String>) -> Vec<Action> {
         if let (State::Closing, Err(cause)) = (&self.state, found) {
+            let cause = format!("{cause}; {}", self.no_way_back(now));
             self.failure = Some(Failure { step: Step::Close, cause });
         }
         Vec::new()
@@ -247,20 +270,48 @@ impl Stationary {
         }
     }
 
-    fn expired(&mut self) -> Vec<Action> {
+    fn expired(&mut self, now: Duration) -> Vec<Action> {
         match &self.state {
             State::Arming => self.fail(Step::Signal, format!("the intent was not written to disk within {}", Span(WRITE_WITHIN))),
             State::Readying(Readiness { last, .. }) => {
                 let cause = format!("no new worker was ready within {}: {last}", Span(self.timing.ready_within));
                 self.fail(Step::Ready, cause)
             }
-            State::Draining => {
-                let told = format!("the workers of before are not gone within {}", Span(self.timing.drain_within));
-                [vec![Action::Tell(Step::Drain, told)], self.close()].concat()
-            }
+            State::Draining => self.hurry(now),
             State::Opening | State::Preparing(_) | State::Signalling | State::Closing | State::Confirming | State::Over => {
                 Vec::new()
             }
+        }
+    }
+
+    /// The time of the workers of before is over, on this rung of the ladder.
+    fn hurry(&mut self, now: Duration) -> Vec<Action> {
+        let waited = self.rung.waited(self.timing.drain_within);
+        let Some((rung, signal)) = self.rung.next(self.timing.drain_then) else {
+            let told = Action::Tell(Step::Drain, format!("the workers of before are not gone within {waited}: they linger"));
+            return [vec![told], self.close()].concat();
+        };
+        self.rung = rung;
+        vec![
+            Action::Tell(
+                Step::Drain,
+                format!("the workers of before are not gone within {waited}: {signal} to those that are left"),
+            ),
+            Action::Signal(Role::OldMaster, Whom::Workers, signal),
+            Action::Deadline(Some(now + RUNG)),
+        ]
+    }
+
+    /// What was done that nothing undoes, as the end of a sentence.
+    fn no_way_back(&self, now: Duration) -> String {
+        let Self { master, reload, .. } = self;
+        match self.signalled_at {
+            Some(at) => {
+                let before = Span(now.saturating_sub(at));
+                format!("there is no way back: {reload} went to the master {master} {before} before")
+            }
+            // It failed before, or the agent was restarted meanwhile.
+            None => format!("{reload} was not sent by this run of the agent"),
         }
     }
 

@@ -5,6 +5,7 @@ use baton_proto::step::Step;
 use proptest::prelude::*;
 
 use super::{Action, Answer, Around, Ending, Errand, Event, Found, Handover, Intent, Outcome, Timing, Whom};
+use crate::config::Then;
 use crate::dialect::{Signal, rows};
 
 const OLD: Process = Process { pid: 100, start_ticks: 1 };
@@ -12,7 +13,12 @@ const NEW: Process = Process { pid: 200, start_ticks: 2 };
 const NOW: Duration = Duration::from_secs(100);
 
 fn handover(dialect: &str) -> Handover {
-    let timing = Timing { ready_within: Duration::from_mins(1), settle: Duration::ZERO, drain_within: Duration::from_mins(2) };
+    let timing = Timing {
+        ready_within: Duration::from_mins(1),
+        settle: Duration::ZERO,
+        drain_within: Duration::from_mins(2),
+        drain_then: Then::Wait,
+    };
     let row = rows(dialect).next().expect("it is in the table");
     let around = Around { release: Some("v2".into()), has_before: true, has_check: true, has_after: true };
     Handover::new(timing, row, around, OLD)

@@ -7,6 +7,7 @@ use baton_proto::custody::{Process, Role, Verdict};
 use baton_proto::step::Step;
 
 use super::{Ending, Outcome};
+use crate::config::Then;
 use crate::dialect::Signal;
 
 /// How long things may take.
@@ -18,6 +19,8 @@ pub struct Timing {
     pub settle: Duration,
     /// From the retire signal to the exit of the last process of the old generation.
     pub drain_within: Duration,
+    /// What is done about an old generation that takes longer.
+    pub drain_then: Then,
 }
 
 /// Something happened.
@@ -123,6 +126,9 @@ pub enum Whom {
     Master,
     /// The master and every known process below it.
     All,
+    /// Every known process below the master that runs the same program, and not the master: those that came after a master that stays
+    /// was signalled are not among them.
+    Workers,
 }
 
 /// A command that is run around a handover.

@@ -13,6 +13,7 @@ pub mod notices;
 pub mod process;
 pub mod program;
 pub mod readable;
+pub mod room;
 pub mod session;
 pub mod signal;
 pub mod socket;

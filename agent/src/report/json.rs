@@ -43,6 +43,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "inode": service.lock.as_ref().map(|lock| lock.inode), "mark": service.mark, "holders": service.holders,
         "findings": service.findings.iter().map(finding::object).collect::<Vec<_>>(),
         "census": service.census.iter().map(finding::holder).collect::<Vec<_>>(),
+        "lingering": service.lingering.iter().map(|left| finding::lingering(left, now)).collect::<Vec<_>>(),
         "supervision": service.supervision.as_ref().map(|supervision| supervised(supervision, now)),
     })
 }

@@ -194,7 +194,7 @@ fn object(event: &Event<'_>, expected: &str) {
 fn json_has_the_words_of_the_controllers() {
     object(
         &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"supervision":null}"#,
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[],"supervision":null}"#,
     );
     let stopped = Event::Stopped { service: "web", how: "stopped, as told" };
     object(&stopped, r#"{"event":"stopped","service":"web","how":"stopped, as told"}"#);

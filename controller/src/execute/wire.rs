@@ -11,7 +11,7 @@ use baton_proto::{finding, step, v1};
 use crate::outcome::{Account, Ending};
 use crate::record::{Past, Record};
 use crate::rollout::Seen;
-use crate::standing::{Custody, Finding, Standing};
+use crate::standing::{Custody, Finding, Lingering, Standing};
 use crate::step::Step;
 use crate::text::plain;
 
@@ -53,9 +53,16 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         handover_within: Duration::from_nanos(status.handover_within_ns),
         holders: status.holders,
         findings: status.findings.iter().map(finding).collect(),
+        lingering: status.lingering.iter().map(|left| lingering(agent.now_ns, left)).collect(),
         boot: plain(&agent.boot_id),
         incarnation: plain(&agent.incarnation),
     })
+}
+
+fn lingering(now_ns: u64, left: &v1::Lingering) -> Lingering {
+    let v1::Lingering { generation, since_ns, processes } = left;
+    let pids = processes.iter().map(|process| process.pid).collect();
+    Lingering { generation: *generation, lingers_for: now_ns.checked_sub(*since_ns).map(Duration::from_nanos), pids }
 }
 
 fn finding(found: &v1::Finding) -> Finding {

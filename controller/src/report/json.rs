@@ -11,7 +11,7 @@ use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Stop, Summary};
-use crate::standing::{Finding, Standing};
+use crate::standing::{Finding, Lingering, Standing};
 use crate::text::day;
 
 /// Renders one thing as a line.
@@ -168,7 +168,12 @@ fn standing_fields(standing: &Standing) -> Value {
         "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
         "fence": standing.fence, "trouble": standing.trouble, "holders": standing.holders,
         "findings": standing.findings.iter().map(finding).collect::<Vec<_>>(),
+        "lingering": standing.lingering.iter().map(lingering).collect::<Vec<_>>(),
     })
+}
+
+fn lingering(left: &Lingering) -> Value {
+    json!({"generation": left.generation, "lingers_for_ms": left.lingers_for.map(milliseconds), "pids": left.pids})
 }
 
 fn finding(found: &Finding) -> Value {

@@ -19,7 +19,7 @@ use crate::plan::{Limits, Looked, Plan};
 use crate::record::Record;
 use crate::rollout::{Awaited, Stop, Summary};
 use crate::standing::samples::healthy;
-use crate::standing::{Custody, Finding, Standing};
+use crate::standing::{Custody, Finding, Lingering, Standing};
 
 fn name(number: usize) -> HostName {
     HostName::parse(&format!("web-{number}")).unwrap()
@@ -270,11 +270,21 @@ fn the_fleet_is_a_table() {
 | web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[]}
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[]}
-{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[]}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
+{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[],"lingering":[]}
 {"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
+}
+
+#[test]
+fn what_lingers_is_an_object_with_its_age() {
+    let left = |lingers_for| Lingering { generation: 2, lingers_for, pids: vec![101, 102] };
+    let old = Standing { lingering: vec![left(Some(Duration::from_secs(90))), left(None)], ..healthy() };
+    let rows = vec![(host("web-1", "a"), Ok(vec![old]))];
+    let told = objects(&[(0, Told::Fleet { rows: &rows })]);
+    let expected = r#""lingering":[{"generation":2,"lingers_for_ms":90000,"pids":[101,102]},{"generation":2,"lingers_for_ms":null,"pids":[101,102]}]}"#;
+    assert!(told.trim_end().ends_with(expected), "{told}");
 }
 
 #[test]

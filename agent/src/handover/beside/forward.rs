@@ -10,6 +10,7 @@ use super::{
     Action, Answer, Beside, Ending, Failure, Found, Heard, Intent, Outcome, Preparation, Prepared, Presence, Readiness, State,
     Whom,
 };
+use crate::config::RUNG;
 
 /// How long the disk may take to write an intent.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -43,6 +44,7 @@ impl Beside {
             (State::Assuring, Role::NewMaster, Err(cause)) => self.fail(now, Step::Overlap, cause),
             (State::Closing, Role::NewMaster, Ok(())) => self.finish(Outcome::HandedOver),
             (State::Closing, Role::NewMaster, Err(cause)) => {
+                let cause = format!("{cause}; {}", self.no_way_back(now));
                 self.failure.get_or_insert(Failure { step: Step::Close, cause });
                 self.finish(Outcome::Broken)
             }
@@ -104,11 +106,8 @@ impl Beside {
             (State::Signalling, Err(cause)) => self.fail(now, Step::Signal, cause),
             // A signal to one who is gone already has done its work.
             (State::Retiring, Ok(()) | Err(_)) => {
-                self.state = State::Draining;
-                vec![
-                    Action::Tell(Step::Drain, "waiting for the old generation to finish its requests".into()),
-                    Action::Deadline(Some(now + self.timing.drain_within)),
-                ]
+                self.retired_at = Some(now);
+                self.drain(now)
             }
             _ => Vec::new(),
         }
@@ -153,6 +152,10 @@ impl Beside {
     /// The new generation is ready: are both seen to hold at once?
     pub(super) fn witness(&mut self, now: Duration, detail: String) -> Vec<Action> {
         let told = Action::Tell(Step::Ready, detail);
+        // It was told to leave before the crash, and has not done so.
+        if self.is_resumed && self.old_presence == Presence::Headless {
+            return [vec![told], self.drain(now)].concat();
+        }
         if self.old_presence > Presence::Lives {
             return [vec![told], self.promote(now)].concat();
         }
@@ -193,6 +196,14 @@ impl Beside {
         vec![
             Action::Tell(Step::Retire, format!("{} to the old master {}", self.retire, self.old)),
             Action::Signal(Role::OldMaster, Whom::Master, self.retire),
+        ]
+    }
+
+    fn drain(&mut self, now: Duration) -> Vec<Action> {
+        self.state = State::Draining;
+        vec![
+            Action::Tell(Step::Drain, "waiting for the old generation to finish its requests".into()),
+            Action::Deadline(Some(now + self.timing.drain_within)),
         ]
     }
 
@@ -294,10 +305,7 @@ impl Beside {
                 let cause = format!("the new generation was not ready within {}: {last}", Span(within));
                 self.fail(now, Step::Ready, cause)
             }
-            State::Draining => {
-                let told = format!("the old generation is not gone within {}", Span(self.timing.drain_within));
-                [vec![Action::Tell(Step::Drain, told)], self.promote(now)].concat()
-            }
+            State::Draining => self.hurry(now),
             State::Promoting => {
                 let told = format!("the pid file does not name the new master within {}", Span(PROMOTE_WITHIN));
                 [vec![Action::Tell(Step::Close, told)], self.close()].concat()
@@ -322,6 +330,38 @@ impl Beside {
             | State::Confirming
             | State::Over => Vec::new(),
         }
+    }
+
+    /// The time of the old generation is over, on this rung of the ladder.
+    fn hurry(&mut self, now: Duration) -> Vec<Action> {
+        let waited = self.rung.waited(self.timing.drain_within);
+        let Some((rung, signal)) = self.rung.next(self.timing.drain_then) else {
+            let told = Action::Tell(Step::Drain, format!("the old generation is not gone within {waited}: it lingers"));
+            return [vec![told], self.promote(now)].concat();
+        };
+        self.rung = rung;
+        vec![
+            Action::Tell(Step::Drain, format!("the old generation is not gone within {waited}: {signal} to what is left of it")),
+            Action::Signal(Role::OldMaster, Whom::All, signal),
+            Action::Deadline(Some(now + RUNG)),
+        ]
+    }
+
+    /// That nothing is undone once the old generation was told to leave, or had left, as the end of a sentence.
+    fn no_way_back(&self, now: Duration) -> String {
+        let old = self.old;
+        let done = match self.retired_at {
+            Some(at) => {
+                format!("the old master {old} was told to leave by {} {} before", self.retire, Span(now.saturating_sub(at)))
+            }
+            None => format!("the old master {old} had left by itself"),
+        };
+        let left = if self.old_presence == Presence::Gone {
+            "its generation is gone"
+        } else {
+            "what is left of its generation is not in charge"
+        };
+        format!("there is no way back: {done}, and {left}")
     }
 
     pub(super) fn finish(&mut self, outcome: Outcome) -> Vec<Action> {

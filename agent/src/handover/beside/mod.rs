@@ -29,6 +29,7 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Role};
 use baton_proto::step::Step;
 
+use super::ladder::Rung;
 use super::readiness::{Heard, Readiness};
 use super::{Action, Answer, Around, Ending, Event, Failure, Found, Intent, Outcome, Preparation, Prepared, Timing, Whom};
 use crate::dialect::Signal;
@@ -86,6 +87,10 @@ pub(super) struct Beside {
     restored: bool,
     old_presence: Presence,
     new_presence: Presence,
+    /// When the retire signal was sent.
+    retired_at: Option<Duration>,
+    /// How the old generation is made to leave.
+    rung: Rung,
     failure: Option<Failure>,
 }
 
@@ -107,6 +112,8 @@ impl Beside {
             restored: false,
             old_presence: Presence::Lives,
             new_presence: Presence::Lives,
+            retired_at: None,
+            rung: Rung::Asked,
             failure: None,
         }
     }

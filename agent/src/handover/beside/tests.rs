@@ -4,6 +4,7 @@ use baton_proto::custody::{Basis, Doubt, Kept, Process, Role, Seq, Succession, V
 use proptest::prelude::*;
 
 use super::{Action, Answer, Around, Beside, Ending, Event, Found, Intent, Timing, Whom};
+use crate::config::Then;
 use crate::dialect::Signal;
 use crate::handover::Errand;
 
@@ -11,11 +12,20 @@ const OLD: Process = Process { pid: 100, start_ticks: 1 };
 const NEW: Process = Process { pid: 200, start_ticks: 2 };
 
 fn timing() -> Timing {
-    Timing { ready_within: Duration::from_mins(1), settle: Duration::ZERO, drain_within: Duration::from_mins(2) }
+    Timing {
+        ready_within: Duration::from_mins(1),
+        settle: Duration::ZERO,
+        drain_within: Duration::from_mins(2),
+        drain_then: Then::Wait,
+    }
 }
 
 fn handover() -> Beside {
-    Beside::new(timing(), Signal::Usr2, Signal::Quit, Around::default(), OLD)
+    handover_then(Then::Wait)
+}
+
+fn handover_then(drain_then: Then) -> Beside {
+    Beside::new(Timing { drain_then, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD)
 }
 
 fn kept() -> Verdict {
@@ -244,6 +254,60 @@ fn a_drain_that_takes_too_long_is_not_waited_for() {
 }
 
 #[test]
+fn an_old_generation_whose_time_is_over_is_hurried_only_as_it_is_configured() {
+    let hurried = |drain_then, letters: &str| {
+        let mut handover = handover_then(drain_then);
+        handover.begin();
+        for letter in "opsarnonkpn".chars() {
+            handover.handle(Duration::ZERO, event(letter));
+        }
+        let mut words: Vec<String> =
+            letters.chars().map(|letter| deeds(&handover.handle(Duration::ZERO, event(letter)))).collect();
+        words.retain(|word| !word.is_empty());
+        words.join(" ")
+    };
+    assert_eq!(hurried(Then::Wait, "stn"), "look-new HandedOver");
+    assert_eq!(hurried(Then::Term, "stsXn"), "SIGTERM-old-all look-new HandedOver");
+    assert_eq!(hurried(Then::Term, "ststn"), "SIGTERM-old-all look-new HandedOver");
+    assert_eq!(hurried(Then::Kill, "stsXn"), "SIGTERM-old-all look-new HandedOver");
+    assert_eq!(hurried(Then::Kill, "ststsXn"), "SIGTERM-old-all SIGKILL-old-all look-new HandedOver");
+    // Not even that helps: in the sleep of a disk that hangs nobody is killed.
+    assert_eq!(hurried(Then::Kill, "ststst"), "SIGTERM-old-all SIGKILL-old-all look-new");
+    // Whoever leaves in time is not hurried.
+    assert_eq!(hurried(Then::Kill, "sXn"), "look-new HandedOver");
+}
+
+#[test]
+fn what_fails_after_the_old_generation_was_told_to_leave_says_that_there_is_no_way_back() {
+    let cause = |letters: &str| {
+        let mut handover = handover();
+        handover.begin();
+        let mut cause = String::new();
+        for (second, letter) in letters.chars().enumerate() {
+            for action in handover.handle(Duration::from_secs(second as u64), event(letter)) {
+                if let Action::Finish(ending) = action {
+                    cause = ending.cause;
+                }
+            }
+        }
+        cause
+    };
+    assert_eq!(
+        cause("opsarnonkpnsyxXN"),
+        "it is gone; there is no way back: the old master 100 was told to leave by SIGQUIT 4 s before, and its generation is gone"
+    );
+    assert_eq!(
+        cause("opsarnonkpnstN"),
+        "it is gone; there is no way back: the old master 100 was told to leave by SIGQUIT 2 s before, and what is left of its \
+         generation is not in charge"
+    );
+    assert_eq!(
+        cause("opsxarN"),
+        "it is gone; there is no way back: the old master 100 had left by itself, and what is left of its generation is not in charge"
+    );
+}
+
+#[test]
 fn ready_must_hold_for_the_settle_time() {
     let settle = Duration::from_secs(3);
     let mut handover = Beside::new(Timing { settle, ..timing() }, Signal::Usr2, Signal::Quit, Around::default(), OLD);
@@ -294,8 +358,11 @@ fn a_resumed_handover_never_signals_twice() {
     assert_eq!(resume(Intent::Signal, true, None, "aosYbo"), "look-old SIGQUIT-new confirm RolledBack@ready");
     assert_eq!(resume(Intent::Signal, true, None, "to"), "confirm RolledBack@ready");
     // The old one left meanwhile.
-    assert_eq!(resume(Intent::Signal, false, Some(NEW), "rn"), "probe look-new HandedOver");
-    assert_eq!(resume(Intent::Retire, false, Some(NEW), "rn"), "probe look-new HandedOver");
+    assert_eq!(resume(Intent::Signal, false, Some(NEW), "Xrn"), "probe look-new HandedOver");
+    assert_eq!(resume(Intent::Retire, false, Some(NEW), "Xrn"), "probe look-new HandedOver");
+    // Its workers did not yet: they are waited for.
+    assert_eq!(resume(Intent::Retire, false, Some(NEW), "rXn"), "probe look-new HandedOver");
+    assert_eq!(resume(Intent::Retire, false, Some(NEW), "rtn"), "probe look-new HandedOver");
     // The new one left meanwhile: the old one must not be told to follow it.
     assert_eq!(resume(Intent::Retire, true, None, "bo"), "confirm RolledBack@retire");
     assert_eq!(resume(Intent::Retire, false, None, ""), "Broken@signal");
@@ -303,8 +370,8 @@ fn a_resumed_handover_never_signals_twice() {
 
 /// The promises of a handover, written apart from it.
 fn check_laws(letters: &[char]) -> Result<(), TestCaseError> {
-    check_laws_of(handover(), letters)?;
-    check_laws_of(handover().promoted_late(), letters)
+    check_laws_of(handover_then(Then::Kill), letters)?;
+    check_laws_of(handover_then(Then::Kill).promoted_late(), letters)
 }
 
 fn check_laws_of(mut handover: Beside, letters: &[char]) -> Result<(), TestCaseError> {
@@ -321,7 +388,11 @@ fn check_laws_of(mut handover: Beside, letters: &[char]) -> Result<(), TestCaseE
         let over = done.iter().any(|action| matches!(action, Action::Finish(_)));
         prop_assert!(!over || actions.is_empty(), "it went on after its end: {actions:?}");
         for action in &actions {
-            if let Action::Signal(Role::OldMaster, whom, signal) = action {
+            if let Action::Signal(Role::OldMaster, Whom::All, signal) = action {
+                prop_assert_eq!(&given, &Event::Expired);
+                let is_told = done.contains(&Action::Signal(Role::OldMaster, Whom::Master, Signal::Quit));
+                prop_assert!(is_told, "{} before it was told to leave", signal);
+            } else if let Action::Signal(Role::OldMaster, whom, signal) = action {
                 let written = if *signal == Signal::Usr2 { Intent::Signal } else { Intent::Retire };
                 prop_assert!(done.contains(&Action::Persist(written)), "signalled before it was written down");
                 prop_assert_eq!(*whom, Whom::Master);
@@ -345,7 +416,7 @@ fn check_laws_of(mut handover: Beside, letters: &[char]) -> Result<(), TestCaseE
         }
         done.extend(actions);
     }
-    for signal in [Signal::Usr2, Signal::Quit] {
+    for signal in [Signal::Usr2, Signal::Quit, Signal::Term, Signal::Kill] {
         let sent = done.iter().filter(|action| matches!(action, Action::Signal(Role::OldMaster, _, s) if *s == signal)).count();
         prop_assert!(sent <= 1, "{signal} was sent {sent} times");
     }

@@ -3,8 +3,9 @@ use std::time::Duration;
 use baton_proto::custody::{Process, Role};
 use proptest::prelude::*;
 
-use super::super::{Action, Answer, Around, Ending, Errand, Event, Found, Intent, Outcome, Timing};
+use super::super::{Action, Answer, Around, Ending, Errand, Event, Found, Intent, Outcome, Timing, Whom};
 use super::Stationary;
+use crate::config::Then;
 use crate::dialect::Signal;
 
 fn stationary() -> Stationary {
@@ -12,8 +13,12 @@ fn stationary() -> Stationary {
 }
 
 fn around(around: Around) -> Stationary {
-    let timing =
-        Timing { ready_within: Duration::from_mins(1), settle: Duration::from_secs(1), drain_within: Duration::from_mins(2) };
+    draining(Then::Wait, around)
+}
+
+fn draining(drain_then: Then, around: Around) -> Stationary {
+    let (ready_within, drain_within) = (Duration::from_mins(1), Duration::from_mins(2));
+    let timing = Timing { ready_within, settle: Duration::from_secs(1), drain_within, drain_then };
     Stationary::new(timing, Signal::Usr2, around, Process { pid: 100, start_ticks: 1 })
 }
 
@@ -52,6 +57,7 @@ fn deeds(actions: &[Action]) -> String {
         Action::Promotion => "promotion".to_owned(),
         Action::Confirm => "confirm".to_owned(),
         Action::Persist(_) => "write".to_owned(),
+        Action::Signal(_, Whom::Workers, signal) => format!("{signal}-workers"),
         Action::Signal(_, _, signal) => signal.to_string(),
         Action::Probe(_) => "probe".to_owned(),
         Action::Weigh => "weigh".to_owned(),
@@ -95,6 +101,39 @@ fn a_handover_in_place_goes_its_way() {
     assert_eq!(begun("opsrrtwo"), format!("{TO_READY} probe verify look-worker look HandedOver"));
     // That no new worker holds is for the judge.
     assert_eq!(begun("opsrrXWo"), format!("{TO_READY} probe verify look-worker look HandedOver"));
+}
+
+#[test]
+fn workers_of_before_whose_time_is_over_are_hurried_only_as_it_is_configured() {
+    let hurried = |then, letters: &str| {
+        let mut handover = draining(then, Around::default());
+        let first = handover.begin();
+        play(handover, &first, letters)
+    };
+    let to_drain = format!("{TO_READY} probe");
+    assert_eq!(hurried(Then::Term, "opsrrtsXwo"), format!("{to_drain} SIGTERM-workers verify look-worker look HandedOver"));
+    assert_eq!(hurried(Then::Term, "opsrrtstwo"), format!("{to_drain} SIGTERM-workers verify look-worker look HandedOver"));
+    let killed = format!("{to_drain} SIGTERM-workers SIGKILL-workers verify look-worker look HandedOver");
+    assert_eq!(hurried(Then::Kill, "opsrrtstsXwo"), killed);
+    assert_eq!(hurried(Then::Kill, "opsrrtststwo"), killed);
+    assert_eq!(hurried(Then::Kill, "opsrrXwo"), format!("{to_drain} verify look-worker look HandedOver"));
+}
+
+#[test]
+fn a_failure_after_the_signal_says_that_there_is_no_way_back() {
+    let cause = |letters: &str| {
+        let mut handover = stationary();
+        handover.begin();
+        let all =
+            letters.chars().zip(0..).flat_map(|(letter, second)| handover.handle(Duration::from_secs(second), event(letter)));
+        let ending = all.filter_map(|action| if let Action::Finish(ending) = action { Some(ending.cause) } else { None });
+        ending.last().expect("it is over")
+    };
+    assert_eq!(cause("opsrrXwO"), "it runs another image; there is no way back: SIGUSR2 went to the master 100 5 s before");
+    assert!(cause("opstO").ends_with(
+        "it cannot be undone: it runs another image; there is no way back: SIGUSR2 went to the master 100 2 s before"
+    ));
+    assert!(!cause("opsto").contains("no way back"));
 }
 
 #[test]
@@ -146,13 +185,17 @@ fn a_worker_that_runs_another_release_is_no_handover() {
 proptest! {
     #[test]
     fn one_signal_is_sent_and_one_end_is_told(letters in "[oOwWpPsSrfezcCvVxXt]{0,40}", resumed: bool, lives: bool, has_check: bool) {
-        let mut handover = around(Around { has_check, ..Around::default() });
+        let mut handover = draining(Then::Kill, Around { has_check, ..Around::default() });
         let mut actions = if resumed { handover.resume(Duration::ZERO, Intent::Signal, lives) } else { handover.begin() };
         for (second, letter) in letters.chars().enumerate() {
             actions.extend(handover.handle(Duration::from_secs(second as u64), event(letter)));
         }
         let count = |wanted: fn(&Action) -> bool| actions.iter().filter(|action| wanted(action)).count();
-        prop_assert!(count(|action| matches!(action, Action::Signal(..))) <= usize::from(!resumed));
+        prop_assert!(count(|action| matches!(action, Action::Signal(_, Whom::Master, _))) <= usize::from(!resumed));
+        // The master is never among those who are hurried.
+        let others = |action: &Action| matches!(action, Action::Signal(_, Whom::Master, signal) if *signal != Signal::Usr2);
+        prop_assert_eq!(count(others), 0);
+        prop_assert_eq!(count(|action| matches!(action, Action::Signal(_, Whom::All, _))), 0);
         prop_assert!(count(|action| matches!(action, Action::Finish(_))) <= 1);
         let proven = actions.iter().any(|action| matches!(action, Action::Finish(Ending { outcome: Outcome::HandedOver, .. })));
         prop_assert!(!proven || letters.contains('r'));
