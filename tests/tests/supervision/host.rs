@@ -33,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) more: String,
+    /// What else stands in the table of the service.
+    pub(crate) service: String,
+    /// What must be so beside an answer for it to be ready, with a comma in front.
+    pub(crate) ready: String,
 }
 
 impl Plan {
@@ -49,11 +53,13 @@ impl Plan {
             directory: directory.to_owned(),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
             more: String::new(),
+            service: String::new(),
+            ready: String::new(),
         }
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut text = String::from("\n[service.web.start]\n");
+        let mut text = format!("{}\n[service.web.start]\n", self.service);
         let _ = writeln!(text, "command = {:?}\ndirectory = \"{}\"\n{}", self.command, self.directory.display(), self.more);
         text.push_str("[service.web.start.environment]\n");
         for (name, value) in &self.environment {
@@ -64,7 +70,7 @@ impl Plan {
 }
 
 /// Writes the configuration of an agent into its directory.
-pub(crate) fn configure(directory: &Path, site: &Site, dialect: &str, plan: &str) {
+pub(crate) fn configure(directory: &Path, site: &Site, dialect: &str, ready: &str, plan: &str) {
     let pki = Pki::init("prod", directory);
     pki.issue("agent", "web-1");
     let text = format!(
@@ -78,7 +84,7 @@ tls    = {{ certificate = "{certificate}", key = "{key}", authority = "{authorit
 [service.web]
 dialect = "{dialect}"
 pidfile = "{pidfile}"
-ready   = {{ http = "http://{http}/up", within = "20s", settle = "100ms" }}
+ready   = {{ http = "http://{http}/up", within = "20s", settle = "100ms"{ready} }}
 {check}{plan}"#,
         directory = directory.display(),
         certificate = pki.certificate("web-1").display(),
@@ -109,7 +115,7 @@ impl Host {
         prepare(&site, &mut plan);
         let directory = sandbox.path().join("agent");
         fs::create_dir(&directory).expect("a directory in the sandbox");
-        configure(&directory, &site, "unicorn", &plan.text());
+        configure(&directory, &site, "unicorn", &plan.ready, &plan.text());
         Self { agent: run(&directory), site, _sandbox: sandbox }
     }
 
