@@ -11,7 +11,7 @@ use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Input};
 use crate::config;
-use crate::handover::{Answer, Around, Errand, Event, Outcome};
+use crate::handover::{Answer, Around, Errand, Event, Intent, Outcome};
 use crate::os::process;
 use crate::os::program::{self, Manner};
 use crate::os::session::Identity;
@@ -98,6 +98,20 @@ impl Driver {
             (Some(_) | None, _) => Ok("there is no release to switch".to_owned()),
         };
         vec![Event::Switched(switched.map_err(|error: NotSwitched| explain(&error)))]
+    }
+
+    /// Switches back the release of a handover that is not gone on with, unless its generation had been ready; what to tell of that.
+    pub(super) fn switch_back_of(&self, under_way: &UnderWay) -> String {
+        let course = Course::resumed(under_way);
+        let (Some(switch), Some(releases)) = (course.switch, &self.config.releases) else { return String::new() };
+        if under_way.intent() == Intent::Retire {
+            return String::new();
+        }
+        let (link, before) = (releases.link.display(), switch.before.display());
+        switch.back(&releases.link).map_or_else(
+            |error| format!("; and {}", explain(&error)),
+            |()| format!("; {link} names {before} as before"),
+        )
     }
 
     /// Begins to run a command; it is told when it has ended.
