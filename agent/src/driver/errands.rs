@@ -108,10 +108,9 @@ impl Driver {
             return String::new();
         }
         let (link, before) = (releases.link.display(), switch.before.display());
-        switch.back(&releases.link).map_or_else(
-            |error| format!("; and {}", explain(&error)),
-            |()| format!("; {link} names {before} as before"),
-        )
+        switch
+            .back(&releases.link)
+            .map_or_else(|error| format!("; and {}", explain(&error)), |()| format!("; {link} names {before} as before"))
     }
 
     /// Begins to run a command; it is told when it has ended.

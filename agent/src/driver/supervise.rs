@@ -140,6 +140,11 @@ impl Driver {
                     let _ = own.send(Input::Supervised(Event::Written(written))).await;
                 });
             }
+            Action::TakeBack(asked) => {
+                self.stored.supervised.get_or_insert_default().stopped = asked == Asked::Stop;
+                // The disk may have the other although it said otherwise.
+                drop(self.store.write(&self.stored, Flush::Later));
+            }
             Action::Launch => return self.launch(),
             Action::Signal => self.tell_hold(),
             Action::AnswerStart(answer) => self.answer_starters(&answer),
@@ -283,8 +288,15 @@ impl Driver {
         self.answer_starters(&Err(format!("its hold runs, but no master of it was seen holding the lock in time: {why}")));
     }
 
+    /// In the middle of a handover nothing is started: what looks dead may be about to be handed over, or undone.
     pub(super) fn asked_to_start(&mut self, reply: Reply<v1::ServiceStatus>) {
+        let step = self.run.as_ref().map(|run| run.step);
+        let runs = |supervisor: &Supervisor| matches!(supervisor.machine.standing(), Standing::Running(_));
         match self.supervisor.as_mut().ok_or_else(|| not_ours(&self.config.name)) {
+            Ok(supervisor) if let Some(step) = step.filter(|_| !runs(supervisor)) => {
+                let text = format!("a handover is under way (step {step}): start the service when it is over");
+                return drop(reply.send(Err(Refusal::Precondition(text))));
+            }
             Ok(supervisor) if supervisor.starters.len() < ASKERS_MAX => {
                 supervisor.starters.push(reply);
                 supervisor.look_next.get_or_insert(clock::since_boot() + BOOT_LOOK_EVERY);
@@ -390,7 +402,8 @@ async fn until_ended(handle: Arc<Handle>, mut child: Option<Child>, inputs: mpsc
             return;
         }
         let end = match &mut child {
-            Some(child) => child.try_wait().ok().flatten().map(of_status),
+            // Where somebody else has waited for it, nothing will come any more.
+            Some(child) => child.try_wait().map_or(Some(End::Unseen), |status| status.map(of_status)),
             None => Some(ending::of(&handle).map_or(End::Unseen, of_kernel)),
         };
         if let Some(end) = end {

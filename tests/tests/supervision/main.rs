@@ -448,7 +448,7 @@ fn what_has_no_start_is_neither_started_nor_stopped() {
 }
 
 #[test]
-fn in_the_middle_of_a_handover_a_stop_is_refused() {
+fn in_the_middle_of_a_handover_a_stop_is_refused_and_nothing_is_started() {
     let host = Host::plain();
     let old = host.wait_until_held(None);
     host.site.put("boot-seconds", "2");
@@ -460,9 +460,16 @@ fn in_the_middle_of_a_handover_a_stop_is_refused() {
         });
         let stop = host.ask(&["stop", "web"]).expect_code(3);
         assert!(stop.stderr.contains("a handover is under way (step "), "{stop}");
+        let _ = host.ask(&["start", "web"]).expect_code(0);
+        // With its hold dead it is to be started again, and that has to wait, whoever asks.
+        signal(host.hold(), Signal::KILL);
+        host.wait_for_state("waiting");
+        let start = host.ask(&["start", "web"]).expect_code(3);
+        assert!(start.stderr.contains("a handover is under way (step "), "{start}");
         let _ = reload.join().expect("no panic").expect_code(0);
     });
     host.wait_until_held(Some(old));
+    host.wait_for_state("running");
     let _ = host.ask(&["stop", "web"]).expect_code(0);
 }
 
