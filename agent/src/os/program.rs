@@ -4,7 +4,8 @@
 //! ended, when its time is over, and when nobody waits for the answer any more.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -17,11 +18,14 @@ use baton_proto::span::Span;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::readable::Readable;
-use super::session::Identity;
+use super::session::{Identity, NotStarted};
 
+/// How much later than told in time it may be told that it was late.
+const BEGINNING_GRACE: Duration = Duration::from_secs(1);
 /// What is kept of what it says: the end.
 const KEPT_BYTES_MAX: usize = 4 << 10;
 /// What is read at once.
@@ -93,31 +97,61 @@ impl Ended {
 /// As whom a program is run, and where.
 #[derive(Debug, Clone)]
 pub struct Manner {
-    /// The user.
-    pub identity: Identity,
+    /// The user, by name or number; our own where none is given.
+    pub user: Option<String>,
+    /// The group, likewise.
+    pub group: Option<String>,
     /// The variables that are its own.
     pub environment: BTreeMap<String, String>,
     /// Its directory, as it is written.
     pub directory: PathBuf,
 }
 
-/// Runs a program with its arguments, and these variables beside our own; in another manner, if one is given.
+/// Runs a program with its arguments, and these variables beside our own; in another manner, if one is given. It is begun on a thread of its
+/// own: to look up a user, to enter a directory and to read a program may take a server's time, and hang.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or is not even begun in time.
 pub async fn run(
     words: &[String],
     manner: Option<&Manner>,
     variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
     within: Duration,
 ) -> io::Result<Ended> {
-    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let deadline = Instant::now() + within;
     let (reader, writer) = io::pipe()?;
     let output = Receiver::from_file(File::from(OwnedFd::from(reader)))?;
+    let (words, manner) = (words.to_vec(), manner.cloned());
+    let variables: Vec<(OsString, OsString)> =
+        variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())).collect();
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        // It fails only when it panics, which would be a bug, or when the agent stops.
+        let begun = spawn_blocking(move || begin(&words, manner.as_ref(), variables, writer)).await;
+        match begun.map_err(io::Error::other).flatten() {
+            Ok(child) => attend(child, output, deadline, tell).await,
+            Err(error) => drop(tell.send(Err(error))),
+        }
+    });
+    // One that hangs before its beginning is attended, and ended, as soon as it has begun.
+    match timeout_at(deadline + BEGINNING_GRACE, told).await {
+        Ok(told) => told.map_err(io::Error::other)?,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("it was not even begun within {}", Span(within)))),
+    }
+}
+
+/// Begins to run it; what it says goes into the pipe.
+fn begin(
+    words: &[String],
+    manner: Option<&Manner>,
+    variables: Vec<(OsString, OsString)>,
+    writer: io::PipeWriter,
+) -> io::Result<Child> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
-    if let Some(Manner { identity, environment, directory }) = manner {
-        identity.assume(&mut command);
+    if let Some(Manner { user, group, environment, directory }) = manner {
+        Identity::find(user.as_deref(), group.as_deref()).map_err(told)?.assume(&mut command);
         command.envs(environment).current_dir(directory).env("PWD", directory);
     } else {
         for variable in OURS {
@@ -127,16 +161,20 @@ pub async fn run(
     }
     command.envs(variables);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    let child = command.spawn()?;
-    // It has the other end of the pipe, too.
-    drop(command);
-    let (tell, told) = oneshot::channel();
-    tokio::spawn(attend(child, output, Instant::now() + within, tell));
-    told.await.map_err(io::Error::other)
+    // The other end of the pipe, which the command has, too, goes with it.
+    command.spawn()
+}
+
+/// Why nobody can be found to run it as, with the cause of that.
+fn told(error: NotStarted) -> io::Error {
+    match error.source() {
+        Some(cause) => io::Error::other(format!("{error}: {cause}")),
+        None => io::Error::other(error),
+    }
 }
 
 /// Stays with it to its end, whether anybody waits for that or not.
-async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<Ended>) {
+async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<io::Result<Ended>>) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // Nobody has waited for it yet: its pid is its own.
     let opened = group.ok_or(io::ErrorKind::InvalidInput.into()).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
@@ -158,7 +196,7 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
     said.read_the_rest();
     let lines = said.lines();
     if !has_exited {
-        let _nobody_waits = tell.send(Ended { how: How::Late, lines });
+        let _nobody_waits = tell.send(Ok(Ended { how: How::Late, lines }));
         exited(exit.as_ref()).await;
         let _buried = child.wait();
         return;
@@ -167,7 +205,7 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
         Ok(status) => status.code().map(How::Code).or(status.signal().map(How::Signal)).unwrap_or(How::Unknown),
         Err(_) => How::Unknown,
     };
-    let _nobody_waits = tell.send(Ended { how, lines });
+    let _nobody_waits = tell.send(Ok(Ended { how, lines }));
 }
 
 /// Returns when the process has exited; at once where that cannot be waited for.
@@ -313,6 +351,32 @@ mod tests {
         waiting.abort();
         let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]));
         assert_eq!(read.await.expect("a thread").expect("read"), 0, "its end");
+    }
+
+    /// Opening a file that somebody else has leased waits for that one (`fcntl(2)`, F_SETLEASE), like a file server that does not answer.
+    #[tokio::test]
+    async fn one_that_hangs_before_it_begins_keeps_nobody() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let program = folder.path().join("check");
+        std::fs::copy("/bin/true", &program).expect("a program");
+        let lease = "import fcntl, signal, sys, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                     file = open(sys.argv[1], 'r+b')\nfcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                     print('leased', flush=True)\ntime.sleep(1000)";
+        let mut lessee = std::process::Command::new("python3");
+        let mut lessee = lessee.args(["-c", lease]).arg(&program).stdout(std::process::Stdio::piped()).spawn().expect("python3");
+        let mut said = [0; 6];
+        std::io::Read::read_exact(lessee.stdout.as_mut().expect("it is piped"), &mut said).expect("a lease");
+        let within = Duration::from_millis(200);
+        let began = std::time::Instant::now();
+        let words = [program.display().to_string()];
+        let (ran, others) = tokio::join!(run(&words, None, [("A", "b")], within), async {
+            tokio::time::sleep(within).await;
+            began.elapsed()
+        });
+        let took = began.elapsed();
+        lessee.kill().and_then(|()| lessee.wait()).expect("it is ended");
+        assert_eq!(ran.expect_err("it was not begun").to_string(), "it was not even begun within 200 ms");
+        assert!(others < Duration::from_secs(5) && took < Duration::from_secs(10), "{others:?}, {took:?}");
     }
 
     #[tokio::test]
