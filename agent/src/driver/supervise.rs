@@ -20,7 +20,7 @@ use baton_proto::wire::nanoseconds;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::holder::explain;
+use super::holder::{Held, explain};
 use super::{Driver, Input};
 use crate::config::Start;
 use crate::dialect::{Custodian, Dialect};
@@ -175,7 +175,7 @@ impl Driver {
         self.wait_for(handle, Some(child));
         self.look_often();
         // What is held already is adopted.
-        let held = self.held.is_some().then_some(Event::Held);
+        let held = self.held.as_ref().is_some_and(Held::lives).then_some(Event::Held);
         [Event::Launched].into_iter().chain(held).collect()
     }
 
@@ -251,14 +251,20 @@ impl Driver {
         }
     }
 
-    /// When something is due: a start, or a look at what was started. No start begins in the middle of a handover.
+    /// Whether something may be started: not in the middle of a handover. A hook that is run when all is over holds up nothing.
+    fn may_start(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.handover.is_settled())
+    }
+
+    /// When something is due: a start, or a look at what was started.
     pub(super) fn supervision_due(&self) -> Option<Duration> {
-        let supervisor = self.supervisor.as_ref().filter(|_| self.run.is_none())?;
+        let supervisor = self.supervisor.as_ref().filter(|_| self.may_start())?;
         [supervisor.machine.due(), supervisor.look_next].into_iter().flatten().min()
     }
 
     pub(super) fn supervise_by_time(&mut self, now: Duration) {
-        let Some(supervisor) = self.supervisor.as_mut().filter(|_| self.run.is_none()) else { return };
+        let may_start = self.may_start();
+        let Some(supervisor) = self.supervisor.as_mut().filter(|_| may_start) else { return };
         let is_due = supervisor.machine.due().is_some_and(|due| due <= now);
         if supervisor.look_next.is_some_and(|next| next <= now) {
             supervisor.look_next = None;
@@ -290,7 +296,7 @@ impl Driver {
 
     /// In the middle of a handover nothing is started: what looks dead may be about to be handed over, or undone.
     pub(super) fn asked_to_start(&mut self, reply: Reply<v1::ServiceStatus>) {
-        let step = self.run.as_ref().map(|run| run.step);
+        let step = self.run.as_ref().filter(|_| !self.may_start()).map(|run| run.step);
         let runs = |supervisor: &Supervisor| matches!(supervisor.machine.standing(), Standing::Running(_));
         match self.supervisor.as_mut().ok_or_else(|| not_ours(&self.config.name)) {
             Ok(supervisor) if let Some(step) = step.filter(|_| !runs(supervisor)) => {

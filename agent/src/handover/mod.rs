@@ -99,6 +99,11 @@ impl Handover {
         self.framed(vec![Action::Finish(Ending { outcome: Outcome::Broken, failed_step: Some(step), cause })])
     }
 
+    /// Whether both generations and the release are as they stay: whatever is still run afterwards holds up nobody.
+    pub fn is_settled(&self) -> bool {
+        self.conclusion.as_ref().is_some_and(Conclusion::is_settled)
+    }
+
     /// The only way a handover moves. A stray event moves nothing.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
         if let Some(conclusion) = &mut self.conclusion {

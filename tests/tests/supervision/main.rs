@@ -473,6 +473,30 @@ fn in_the_middle_of_a_handover_a_stop_is_refused_and_nothing_is_started() {
     let _ = host.ask(&["stop", "web"]).expect_code(0);
 }
 
+/// Who dies while the hook after a handover runs is not left dead until that has ended.
+#[test]
+fn a_hook_that_takes_its_time_holds_up_no_start() {
+    let host = Host::start(|site, plan| {
+        let begun = site.directory().join("begun");
+        let script = format!("echo > {}; exec sleep 15", begun.display());
+        plan.service = format!("hooks = {{ after = [\"/bin/sh\", \"-c\", {script:?}] }}\n");
+    });
+    let old = host.wait_until_held(None);
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| host.ask(&["reload", "web"]));
+        wait::until("the hook", SOON, || {
+            if host.site.directory().join("begun").exists() { Ok(()) } else { Err(host.status().to_string()) }
+        });
+        let new = host.site.wait_until_served(Some(old));
+        host.site.kill_server();
+        host.site.wait_until_served(Some(new));
+        assert!(host.status()["step"].is_string(), "the hook is over already: {}", host.status());
+        let _ = reload.join().expect("no panic").expect_code(5);
+    });
+    host.wait_until_held(Some(old));
+    assert_eq!(host.status()["epoch"], 1);
+}
+
 #[test]
 fn orphans_of_nginx_are_ended_by_a_stop() {
     let sandbox = Sandbox::new();
