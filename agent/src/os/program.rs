@@ -176,6 +176,8 @@ fn told(error: NotStarted) -> io::Error {
 /// Stays with it to its end, whether anybody waits for that or not.
 async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<io::Result<Ended>>) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // Also when the runtime ends before it does.
+    let mut running = Group(group);
     // Nobody has waited for it yet: its pid is its own.
     let opened = group.ok_or(io::ErrorKind::InvalidInput.into()).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
     let exit = opened.and_then(|pidfd: OwnedFd| Readable::of(pidfd.as_fd()));
@@ -189,10 +191,7 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
             () = said.read() => {}
         }
     };
-    // As long as nobody has waited for the leader, the group's number is no other's.
-    if let Some(group) = group {
-        let _all_gone = kill_process_group(group, Signal::KILL);
-    }
+    running.kill();
     said.read_the_rest();
     let lines = said.lines();
     if !has_exited {
@@ -206,6 +205,24 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
         Err(_) => How::Unknown,
     };
     let _nobody_waits = tell.send(Ok(Ended { how, lines }));
+}
+
+/// The group of a program that nobody has waited for yet: so long its number is no other's.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Kills all of it, once.
+    fn kill(&mut self) {
+        if let Some(group) = self.0.take() {
+            let _all_gone = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Returns when the process has exited; at once where that cannot be waited for.
@@ -352,6 +369,28 @@ mod tests {
         waiting.abort();
         let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]));
         assert_eq!(read.await.expect("a thread").expect("read"), 0, "its end");
+    }
+
+    #[test]
+    fn one_that_runs_when_the_agent_stops_is_killed() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let fifo = folder.path().join("fifo");
+        let script = format!("mkfifo {fifo}; exec sleep 1000 > {fifo}", fifo = fifo.display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut reader = runtime.block_on(async {
+            tokio::spawn(async move { shell(&script, LONG * 10).await });
+            let path = fifo.clone();
+            let begun = tokio::task::spawn_blocking(move || {
+                while !path.exists() {
+                    std::thread::yield_now();
+                }
+                std::fs::File::open(path).expect("it has begun to write")
+            });
+            begun.await.expect("it has begun")
+        });
+        runtime.shutdown_timeout(LONG);
+        let read = std::thread::spawn(move || std::io::Read::read(&mut reader, &mut [0]));
+        assert_eq!(read.join().expect("a thread").expect("read"), 0, "its end");
     }
 
     /// Opening a file that somebody else has leased waits for that one (`fcntl(2)`, F_SETLEASE), like a file server that does not answer.
