@@ -56,6 +56,11 @@ fn a_status_is_a_line_and_its_trouble_another() {
         &busy,
         "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, not marked, in a handover at the step drain",
     );
+    let released = v1::ServiceStatus { release: "v2".into(), ..status() };
+    status_line(
+        &released,
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, release v2, epoch 0, marked",
+    );
     let free = v1::ServiceStatus {
         custody: v1::Custody::Free.into(),
         master: None,

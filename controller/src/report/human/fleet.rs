@@ -48,7 +48,7 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
         host.name.to_string(),
         standing.service.clone(),
         standing.custody.word().to_owned(),
-        standing.generation.to_string(),
+        standing.named_generation(),
         standing.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         standing.epoch.to_string(),
         standing.held_for.map_or_else(|| "-".to_owned(), |held| Span(held).to_string()),
