@@ -12,13 +12,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use baton_proto::span::Span;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::readable::Readable;
@@ -124,14 +125,21 @@ pub async fn run(
     let (words, manner) = (words.to_vec(), manner.cloned());
     let variables: Vec<(OsString, OsString)> =
         variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())).collect();
-    let (tell, told) = oneshot::channel();
+    let ((tell, told), (begun, child)) = (oneshot::channel(), oneshot::channel());
+    let (over, ended) = sync_channel::<()>(1);
+    let stay = move || {
+        // It is awaited until the runtime ends, and then nobody has to be told.
+        let _nobody_waits = begun.send(begin(&words, manner.as_ref(), variables, writer));
+        // The kernel kills the program when this thread ends.
+        let _over = ended.recv();
+    };
+    thread::Builder::new().name("program".to_owned()).spawn(stay)?;
     tokio::spawn(async move {
-        // It fails only when it panics, which would be a bug, or when the agent stops.
-        let begun = spawn_blocking(move || begin(&words, manner.as_ref(), variables, writer)).await;
-        match begun.map_err(io::Error::other).flatten() {
+        match child.await.map_err(io::Error::other).flatten() {
             Ok(child) => attend(child, output, deadline, tell).await,
             Err(error) => drop(tell.send(Err(error))),
         }
+        drop(over);
     });
     // One that hangs before its beginning is attended, and ended, as soon as it has begun.
     match timeout_at(deadline + BEGINNING_GRACE, told).await {
@@ -174,8 +182,8 @@ fn told(error: NotStarted) -> io::Error {
     }
 }
 
-/// Has the kernel kill it when this thread ends, which is the agent's one that runs everything (`prctl(2)`). Whoever changes the user
-/// takes that back, so it is the last thing before the exec.
+/// Has the kernel kill it when this thread ends (`prctl(2)`), which stays for as long as it runs. Whoever changes the user takes that back,
+/// so it is the last thing before the exec.
 #[expect(unsafe_code, reason = "only a process itself can ask for this")]
 fn die_with_us(command: &mut Command) {
     // SAFETY: between fork and exec it makes one call that enters the kernel and allocates nothing.
@@ -378,6 +386,15 @@ mod tests {
         waiting.abort();
         let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]));
         assert_eq!(read.await.expect("a thread").expect("read"), 0, "its end");
+    }
+
+    /// The kernel ends it with the thread that has begun it.
+    #[test]
+    fn one_that_takes_long_outlives_every_idle_thread() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().thread_keep_alive(Duration::from_millis(1)).build().expect("a runtime");
+        let took_long = runtime.block_on(shell("sleep 1; echo done", LONG));
+        assert_eq!(told(&took_long), ended(How::Code(0), "done"));
     }
 
     #[test]
