@@ -72,6 +72,9 @@ fn a_fleet_is_restarted_to_a_release_that_lies_there() {
         assert_eq!(fs::read_link(host.server.link()).expect("a link"), host.server.directory().join("releases/v2"));
     }
     assert_eq!(told(&fleet), "v2");
+    says(&agent(&fleet, &["status"]).expect_code(0), &["generation 2, release v2"]);
+    says(&fleet.baton(&["status"]).expect_code(0), &["  held  2           v2       "]);
+    says(&fleet.baton(&["plan", "web"]).expect_code(0), &["generation 2, release v2, master "]);
 }
 
 #[test]

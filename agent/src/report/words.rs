@@ -41,6 +41,9 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
         parts.push(format!("master {}{}", master.pid, since(service.held_since_ns, now)));
     }
     parts.push(format!("generation {}", service.generation));
+    if !service.release.is_empty() {
+        parts.push(format!("release {}", service.release));
+    }
     parts.push(format!("epoch {}", service.epoch));
     if service.master.is_some() {
         parts.push(if service.mark < MARK_MIN { "not marked" } else { "marked" }.to_owned());

@@ -163,7 +163,7 @@ fn fleet(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
 fn standing_fields(standing: &Standing) -> Value {
     json!({
         "reachable": true, "service": standing.service, "dialect": standing.dialect,
-        "lock": standing.custody.word(), "generation": standing.generation,
+        "lock": standing.custody.word(), "generation": standing.generation, "release": known(&standing.release),
         "master_pid": standing.master.map(|master| master.pid), "epoch": standing.epoch,
         "held_for_ms": standing.held_for.map(milliseconds), "step": standing.step.map(|step| step.to_string()),
         "fence": standing.fence, "trouble": standing.trouble, "holders": standing.holders,

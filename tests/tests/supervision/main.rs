@@ -284,7 +284,8 @@ fn a_service_that_dies_at_boot_is_tried_with_growing_waits_and_given_up_in_so_ma
     assert!(log.contains("ERROR") && log.contains("the service is given up"), "{log}");
     // A start says why not, and begins anew; when it is mended, it serves.
     let start = host.ask(&["start", "web"]).expect_code(3);
-    assert!(start.stderr.contains("the agent refused: the command ended, and nobody ever held the lock"), "{start}");
+    let told = "the agent refused: the command ended, and nobody ever held the lock; what it said is in the agent's log";
+    assert!(start.stderr.contains(told), "{start}");
     host.wait_for_state("waiting");
     host.site.put("config.ru", include_str!("../../unicorn/site.ru"));
     let start = host.ask(&["start", "web"]).expect_code(0);
@@ -491,6 +492,8 @@ fn orphans_of_nginx_are_ended_by_a_stop() {
         if status["lock"] == "orphaned" { Ok(()) } else { Err(status.to_string()) }
     });
     assert!(host.site.holders().len() >= 2, "its workers serve on, and its cache manager");
+    let start = host.ask(&["start", "web"]).expect_code(3);
+    assert!(start.stderr.contains("it runs without a master: ") && start.stderr.contains("`baton-agent stop web`"), "{start}");
     let _ = host.ask(&["stop", "web"]).expect_code(0);
     assert_eq!(host.site.holders(), [0_u32; 0]);
 }
