@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use baton_tests::controller::Running;
-use baton_tests::deployed::{Site, busy_worker, is_alive, signal};
+use baton_tests::deployed::{Site, busy_worker, children, is_alive, signal};
 use baton_tests::load::{Load, Mix};
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, wait};
@@ -27,9 +27,7 @@ const WWW_DATA: u32 = 33;
 
 /// All of a process's line of descent that is alive, in the order of their pids.
 fn family(hold: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{hold}/task/{hold}/children")).unwrap_or_default();
-    let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
-    let mut all: Vec<u32> = children.iter().flat_map(|child| family(*child)).chain([hold]).collect();
+    let mut all: Vec<u32> = children(hold).into_iter().flat_map(family).chain([hold]).collect();
     all.sort_unstable();
     all
 }
