@@ -105,6 +105,12 @@ impl Standing {
         Some(self.lapse())
     }
 
+    /// The number of the generation, and its release where that is known.
+    #[must_use]
+    pub fn named_generation(&self) -> String {
+        if self.release.is_empty() { self.generation.to_string() } else { format!("{} ({})", self.generation, self.release) }
+    }
+
     /// Whether the master holds the lock.
     #[must_use]
     pub fn is_held(&self) -> bool {

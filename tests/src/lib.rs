@@ -33,6 +33,7 @@ pub mod ledger;
 pub mod load;
 pub mod notify;
 pub mod pki;
+pub mod quiet;
 pub mod restless;
 pub mod sandbox;
 pub mod server;

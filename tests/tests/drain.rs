@@ -291,7 +291,7 @@ fn a_program_that_the_server_has_started_and_that_outlives_it_is_told_and_is_no_
 /// A download from an nginx that sends it slowly.
 fn slow_download(host: &Host) -> TcpStream {
     let mut stream = TcpStream::connect(host.server.address()).expect("it listens");
-    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it reads");
+    stream.write_all(b"GET /slower HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it reads");
     stream.set_read_timeout(Some(SOON)).expect("a socket");
     let mut first = [0];
     stream.read_exact(&mut first).expect("a worker has begun to answer");

@@ -1,20 +1,17 @@
 //! While nothing happens nothing is woken, and what happens then is noticed at once.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use baton_tests::deployed::signal;
 use baton_tests::fleet::{Fleet, Host, Timing};
+use baton_tests::quiet::{switches_of_all, wait_until_quiet};
 use baton_tests::server::Kind;
 use baton_tests::{clock, wait};
 use rustix::process::Signal;
 
 /// What is measured.
 const IDLE: Duration = Duration::from_mins(1);
-/// Threads that helped with the handover leave after ten seconds without work.
-const QUIET: Duration = Duration::from_secs(12);
-const QUIET_WITHIN: Duration = Duration::from_secs(40);
 /// The second host settles for so long: longer than all that takes.
 const SETTLE: Duration = Duration::from_secs(130);
 
@@ -25,39 +22,6 @@ const HALTED_WITHIN: Duration = Duration::from_mins(4);
 
 /// What hold ends with when its service has died.
 const DIED: i32 = 3;
-
-/// How often each thread of a process has gone to sleep.
-type Switches = BTreeMap<String, u64>;
-
-fn switches(pid: u32) -> Result<Switches, String> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
-    threads.flatten().map(|thread| switches_of(&thread)).collect()
-}
-
-fn switches_of(thread: &fs::DirEntry) -> Result<(String, u64), String> {
-    let status = fs::read_to_string(thread.path().join("status")).map_err(|error| error.to_string())?;
-    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
-    let name = format!("{} {}", thread.file_name().display(), status.lines().next().unwrap_or_default());
-    Ok((name, count.ok_or(status)?))
-}
-
-/// Waits until the numbers of all these processes have stood still for a while, and returns them.
-#[track_caller]
-fn wait_until_quiet(pids: &[u32]) -> Vec<Switches> {
-    let mut last = (all(pids), clock::now());
-    wait::until("quiet", QUIET_WITHIN, || {
-        let now = all(pids);
-        if now != last.0 {
-            last = (now, clock::now());
-        }
-        if last.1.elapsed() >= QUIET { Ok(last.0.clone()) } else { Err(format!("{:?}", last.0)) }
-    })
-}
-
-#[track_caller]
-fn all(pids: &[u32]) -> Vec<Switches> {
-    pids.iter().map(|pid| switches(*pid).expect("it runs")).collect()
-}
 
 /// Kills the master and every worker at once.
 fn kill_server(host: &Host) {
@@ -87,7 +51,7 @@ fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
     wait::until("a minute to pass", IDLE + SOON, || {
         if began.elapsed() >= IDLE { Ok(()) } else { Err(format!("{:?}", began.elapsed())) }
     });
-    assert_eq!(all(&pids), before, "something woke them");
+    assert_eq!(switches_of_all(&pids), before, "something woke them");
 
     kill_server(finished);
     assert_eq!(finished.server.launcher_ended(MOMENT).code(), Some(DIED));

@@ -1,7 +1,7 @@
 //! A program that is run to its end: with a deadline, and with the end of what it said.
 //!
 //! **Invariant:** nothing of it outlives the answer by design: it is started in a process group of its own, which is killed when it has
-//! ended, when its time is over, and when nobody waits for the answer any more.
+//! ended, when its time is over, and when nobody waits for the answer any more. When the agent is killed, it is, too.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use baton_proto::span::Span;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -126,6 +126,7 @@ pub async fn run(
         command.current_dir("/");
     }
     command.envs(variables);
+    die_with_us(&mut command);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn()?;
     // It has the other end of the pipe, too.
@@ -133,6 +134,14 @@ pub async fn run(
     let (tell, told) = oneshot::channel();
     tokio::spawn(attend(child, output, Instant::now() + within, tell));
     told.await.map_err(io::Error::other)
+}
+
+/// Has the kernel kill it when this thread ends, which is the agent's one that runs everything (`prctl(2)`). Whoever changes the user
+/// takes that back, so it is the last thing before the exec.
+#[expect(unsafe_code, reason = "only a process itself can ask for this")]
+fn die_with_us(command: &mut Command) {
+    // SAFETY: between fork and exec it makes one call that enters the kernel and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
 }
 
 /// Stays with it to its end, whether anybody waits for that or not.

@@ -51,13 +51,15 @@ fn status_line(service: &v1::ServiceStatus, expected: &str) {
 #[test]
 fn a_status_is_a_line_and_its_trouble_another() {
     status_line(&status(), "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked");
-    let released = v1::ServiceStatus { release: "v2".into(), ..status() };
-    let expected = "web              held     unicorn   master 100 for 2 h 10 min, generation 3, release v2, epoch 0, marked";
-    status_line(&released, expected);
     let busy = v1::ServiceStatus { step: v1::Step::Drain.into(), mark: 5, ..status() };
     status_line(
         &busy,
         "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, not marked, in a handover at the step drain",
+    );
+    let released = v1::ServiceStatus { release: "v2".into(), ..status() };
+    status_line(
+        &released,
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, release v2, epoch 0, marked",
     );
     let free = v1::ServiceStatus {
         custody: v1::Custody::Free.into(),

@@ -251,9 +251,8 @@ fn a_plan_warns_of_a_deadline_that_is_shorter_than_a_handover_may_take() {
 fn rows() -> Vec<(Host, Result<Vec<Standing>, String>)> {
     let free = Standing { custody: Custody::Free, master: None, held_for: None, trouble: "no pid file".into(), ..healthy() };
     let busy = Standing { service: "api".into(), step: Some(Step::Drain.into()), ..healthy() };
-    let released = Standing { release: "v2".into(), ..healthy() };
     vec![
-        (host("web-1", "a"), Ok(vec![busy, released])),
+        (host("web-1", "a"), Ok(vec![busy, healthy()])),
         (host("web-2", "a"), Ok(vec![free])),
         (host("web-10", "b"), Err("cannot connect to web-10.internal:7646: timed out after 5 s".into())),
     ]
@@ -264,15 +263,15 @@ fn the_fleet_is_a_table() {
     let rows = rows();
     let told = [(0, Told::Fleet { rows: &rows })];
     insta::assert_snapshot!(page(&told), @r#"
-| HOST    SERVICE  LOCK  GENERATION  RELEASE  MASTER  EPOCH  SINCE      TROUBLE
-| web-1   api      held  3           -        100     2      1 h 1 min  handover under way: drain
-| web-1   web      held  3           v2       100     2      1 h 1 min
-| web-2   web      free  3           -        -       2      -          no pid file
-| web-10  -        ?     -           -        -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
+| HOST    SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE      TROUBLE
+| web-1   api      held  3           100     2      1 h 1 min  handover under way: drain
+| web-1   web      held  3           100     2      1 h 1 min
+| web-2   web      free  3           -       2      -          no pid file
+| web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
 {"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"release":"v2","master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
 {"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"release":null,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[],"lingering":[]}
 {"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
@@ -298,11 +297,11 @@ fn each_finding_that_is_not_the_trouble_has_its_line_below_its_service() {
     let rows = vec![(host("web-1", "a"), Ok(vec![healthy(), foul])), (host("web-2", "a"), Ok(vec![healthy()]))];
     let told = [(0, Told::Fleet { rows: &rows })];
     insta::assert_snapshot!(page(&told), @r#"
-| HOST   SERVICE  LOCK  GENERATION  RELEASE  MASTER  EPOCH  SINCE      TROUBLE
-| web-1  web      held  3           -        100     2      1 h 1 min
-| web-1  web      held  3           -        100     2      1 h 1 min  flock (9) holds the lock
+| HOST   SERVICE  LOCK  GENERATION  MASTER  EPOCH  SINCE      TROUBLE
+| web-1  web      held  3           100     2      1 h 1 min
+| web-1  web      held  3           100     2      1 h 1 min  flock (9) holds the lock
 |     sleep (9) holds it
-| web-2  web      held  3           -        100     2      1 h 1 min
+| web-2  web      held  3           100     2      1 h 1 min
 "#);
     assert!(
         objects(&told).contains(

@@ -16,6 +16,7 @@ use std::process::Command;
 use baton_tests::controller::Running;
 use baton_tests::deployed::{Site, busy_worker, children, is_alive, signal};
 use baton_tests::load::{Load, Mix};
+use baton_tests::quiet::wait_until_quiet;
 use baton_tests::sandbox::Sandbox;
 use baton_tests::{binaries, wait};
 use host::{Host, Plan, RUN_WITHIN, SOON, configure, run};
@@ -412,6 +413,16 @@ fn a_server_that_is_to_say_that_it_is_ready_is_told_where() {
     let environment = fs::read(format!("/proc/{master}/environ")).expect("it lives");
     let socket = format!("NOTIFY_SOCKET={}", host.agent.state().join("web.notify").display());
     assert!(environment.split(|byte| *byte == 0).any(|pair| pair == socket.as_bytes()), "{socket}");
+}
+
+#[test]
+fn nothing_wakes_an_agent_and_the_hold_that_it_has_started_while_nothing_happens() {
+    let host = Host::start(|_, plan| plan.ready = ", notify = true".into());
+    host.wait_until_held(None);
+    let pids = [host.agent.pid(), host.hold()];
+    // It returns when they were quiet for as long as most timers are; then once more as long.
+    let before = wait_until_quiet(&pids);
+    assert_eq!(wait_until_quiet(&pids), before);
 }
 
 #[test]

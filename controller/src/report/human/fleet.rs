@@ -5,7 +5,7 @@ use baton_proto::span::Span;
 use crate::inventory::Host;
 use crate::standing::Standing;
 
-const HEAD: [&str; 9] = ["HOST", "SERVICE", "LOCK", "GENERATION", "RELEASE", "MASTER", "EPOCH", "SINCE", "TROUBLE"];
+const HEAD: [&str; 8] = ["HOST", "SERVICE", "LOCK", "GENERATION", "MASTER", "EPOCH", "SINCE", "TROUBLE"];
 
 /// One line for each service of each host, and one for each host that gives no answer.
 pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
@@ -48,8 +48,7 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
         host.name.to_string(),
         standing.service.clone(),
         standing.custody.word().to_owned(),
-        standing.generation.to_string(),
-        if standing.release.is_empty() { "-".to_owned() } else { standing.release.clone() },
+        standing.named_generation(),
         standing.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         standing.epoch.to_string(),
         standing.held_for.map_or_else(|| "-".to_owned(), |held| Span(held).to_string()),
@@ -59,5 +58,5 @@ fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {
 
 fn silent(host: &Host, cause: &str) -> [String; HEAD.len()] {
     let dash = || "-".to_owned();
-    [host.name.to_string(), dash(), "?".to_owned(), dash(), dash(), dash(), dash(), dash(), cause.to_owned()]
+    [host.name.to_string(), dash(), "?".to_owned(), dash(), dash(), dash(), dash(), cause.to_owned()]
 }

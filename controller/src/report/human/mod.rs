@@ -197,9 +197,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
         text.push_str(&match &planned.fate {
             Fate::Restart(standing) => {
                 let master = standing.master.map_or_else(String::new, |master| format!(", master {master}"));
-                let release = standing.release.as_str();
-                let release = if release.is_empty() { String::new() } else { format!(", release {release}") };
-                let what = format!("{host:<width$}   generation {}{release}{master}", standing.generation);
+                let what = format!("{host:<width$}   generation {}{master}", standing.named_generation());
                 line("Restart", Colour::Green, look, &what)
             }
             Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
