@@ -13,6 +13,7 @@ mod ready;
 mod release;
 pub mod start;
 mod url;
+mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -39,6 +39,16 @@ impl Run {
         self
     }
 
+    /// Fails the test unless a line has all these words.
+    ///
+    /// # Panics
+    /// When none has: with everything that was printed.
+    #[track_caller]
+    pub fn says(&self, words: &[&str]) {
+        let text = self.text();
+        assert!(text.lines().any(|line| words.iter().all(|word| line.contains(word))), "no line with {words:?}: {self}");
+    }
+
     /// The objects of `--output json`.
     ///
     /// # Panics

@@ -236,6 +236,12 @@ pub fn busy_worker(master: u32) -> Result<(), String> {
     if counts.iter().max() > counts.iter().min() { Ok(()) } else { Err(format!("{counts:?} sockets")) }
 }
 
+/// The children of a process; none when it is gone.
+pub fn children(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Whether there is such a process, and it is no zombie.
 pub fn is_alive(pid: u32) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).ok();

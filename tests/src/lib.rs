@@ -10,6 +10,7 @@
 //! - [`fault`]: what the patient can be told to do wrong
 //! - [`testified`]: what an agent has put on record of the last handover
 //! - [`ledger`]: the kernel's own record of who locked and unlocked, beside the agent's
+//! - [`witnessed`]: one host beside that record
 //! - [`dice`]: chance that can be repeated
 //! - [`steps`]: a rollout whose steps are read as they come
 //! - [`tidy`]: the architecture, as checks
@@ -41,3 +42,4 @@ pub mod steps;
 pub mod testified;
 pub mod tidy;
 pub mod wait;
+pub mod witnessed;

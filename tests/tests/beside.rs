@@ -2,20 +2,19 @@
 //!
 //! The kernel's own ledger of each lock is kept beside them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_tests::controller::Run;
 use baton_tests::fleet::{Fleet, Host, SERVICE, Timing};
 use baton_tests::http;
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix};
-use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{self, Flaw, Kind, Release};
-use baton_tests::testified::{Testified, local};
+use baton_tests::testified::local;
 use baton_tests::wait;
+use baton_tests::witnessed::{self, reload, was_free};
 use nix::sys::signal::Signal;
 
 const HANDOVERS: usize = 5;
@@ -28,31 +27,9 @@ const LOAD: Mix = Mix { keep_alive: 0, close: 3, pace: Duration::from_millis(20)
 /// nginx answers by itself, at once.
 const LOAD_SHORT: Mix = Mix { long: 0, long_for: Duration::ZERO, ..LOAD };
 
-/// A fleet of one host with such a server, and the ledger of its lock from before it was first held.
+/// A fleet of one host with such a server, beside the ledger.
 fn stage(kind: Kind, timing: Timing) -> (Ledger, Fleet) {
-    let sandbox = Sandbox::new();
-    let directory = sandbox.path().join("web-1/server");
-    fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
-    let lock = directory.join("unicorn.pid.lock");
-    File::create(&lock).expect("a file in the sandbox can be made");
-    let ledger = Ledger::open([&*lock]).expect("a ledger");
-    (ledger, Fleet::of(1).server(kind).timing(timing).start_in(sandbox))
-}
-
-/// One handover to another release, asked for on the host.
-#[track_caller]
-fn reload(fleet: &Fleet, release: &Release) -> (Testified, Run) {
-    let host = &fleet.hosts[0];
-    host.server.deploy(release);
-    let answer = local(fleet, host, &["reload", SERVICE]);
-    (Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}")), answer)
-}
-
-/// Whether the lock was free for a moment of a window, by the ledger.
-fn was_free(ledger: &mut Ledger, host: &Host, window: &Testified) -> bool {
-    ledger.take_down().expect("a ledger without a loss");
-    let account = ledger.account(&host.server.lock()).expect("an account");
-    !account.free_within(window.from, window.to).is_empty()
+    witnessed::start(Fleet::of(1).server(kind).timing(timing))
 }
 
 /// The pid file of the other master, while there are two.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use baton_tests::controller::{Run, Running};
-use baton_tests::deployed::{is_alive, signal};
+use baton_tests::deployed::{children, is_alive, signal};
 use baton_tests::fleet::{Fleet, Host};
 use baton_tests::server::Kind;
 use baton_tests::{binaries, wait};
@@ -159,11 +159,6 @@ fn holds(pid: u32, lock: &Path) -> bool {
     let of_it = descriptors.flatten().filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == lock));
     let infos = of_it.filter_map(|entry| fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().display())).ok());
     infos.into_iter().any(|info| info.contains("FLOCK  ADVISORY  READ"))
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[test]

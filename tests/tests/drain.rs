@@ -101,19 +101,12 @@ fn hand_over(fleet: &Fleet) -> Run {
     reload(fleet).expect_code(0)
 }
 
-/// Fails the test unless a line has all these words.
-#[track_caller]
-fn says(run: &Run, words: &[&str]) {
-    let text = run.text();
-    assert!(text.lines().any(|line| words.iter().all(|word| line.contains(word))), "no line with {words:?}: {run}");
-}
-
 /// Fails the test unless a reload is refused with all these words, and nothing was signalled.
 #[track_caller]
 fn is_refused(fleet: &Fleet, words: &[&str]) {
     let master = fleet.hosts[0].server.master();
     let run = reload(fleet).expect_code(3);
-    says(&run, &[&["Refused [", "nothing was touched"], words].concat());
+    run.says(&[&["Refused [", "nothing was touched"], words].concat());
     assert_eq!(fleet.hosts[0].server.master(), master);
 }
 
@@ -131,8 +124,8 @@ fn a_request_in_flight_is_finished_before_the_old_generation_leaves() {
     let answer = gate.open().expect("it is answered");
     assert_eq!((answer.release.as_str(), answer.master), ("v1", old));
     let run = running.finish(SOON).expect_code(0);
-    says(&run, &["Kept ["]);
-    says(&run, &["drain: every process of the old generation is gone"]);
+    run.says(&["Kept ["]);
+    run.says(&["drain: every process of the old generation is gone"]);
     assert!(!run.text().contains("SIGTERM"), "{run}");
     assert_eq!((lingering(&fleet), load.stop().failed()), (Vec::new(), 0));
 }
@@ -147,19 +140,19 @@ fn what_takes_longer_lingers_is_listed_with_its_age_and_no_reload_is_piled_on_it
     let old = fleet.hosts[0].server.master().expect("it serves");
     fleet.deploy(&Release::sound("v2"));
     let run = hand_over(&fleet);
-    says(&run, &["Kept [", "of the old generation still there", &old.to_string()]);
-    says(&run, &["drain: the old generation is not gone within 1 s: it lingers"]);
+    run.says(&["Kept [", "of the old generation still there", &old.to_string()]);
+    run.says(&["drain: the old generation is not gone within 1 s: it lingers"]);
     let left = lingering(&fleet);
     let [(1, pids)] = left.as_slice() else { panic!("{left:?}") };
     assert!(pids.contains(&u64::from(old)), "{pids:?}");
 
     let sentence = ["generation 1 was told to leave and is there still", "after its drain was over", &old.to_string()];
     is_refused(&fleet, &[&sentence[..], &["drain.lingering, now 0"]].concat());
-    says(&local(&fleet, &fleet.hosts[0], &["status"]).expect_code(0), &sentence);
-    says(&fleet.baton(&["status"]).expect_code(0), &sentence);
+    local(&fleet, &fleet.hosts[0], &["status"]).expect_code(0).says(&sentence);
+    fleet.baton(&["status"]).expect_code(0).says(&sentence);
     let far = fleet.baton(&["status", "--output", "json"]).expect_code(0);
     assert_eq!(far.objects()[0]["lingering"][0]["pids"], Value::from(pids.clone()), "{far}");
-    says(&fleet.baton(&["plan", SERVICE]).expect_code(3), &sentence);
+    fleet.baton(&["plan", SERVICE]).expect_code(3).says(&sentence);
 
     // It is remembered, with its age, and its end is noticed by an agent that did not see its beginning.
     let age = |status: &Value| status["lingering"][0]["lingers_for_ms"].as_u64().expect("it lingers");
@@ -192,7 +185,7 @@ fn a_guard_is_told_when_the_last_of_a_generation_is_gone_and_does_not_mind() {
     });
     assert!(gate.open().is_some());
     await_none_lingering(&fleet);
-    says(&run.finish(SOON).expect_code(0), &["1 of 1 proven"]);
+    run.finish(SOON).expect_code(0).says(&["1 of 1 proven"]);
 }
 
 /// The answer to contribsys/einhorn#72 for who does not want to wait.
@@ -205,9 +198,9 @@ fn where_it_is_so_configured_an_old_generation_is_told_to_leave_at_once_when_its
     let old = host.server.master().expect("it serves");
     fleet.deploy(&Release::sound("v2"));
     let run = hand_over(&fleet);
-    says(&run, &["drain: the old generation is not gone within 1 s: SIGTERM to what is left of it"]);
-    says(&run, &["drain: SIGTERM to ", &old.to_string()]);
-    says(&run, &["drain: every process of the old generation is gone"]);
+    run.says(&["drain: the old generation is not gone within 1 s: SIGTERM to what is left of it"]);
+    run.says(&["drain: SIGTERM to ", &old.to_string()]);
+    run.says(&["drain: every process of the old generation is gone"]);
     assert!(!run.text().contains("SIGKILL"), "{run}");
     assert_eq!(lingering(&fleet), []);
     assert!(!is_alive(old));
@@ -227,11 +220,11 @@ fn an_old_generation_that_ignores_all_of_it_is_killed_and_nobody_else_is() {
     let old = host.server.master().expect("it serves");
     let load = Load::start(&fleet.targets(), LOAD);
     let run = hand_over(&fleet);
-    says(&run, &["Kept ["]);
-    says(&run, &["drain: SIGTERM to ", &old.to_string()]);
-    says(&run, &["drain: the old generation is not gone within 5 s: SIGKILL to what is left of it"]);
-    says(&run, &["drain: SIGKILL to ", &old.to_string()]);
-    says(&run, &["drain: every process of the old generation is gone"]);
+    run.says(&["Kept ["]);
+    run.says(&["drain: SIGTERM to ", &old.to_string()]);
+    run.says(&["drain: the old generation is not gone within 5 s: SIGKILL to what is left of it"]);
+    run.says(&["drain: SIGKILL to ", &old.to_string()]);
+    run.says(&["drain: every process of the old generation is gone"]);
     assert_eq!(lingering(&fleet), []);
     assert!(!is_alive(old));
     let answer = host.server.ask("/").expect("the new generation serves");
@@ -246,17 +239,17 @@ fn whoever_the_old_master_starts_when_it_is_told_to_leave_is_found_and_accounted
         let host = &fleet.hosts[0];
         host.server.set_faults(&[Fault::Orphan]);
         let run = hand_over(&fleet);
-        says(&run, &["Kept ["]);
-        says(&run, &["drain: waiting for ", "too, of the old generation, which it had started when it was told to leave"]);
+        run.says(&["Kept ["]);
+        run.says(&["drain: waiting for ", "too, of the old generation, which it had started when it was told to leave"]);
         if gone {
-            says(&run, &["drain: every process of the old generation is gone"]);
+            run.says(&["drain: every process of the old generation is gone"]);
             assert_eq!(lingering(&fleet), []);
             continue;
         }
         let left = lingering(&fleet);
         let [(1, pids)] = left.as_slice() else { panic!("{left:?}") };
         let [orphan] = pids.as_slice() else { panic!("{pids:?}") };
-        says(&run, &["1 of the old generation still there", &orphan.to_string()]);
+        run.says(&["1 of the old generation still there", &orphan.to_string()]);
         host.server.set_faults(&[]);
         is_refused(&fleet, &["generation 1 was told to leave", &orphan.to_string()]);
         signal(u32::try_from(*orphan).expect("a pid"), Signal::SIGKILL);
@@ -274,7 +267,7 @@ fn as_many_generations_may_linger_as_is_configured() {
     hand_over(&fleet);
     assert_eq!(lingering(&fleet).len(), 1);
     let told = local(&fleet, host, &["status"]).expect_code(0);
-    says(&told, &["generation 1 was told to leave", "up to 1 may linger"]);
+    told.says(&["generation 1 was told to leave", "up to 1 may linger"]);
     hand_over(&fleet);
     let left = lingering(&fleet);
     assert_eq!(left.iter().map(|(generation, _)| *generation).collect::<Vec<_>>(), [1, 2]);
@@ -290,7 +283,7 @@ fn as_many_generations_may_linger_as_is_configured() {
 fn a_program_that_the_server_has_started_and_that_outlives_it_is_told_and_is_no_generation() {
     let fleet = impatient().server(Kind::Patient).faults(&[Fault::HelperExecuted]).more("foreign-holders = \"allow\"\n").start();
     for _ in 0..2 {
-        says(&hand_over(&fleet), &["Kept [", "1 of the old generation still there"]);
+        hand_over(&fleet).says(&["Kept [", "1 of the old generation still there"]);
         assert_eq!(lingering(&fleet), []);
     }
 }
@@ -313,7 +306,7 @@ fn in_place_a_worker_of_before_lingers_and_its_master_does_not() {
     let download = slow_download(host);
     fleet.deploy(&Release::sound("v2"));
     let run = hand_over(&fleet);
-    says(&run, &["Kept [", "1 of the old generation still there"]);
+    run.says(&["Kept [", "1 of the old generation still there"]);
     let left = lingering(&fleet);
     let [(1, pids)] = left.as_slice() else { panic!("{left:?}") };
     assert!(pids.len() == 1 && pids[0] != u64::from(master), "{pids:?}");
@@ -334,12 +327,12 @@ fn in_place_the_workers_of_before_are_hurried_and_neither_the_master_nor_the_new
     let _download = slow_download(host);
     fleet.deploy(&Release::sound("v2"));
     let run = hand_over(&fleet);
-    says(&run, &["drain: the workers of before are not gone within 1 s: SIGTERM to those that are left"]);
+    run.says(&["drain: the workers of before are not gone within 1 s: SIGTERM to those that are left"]);
     // One worker has the download; the other of before has left, and the two new ones are not meant.
     let text = run.text();
     let told = text.lines().find_map(|line| line.split_once("drain: SIGTERM to ")).unwrap_or_else(|| panic!("{run}"));
     assert!(told.1.parse::<u32>().is_ok_and(|pid| pid != master), "{run}");
-    says(&run, &["drain: every worker of before is gone"]);
+    run.says(&["drain: every worker of before is gone"]);
     assert_eq!(lingering(&fleet), []);
     let answer = host.server.ask("/").expect("it serves");
     assert_eq!((answer.release.as_str(), answer.master, host.server.master()), ("v2", master, Ok(master)));
@@ -368,7 +361,7 @@ fn an_agent_that_is_killed_while_the_old_generation_drains_waits_for_it_when_it_
     });
     assert!(gate.open().is_some(), "it was answered");
     let run = running.finish(SOON).expect_code(0);
-    says(&run, &["drain: every process of the old generation is gone"]);
+    run.says(&["drain: every process of the old generation is gone"]);
     assert_eq!(lingering(&fleet), []);
 }
 
@@ -383,7 +376,7 @@ fn a_handover_for_which_there_is_too_little_memory_is_refused_with_the_figures()
             "iB that the 3 processes of the old generation use and 1000 TiB that must be left",
         ],
     );
-    says(&fleet.baton(&["restart", SERVICE, "--yes"]).expect_code(3), &["too little memory", "1000 TiB"]);
+    fleet.baton(&["restart", SERVICE, "--yes"]).expect_code(3).says(&["too little memory", "1000 TiB"]);
     let config = fleet.hosts[0].agent.config();
     let text = fs::read_to_string(&config).expect("it is there");
     let with = |memory: &str| {

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use baton_tests::controller::Running;
 use baton_tests::fleet::{Fleet, Timing};
-use baton_tests::server::Server;
+use baton_tests::server::{Server, signal};
 use baton_tests::wait;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
@@ -69,10 +68,6 @@ fn an_agent_that_comes_back_and_finds_another_master_halts_the_rollout() {
     let error = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     assert!(error.contains("web-1") && error.contains("nobody saw the change"), "{run}");
     assert_eq!(fleet.hosts[2].server.master(), untouched, "{run}");
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).expect("a pid fits")), signal).expect("it lives");
 }
 
 #[test]

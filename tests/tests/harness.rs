@@ -8,19 +8,14 @@ use std::time::Duration;
 use baton_tests::fault::Fault;
 use baton_tests::load::{Failure, Load, Mix};
 use baton_tests::sandbox::Sandbox;
-use baton_tests::server::{Kind, Release, Server};
+use baton_tests::server::{Kind, Release, Server, signal};
 use baton_tests::{address, wait};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
 
 fn start(sandbox: &Sandbox, kind: Kind) -> Server {
     Server::start(kind, &sandbox.path().join("server"), address::next(), &Release::sound("v1"))
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 /// What the agent does, without looking at locks: USR2, wait for the new generation, QUIT.

@@ -3,20 +3,19 @@
 //!
 //! The kernel's own ledger of each lock is kept beside them.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::time::Duration;
 
 use baton_tests::controller::Run;
 use baton_tests::deployed;
-use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
+use baton_tests::fleet::{Builder, Fleet, Host, Timing};
 use baton_tests::ledger::Ledger;
 use baton_tests::load::{Load, Mix, Tally};
-use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{self, Flaw, Kind, Release};
 use baton_tests::steps::Steps;
-use baton_tests::testified::{Testified, local};
+use baton_tests::testified::Testified;
 use baton_tests::wait;
+use baton_tests::witnessed::{self, reload, was_free};
 use nix::sys::signal::Signal;
 
 const HANDOVERS: usize = 6;
@@ -27,43 +26,19 @@ const TIMING: Timing =
 /// New connections only: what Puma and uWSGI do to a kept one at a restart is theirs.
 const LOAD: Mix = Mix { keep_alive: 0, close: 3, pace: Duration::from_millis(20), long: 0, long_for: Duration::ZERO };
 
-/// A fleet of one host with such a server, and the ledger of its lock from before it was first held.
+/// A fleet of one host with such a server, beside the ledger.
 fn stage(kind: Kind) -> (Ledger, Fleet) {
     stage_of(kind, Fleet::of(1).timing(TIMING))
 }
 
 fn stage_of(kind: Kind, fleet: Builder) -> (Ledger, Fleet) {
-    let sandbox = Sandbox::new();
-    let directory = sandbox.path().join("web-1/server");
-    fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
-    let lock = directory.join("unicorn.pid.lock");
-    File::create(&lock).expect("a file in the sandbox can be made");
-    let ledger = Ledger::open([&*lock]).expect("a ledger");
-    (ledger, fleet.server(kind).start_in(sandbox))
+    witnessed::start(fleet.server(kind))
 }
 
-fn lock(host: &Host) -> PathBuf {
-    host.server.lock()
-}
-
-/// One handover to another release, asked for on the host.
+/// One handover to another release that works.
 #[track_caller]
 fn hand_over(fleet: &Fleet, release: &str) -> (Testified, Run) {
-    let host = &fleet.hosts[0];
-    reload(fleet, host, &Release::sound(release))
-}
-
-#[track_caller]
-fn reload(fleet: &Fleet, host: &Host, release: &Release) -> (Testified, Run) {
-    host.server.deploy(release);
-    let answer = local(fleet, host, &["reload", SERVICE]);
-    (Testified::last(fleet, host).unwrap_or_else(|| panic!("{answer}")), answer)
-}
-
-/// Whether the lock was free for a moment of a window, by the ledger.
-fn was_free(ledger: &mut Ledger, lock: &Path, window: &Testified) -> bool {
-    ledger.take_down().expect("a ledger without a loss");
-    !ledger.account(lock).expect("an account").free_within(window.from, window.to).is_empty()
+    reload(fleet, &Release::sound(release))
 }
 
 /// Handovers under load: all are kept by a marked lock, by one master, and each to the new release; what the clients met.
@@ -83,7 +58,7 @@ fn all_are_kept(kind: Kind, shape: &str) -> Tally {
             "{}",
             testified.judged
         );
-        assert!(!was_free(&mut ledger, &lock(host), &testified), "kept, and free by the ledger: {}", testified.judged);
+        assert!(!was_free(&mut ledger, host, &testified), "kept, and free by the ledger: {}", testified.judged);
         let answer = host.server.ask("/").expect("it serves");
         assert_eq!((answer.release, answer.master, host.server.master()), (release, master, Ok(master)));
         assert!(
@@ -147,7 +122,7 @@ fn a_configuration_that_nginx_refuses_is_rolled_back_unbroken() {
         stage_of(Kind::Nginx, Fleet::of(1).timing(Timing { ready_within: Duration::from_secs(2), ..TIMING }));
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
     assert_eq!((testified.verdict.as_str(), answer.code), ("unbroken", Some(3)), "{answer}");
-    assert!(!was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
+    assert!(!was_free(&mut ledger, &fleet.hosts[0], &testified));
     assert_eq!(fleet.hosts[0].server.ask("/").expect("it serves").release, "v1");
 }
 
@@ -186,7 +161,7 @@ fn a_release_that_cannot_boot_leaves_half_of_a_puma_that_replaces_one_worker_aft
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
     assert_eq!(answer.code, Some(4), "{answer}");
     assert!(answer.text().contains("it cannot be undone: its worker"), "{answer}");
-    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert!(!was_free(&mut ledger, host, &testified), "{answer}");
     assert_eq!(host.server.ask("/").expect("the other worker serves").release, "v1");
     let (testified, _) = hand_over(&fleet, "v3");
     assert!(testified.is_kept_marked(), "{}", testified.judged);
@@ -198,7 +173,7 @@ fn uwsgi_that_is_not_told_to_leave_the_descriptor_alone_drops_its_lock() {
     let (mut ledger, fleet) = stage(Kind::UwsgiUnsafe);
     let (testified, _) = hand_over(&fleet, "v2");
     assert_eq!(testified.verdict, "dropped", "{}", testified.judged);
-    assert!(was_free(&mut ledger, &lock(&fleet.hosts[0]), &testified));
+    assert!(was_free(&mut ledger, &fleet.hosts[0], &testified));
 }
 
 /// Handovers of Puma with a hook that drops its lock at each exec: the verdict of each, and what else was judged.
@@ -215,7 +190,7 @@ fn drop_at_each_exec(marked: bool, helped: bool, mut judge: impl FnMut(&Testifie
         let (testified, answer) = hand_over(&fleet, &release);
         // A program that the master has started itself outlives the handover, and is not waited for.
         assert!(!answer.text().contains("the workers of before are not gone"), "{answer}");
-        let was_free = was_free(&mut ledger, &lock(host), &testified);
+        let was_free = was_free(&mut ledger, host, &testified);
         judge(&testified, was_free);
         // It was a handover all the same.
         wait::until("the new release", SOON, || match host.server.ask("/") {
@@ -265,8 +240,7 @@ fn puma_whose_hook_marks_anew_is_unproven_where_another_holder_blinds_the_waiter
 /// What is judged of a release that cannot boot, and the agent's answer; nobody serves it.
 #[track_caller]
 fn hand_over_to_a_release_that_cannot_boot(fleet: &Fleet) -> (Testified, Run) {
-    let host = &fleet.hosts[0];
-    let (testified, answer) = reload(fleet, host, &Release::flawed("v2", Flaw::RaisesAtBoot));
+    let (testified, answer) = reload(fleet, &Release::flawed("v2", Flaw::RaisesAtBoot));
     assert!(!testified.is_kept_marked(), "{}", testified.judged);
     (testified, answer)
 }
@@ -304,7 +278,7 @@ fn php_fpm_as_a_daemon_comes_back_under_another_pid_and_that_is_told() {
     let (testified, answer) = hand_over(&fleet, "v2");
     assert_eq!(answer.code, Some(4), "{answer}");
     assert!(answer.text().contains(&format!("the master {before} exited before a new worker was ready")), "{answer}");
-    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert!(!was_free(&mut ledger, host, &testified), "{answer}");
     fleet.await_held();
     let served = wait::until("the new release", SOON, || match host.server.ask("/") {
         Ok(answer) if answer.release == "v2" => Ok(answer),
@@ -328,7 +302,7 @@ fn a_configuration_that_haproxy_refuses_leaves_the_old_worker_in_charge() {
     let before = host.server.ask("/").expect("it serves");
     let (testified, answer) = hand_over_to_a_release_that_cannot_boot(&fleet);
     assert_eq!(host.server.ask("/").ok(), Some(before), "{answer}");
-    assert!(!was_free(&mut ledger, &lock(host), &testified), "{answer}");
+    assert!(!was_free(&mut ledger, host, &testified), "{answer}");
     assert_eq!((testified.verdict.as_str(), answer.code), ("unproven", Some(4)), "{answer}");
     assert!(answer.text().contains("no new worker was ready within 5 s: 200 from"), "{answer}");
     // It is no worse for it.

@@ -7,14 +7,14 @@
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use baton_tests::controller::{Run, Running};
+use baton_tests::controller::Run;
 use baton_tests::fleet::{Fleet, Timing};
 use baton_tests::load::{Load, Mix};
 use baton_tests::server::{Flaw, Kind, Release};
-use baton_tests::{binaries, wait};
+use baton_tests::testified::{begin, local};
+use baton_tests::wait;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -32,9 +32,7 @@ fn fleet(kind: Kind, more: &str) -> Fleet {
 
 #[track_caller]
 fn agent(fleet: &Fleet, args: &[&str]) -> Run {
-    let mut command = Command::new(binaries::find("baton-agent"));
-    command.args(args).arg("--socket").arg(fleet.hosts[0].agent.socket());
-    Running::start(command, fleet.directory()).finish(RUN_WITHIN)
+    local(fleet, &fleet.hosts[0], args)
 }
 
 fn link(fleet: &Fleet) -> PathBuf {
@@ -52,12 +50,6 @@ fn told(fleet: &Fleet) -> String {
     status["release"].as_str().unwrap_or_default().to_owned()
 }
 
-#[track_caller]
-fn says(run: &Run, words: &[&str]) {
-    let text = run.text();
-    assert!(text.lines().any(|line| words.iter().all(|word| line.contains(word))), "no line with {words:?}: {run}");
-}
-
 #[test]
 fn a_fleet_is_restarted_to_a_release_that_lies_there() {
     let fleet = Fleet::of(3).server(Kind::UnicornReleased { stale: false }).timing(TIMING).more(RELEASES).start();
@@ -68,13 +60,16 @@ fn a_fleet_is_restarted_to_a_release_that_lies_there() {
 
     let tally = load.stop();
     assert_eq!(tally.failed(), 0, "{tally}\n{run}");
-    says(&run, &["web to release v2 on 3 hosts"]);
-    says(&run, &["3 of 3 processes run release v2"]);
+    run.says(&["web to release v2 on 3 hosts"]);
+    run.says(&["3 of 3 processes run release v2"]);
     for host in &fleet.hosts {
         assert_eq!(host.server.ask("/").expect("it serves").release, "v2", "{run}");
         assert_eq!(fs::read_link(host.server.link()).expect("a link"), host.server.directory().join("releases/v2"));
     }
     assert_eq!(told(&fleet), "v2");
+    agent(&fleet, &["status"]).expect_code(0).says(&["generation 2, release v2"]);
+    fleet.baton(&["status"]).expect_code(0).says(&["  held  2 (v2) "]);
+    fleet.baton(&["plan", "web"]).expect_code(0).says(&["generation 2 (v2), master "]);
 }
 
 #[test]
@@ -85,7 +80,7 @@ fn a_release_that_does_not_boot_leaves_the_link_and_the_old_release_as_they_were
     for flaw in [Flaw::RaisesAtBoot, Flaw::NeverReady] {
         fleet.deploy(&Release::flawed("v3", flaw));
         let run = agent(&fleet, &["reload", "web", "--release", "v3"]).expect_code(3);
-        says(&run, &["names releases/v1 as before"]);
+        run.says(&["names releases/v1 as before"]);
         assert_eq!((link(&fleet), served(&fleet), told(&fleet)), (before.clone(), "v1".into(), "v1".into()), "{run}");
     }
     let run = agent(&fleet, &["reload", "web", "--release", "v2"]).expect_code(0);
@@ -99,11 +94,11 @@ fn a_release_that_is_not_there_is_refused_before_anything_is_done() {
     fs::write(fleet.hosts[0].server.directory().join("releases/v4"), "").expect("a file");
     for name in ["v9", "v4"] {
         let run = fleet.baton(&["restart", "web", "--release", name]).expect_code(3);
-        says(&run, &[&format!("there is no release {name} on this host")]);
+        run.says(&[&format!("there is no release {name} on this host")]);
     }
     for name in ["../v1", "v1/..", ".", "", "-v"] {
         let run = fleet.baton(&["restart", "web", &format!("--release={name}")]).expect_code(2);
-        says(&run, &["is not a release name"]);
+        run.says(&["is not a release name"]);
     }
     assert_eq!((link(&fleet), fleet.standings()), before);
 }
@@ -112,7 +107,7 @@ fn a_release_that_is_not_there_is_refused_before_anything_is_done() {
 fn a_server_that_stays_in_its_old_release_is_found_out_and_rolled_back() {
     let fleet = fleet(Kind::UnicornReleased { stale: true }, "");
     let run = agent(&fleet, &["reload", "web", "--release", "v2"]).expect_code(3);
-    says(&run, &["RolledBack", "run release v1 where v2 is wanted"]);
+    run.says(&["RolledBack", "run release v1 where v2 is wanted"]);
     assert_eq!((link(&fleet), served(&fleet)), (PathBuf::from("releases/v1"), "v1".into()), "{run}");
 }
 
@@ -122,7 +117,7 @@ fn a_link_that_was_switched_by_hand_is_followed_and_looked_after() {
     let link = fleet.hosts[0].server.link();
     fs::remove_file(&link).and_then(|()| std::os::unix::fs::symlink("releases/v2", &link)).expect("a link");
     let run = agent(&fleet, &["reload", "web"]).expect_code(0);
-    says(&run, &["3 of 3 processes run release v2"]);
+    run.says(&["3 of 3 processes run release v2"]);
     assert_eq!((served(&fleet), told(&fleet)), ("v2".into(), "v2".into()), "{run}");
 }
 
@@ -136,7 +131,7 @@ fn a_hook_or_a_check_that_fails_stops_the_handover_before_the_signal() {
 
         let run = agent(&fleet, &["reload", "web", "--release", "v3"]).expect_code(3);
 
-        says(&run, &["RolledBack", "ended with 7: web: v1 to v3 is not wanted"]);
+        run.says(&["RolledBack", "ended with 7: web: v1 to v3 is not wanted"]);
         assert!(!run.text().contains("SIGUSR2"), "{run}");
         assert_eq!((link(&fleet), served(&fleet)), (PathBuf::from("releases/v1"), "v1".into()), "{run}");
         let now = fleet.standings();
@@ -153,7 +148,7 @@ fn a_hook_that_hangs_is_ended_with_its_group_and_the_hook_after_is_told_the_resu
     let fleet = fleet(Kind::UnicornReleased { stale: false }, more);
     fleet.deploy(&Release::sound("v3"));
     let run = agent(&fleet, &["reload", "web", "--release", "v3"]).expect_code(3);
-    says(&run, &["/bin/sh did not end within 2 s"]);
+    run.says(&["/bin/sh did not end within 2 s"]);
     let run = agent(&fleet, &["reload", "web", "--release", "v2"]).expect_code(0);
     let after = fs::read_to_string(fleet.hosts[0].server.directory().join("after")).expect("it was run");
     assert_eq!(after, "v3 rolled-back\nv2 handed-over\n", "{run}");
@@ -167,9 +162,7 @@ fn an_agent_that_dies_while_its_hook_runs_switches_back_and_never_signals() {
     for fifo in ["hook", "gate"] {
         nix::unistd::mkfifo(&directory.join(fifo), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     }
-    let mut command = Command::new(binaries::find("baton-agent"));
-    command.args(["reload", "web", "--release", "v2", "--socket"]).arg(fleet.hosts[0].agent.socket());
-    let running = Running::start(command, fleet.directory());
+    let running = begin(&fleet, &fleet.hosts[0], &["reload", "web", "--release", "v2"]);
     assert_eq!(fs::read_to_string(directory.join("hook")).expect("the hook runs"), "begun\n");
     assert_eq!(link(&fleet), directory.join("releases/v2"));
 
@@ -183,6 +176,6 @@ fn an_agent_that_dies_while_its_hook_runs_switches_back_and_never_signals() {
     fleet.hosts[0].agent.start_again();
 
     let run = running.finish(RUN_WITHIN).expect_code(3);
-    says(&run, &["RolledBack", "the agent was restarted before the signal"]);
+    run.says(&["RolledBack", "the agent was restarted before the signal"]);
     assert_eq!((link(&fleet), served(&fleet)), (PathBuf::from("releases/v1"), "v1".into()), "{run}");
 }

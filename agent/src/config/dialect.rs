@@ -7,6 +7,7 @@ use std::str::FromStr;
 use baton_proto::custody::Shape;
 use baton_proto::document::{Notes, Table, Value};
 
+use super::value::{one_of, required};
 use super::{has, path};
 use crate::dialect::{Custodian, Dialect, GENERIC, Order, PidFiles, Row, Signal, names};
 
@@ -55,9 +56,9 @@ fn generic(service: &mut Table<'_>, notes: &mut Notes) -> Option<Row> {
     }
     let mut table = service.table(notes, GENERIC)?;
     let reload = required(&mut table, notes, "reload", |text| text.parse::<Signal>().map_err(told));
-    let shape = required(&mut table, notes, "shape", shape);
+    let shape = required(&mut table, notes, "shape", |text| shape(&text));
     let retire = required(&mut table, notes, "retire", |text| text.parse::<Signal>().map_err(told));
-    let lock = required(&mut table, notes, "lock", custodian);
+    let lock = required(&mut table, notes, "lock", |text| custodian(&text));
     let old = suffix(&mut table, notes, OLD_SUFFIX);
     let new = suffix(&mut table, notes, NEW_SUFFIX);
     let pid_files = shape.and_then(|shape| pid_files(&table, notes, shape, old, new));
@@ -81,26 +82,12 @@ fn generic(service: &mut Table<'_>, notes: &mut Notes) -> Option<Row> {
     })
 }
 
-fn required<T>(table: &mut Table<'_>, notes: &mut Notes, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-    let found = table.text(notes, key);
-    table.require(notes, key, found)?.try_map(notes, |text| read(&text))
-}
-
 fn shape(text: &str) -> Result<Shape, String> {
-    match text {
-        "beside" => Ok(Shape::Beside),
-        "in-place" => Ok(Shape::InPlace),
-        "exec" => Ok(Shape::Exec),
-        other => Err(format!("{:?} is neither \"beside\", \"in-place\" nor \"exec\"", path::shown(other))),
-    }
+    one_of(text, &[("beside", Shape::Beside), ("in-place", Shape::InPlace), ("exec", Shape::Exec)])
 }
 
 fn custodian(text: &str) -> Result<Custodian, String> {
-    match text {
-        "hook" => Ok(Custodian::Hook),
-        "inherited" => Ok(Custodian::Inherited),
-        other => Err(format!("{:?} is neither \"hook\" nor \"inherited\"", path::shown(other))),
-    }
+    one_of(text, &[("hook", Custodian::Hook), ("inherited", Custodian::Inherited)])
 }
 
 /// What comes after the pid file's name.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use baton_proto::document::{Notes, Table};
 
-use super::parse::{DAY, SECOND, bounded};
 use super::path;
+use super::value::{DAY, SECOND, bounded, one_of, text_or};
 
 const WITHIN: Duration = Duration::from_mins(2);
 /// More generations of one server than a host would bear, and than `status` should list.
@@ -58,19 +58,14 @@ pub(super) fn drain(service: &mut Table<'_>, notes: &mut Notes) -> Drain {
     let default = Drain::default();
     let Some(mut table) = service.table(notes, "drain") else { return default };
     let within = bounded(&mut table, notes, "within", default.within, SECOND, DAY);
-    let then = table.text(notes, "then").and_then(|given| given.try_map(notes, |text| then(&text)));
+    let then = text_or(&mut table, notes, "then", default.then, then);
     let lingering = table.scalar(notes, "lingering").and_then(|given| given.try_map(notes, |text| lingering(&text)));
     table.finish(notes);
-    Drain { within, then: then.unwrap_or(default.then), lingering: lingering.unwrap_or(default.lingering) }
+    Drain { within, then, lingering: lingering.unwrap_or(default.lingering) }
 }
 
 fn then(text: &str) -> Result<Then, String> {
-    match text {
-        "wait" => Ok(Then::Wait),
-        "term" => Ok(Then::Term),
-        "kill" => Ok(Then::Kill),
-        other => Err(format!("{:?} is neither \"wait\" nor \"term\" nor \"kill\"", path::shown(other))),
-    }
+    one_of(text, &[("wait", Then::Wait), ("term", Then::Term), ("kill", Then::Kill)])
 }
 
 fn lingering(text: &str) -> Result<u32, String> {

@@ -6,7 +6,7 @@ use baton_proto::document::{Notes, Table};
 
 use super::command::command;
 use super::has;
-use super::parse::bounded;
+use super::value::{HOUR, SECOND, bounded};
 use crate::dialect::Dialect;
 
 /// A command that has to end well in time.
@@ -37,8 +37,6 @@ impl Errands {
 }
 
 const WITHIN: Duration = Duration::from_mins(1);
-const LEAST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_hours(1);
 
 /// Reads `check = { command, within }` or `"none"`, and `hooks = { before, after, within }`.
 pub(super) fn errands(service: &mut Table<'_>, notes: &mut Notes, dialect: Option<&Dialect>) -> Errands {
@@ -69,7 +67,7 @@ fn check(service: &mut Table<'_>, notes: &mut Notes) -> Option<Errand> {
     let given = table.words(notes, "command");
     let given = table.require(notes, "command", given);
     let command = given.and_then(|given| given.try_map(notes, command));
-    let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
+    let within = bounded(&mut table, notes, "within", WITHIN, SECOND, HOUR);
     table.finish(notes);
     Some(Errand { command: command?, within })
 }
@@ -78,7 +76,7 @@ fn hooks(service: &mut Table<'_>, notes: &mut Notes) -> (Option<Errand>, Option<
     let Some(mut table) = service.table(notes, "hooks") else { return (None, None) };
     let mut hook = |name| table.words(notes, name).and_then(|given| given.try_map(notes, command));
     let (before, after) = (hook("before"), hook("after"));
-    let within = bounded(&mut table, notes, "within", WITHIN, LEAST, MOST);
+    let within = bounded(&mut table, notes, "within", WITHIN, SECOND, HOUR);
     table.finish(notes);
     let errand = |command: Option<Vec<String>>| command.map(|command| Errand { command, within });
     (errand(before), errand(after))

@@ -3,6 +3,7 @@
 use baton_proto::document::{Notes, Table};
 
 use super::path;
+use super::value::{one_of, text_or};
 
 /// What must be free, and what is done where it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,18 +17,11 @@ pub struct Memory {
 /// Reads the table of a service.
 pub(super) fn memory(service: &mut Table<'_>, notes: &mut Notes) -> Memory {
     let Some(mut table) = service.table(notes, "memory") else { return Memory::default() };
-    let reserve = table.text(notes, "reserve").and_then(|given| given.try_map(notes, |text| size(&text)));
-    let shortage = table.text(notes, "shortage").and_then(|given| given.try_map(notes, |text| shortage(&text)));
+    let reserve = text_or(&mut table, notes, "reserve", 0, size);
+    let allows_shortage =
+        text_or(&mut table, notes, "shortage", false, |text| one_of(text, &[("refuse", false), ("allow", true)]));
     table.finish(notes);
-    Memory { reserve: reserve.unwrap_or_default(), allows_shortage: shortage.unwrap_or_default() }
-}
-
-fn shortage(text: &str) -> Result<bool, String> {
-    match text {
-        "refuse" => Ok(false),
-        "allow" => Ok(true),
-        other => Err(format!("{:?} is neither \"refuse\" nor \"allow\"", path::shown(other))),
-    }
+    Memory { reserve, allows_shortage }
 }
 
 /// A whole number of KiB, MiB, GiB or TiB, as systemd's `MemoryMax=` has them.

@@ -5,20 +5,17 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use baton_proto::document::{Notes, Table};
 use baton_proto::name;
 
 use super::path::{self, Claims};
+use super::value::{one_of, required, required_path, text_or};
 use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release, start};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
 const STATE: &str = "/var/lib/baton";
-
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Each service costs a thread and some descriptors.
 const SERVICES_MAX: usize = 256;
@@ -55,9 +52,7 @@ fn handovers(agent: &mut Table<'_>, notes: &mut Notes) -> usize {
 }
 
 fn required_name(table: &mut Table<'_>, notes: &mut Notes, key: &'static str) -> Option<String> {
-    let found = table.text(notes, key);
-    let found = table.require(notes, key, found)?;
-    found.try_map(notes, |text| name::check(key, &text).map(|()| text))
+    required(table, notes, key, |text| name::check(key, &text).map(|()| text))
 }
 
 fn listen(agent: &mut Table<'_>, notes: &mut Notes) -> Option<SocketAddr> {
@@ -70,12 +65,6 @@ fn listen(agent: &mut Table<'_>, notes: &mut Notes) -> Option<SocketAddr> {
 fn path_or(table: &mut Table<'_>, notes: &mut Notes, key: &str, default: &str, length_max: usize) -> Option<PathBuf> {
     let Some(given) = table.text(notes, key) else { return Some(PathBuf::from(default)) };
     given.try_map(notes, |text| path::absolute(&text, length_max))
-}
-
-pub(super) fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
-    let found = table.text(notes, key);
-    let found = table.require(notes, key, found)?;
-    found.try_map(notes, |text| path::absolute(&text, path::LENGTH_MAX))
 }
 
 fn tls(agent: &mut Table<'_>, notes: &mut Notes) -> Option<Tls> {
@@ -168,28 +157,5 @@ fn files(table: &mut Table<'_>, notes: &mut Notes, claims: &mut Claims) -> Optio
 }
 
 fn foreign_holders(service: &mut Table<'_>, notes: &mut Notes) -> bool {
-    let Some(given) = service.text(notes, "foreign-holders") else { return false };
-    let read = given.try_map(notes, |text| match text.as_str() {
-        "refuse" => Ok(false),
-        "allow" => Ok(true),
-        other => Err(format!("{:?} is neither \"refuse\" nor \"allow\"", path::shown(other))),
-    });
-    read.unwrap_or_default()
-}
-
-/// A duration between `least` and `most`, or the default.
-pub(super) fn bounded(
-    table: &mut Table<'_>,
-    notes: &mut Notes,
-    key: &str,
-    default: Duration,
-    least: Duration,
-    most: Duration,
-) -> Duration {
-    let Some(given) = table.duration(notes, key) else { return default };
-    if given.value < least || given.value > most {
-        let (value, least, most) = (given.value.as_secs_f64(), least.as_secs(), most.as_secs());
-        notes.wrong(&given, format!("is {value} s, wanted {least} to {most} s"));
-    }
-    given.value
+    text_or(service, notes, "foreign-holders", false, |text| one_of(text, &[("refuse", false), ("allow", true)]))
 }

@@ -15,14 +15,12 @@ use baton_proto::document::{Notes, Table};
 
 use super::command::command;
 use super::has;
-use super::parse::bounded;
 use super::path::{self, Claims, shown};
 use super::url;
+use super::value::{HOUR, SECOND, bounded};
 
 const WITHIN: Duration = Duration::from_mins(1);
 const SETTLE: Duration = Duration::from_secs(3);
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_hours(1);
 
 /// More workers than a server has that can be waited for.
 const WORKERS_MAX: usize = 1_024;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use baton_proto::document::{Notes, Table};
 
-use super::parse::required_path;
+use super::value::required_path;
 
 /// Where the releases of a service lie.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use baton_proto::document::{Notes, Table, Value};
 
 use super::command;
-use super::parse::bounded;
 use super::path;
+use super::value::{DAY, HOUR, SECOND, bounded, required};
 use crate::dialect::{Custodian, Dialect};
 use crate::supervision::Policy;
 
@@ -20,10 +20,6 @@ const WITHIN: Duration = Duration::from_mins(1);
 const STOP_WITHIN: Duration = Duration::from_mins(1);
 /// The file mode that new files of the service do not get.
 const UMASK: u32 = 0o022;
-
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
 
 /// The descriptor on which a lock is handed down, and one more.
 const NOFILE_LEAST: u64 = 1_026;
@@ -127,7 +123,7 @@ pub enum Bound {
 pub(super) fn read(service: &mut Table<'_>, notes: &mut Notes, dialect: Option<&Dialect>) -> Option<Start> {
     let mut table = service.table(notes, "start")?;
     let command = command(&mut table, notes);
-    let directory = required_path(&mut table, notes, "directory");
+    let directory = directory(&mut table, notes);
     let user = identity(&mut table, notes, "user");
     let group = identity(&mut table, notes, "group");
     let environment = environment(&mut table, notes);
@@ -149,11 +145,11 @@ fn command(table: &mut Table<'_>, notes: &mut Notes) -> Option<Vec<String>> {
     table.require(notes, "command", given)?.try_map(notes, command::command)
 }
 
-fn required_path(table: &mut Table<'_>, notes: &mut Notes, key: &str) -> Option<PathBuf> {
-    let given = table.text(notes, key);
-    let given = table.require(notes, key, given)?;
+fn directory(table: &mut Table<'_>, notes: &mut Notes) -> Option<PathBuf> {
     // The root is a directory that a server may well run in.
-    given.try_map(notes, |text| if text == "/" { Ok(PathBuf::from(text)) } else { path::absolute(&text, path::LENGTH_MAX) })
+    required(table, notes, "directory", |text| {
+        if text == "/" { Ok(PathBuf::from(text)) } else { path::absolute(&text, path::LENGTH_MAX) }
+    })
 }
 
 fn optional<T>(table: &mut Table<'_>, notes: &mut Notes, key: &str, read: impl FnOnce(String) -> Result<T, String>) -> Option<T> {

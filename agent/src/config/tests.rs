@@ -299,7 +299,7 @@ fn what_is_missing_or_contradicts_itself_in_a_description_is_told() {
             "11: service.web.generic.lock: \"none\" is neither \"hook\" nor \"inherited\"",
             "11: service.web.generic.reload: \"RTMIN+1\" is not a signal that is known here; known: HUP, USR1, USR2, WINCH, INT, QUIT, TERM",
             "11: service.web.generic.retire: \"KILL\" is not a signal that is known here; known: HUP, USR1, USR2, WINCH, INT, QUIT, TERM",
-            "11: service.web.generic.shape: \"over\" is neither \"beside\", \"in-place\" nor \"exec\"",
+            "11: service.web.generic.shape: \"over\" is neither \"beside\" nor \"in-place\" nor \"exec\"",
         ],
     );
     refused(

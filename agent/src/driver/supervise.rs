@@ -330,11 +330,30 @@ impl Driver {
     }
 
     fn answer_starters(&mut self, answer: &Result<(), String>) {
+        let answer = self.answer_to_starters(answer.clone());
         let starters = self.supervisor.as_mut().map(|supervisor| std::mem::take(&mut supervisor.starters)).unwrap_or_default();
         for starter in starters {
             let answer = answer.clone().map(|()| self.status()).map_err(Refusal::Precondition);
             // Whoever asked and is gone meanwhile needs no answer.
             drop(starter.send(answer));
+        }
+    }
+
+    /// What those who asked for a start are told, with what to do next.
+    fn answer_to_starters(&self, answer: Result<(), String>) -> Result<(), String> {
+        let Some(Supervisor { machine, start, .. }) = &self.supervisor else { return answer };
+        match answer {
+            // Its hold runs as long as anybody holds the lock, such as workers that outlive their master.
+            Ok(()) if self.held.is_none() => {
+                let (name, why) = (&self.config.name, self.trouble_now());
+                Err(format!("it runs without a master: {why}; `baton-agent stop {name}` ends what is left of it, then start it"))
+            }
+            Err(why) if machine.last_end().is_some_and(|end| end.has_run() && end.to_string() == why) => {
+                let output =
+                    start.output.as_ref().map_or_else(|| "the agent's log".to_owned(), |path| path.display().to_string());
+                Err(format!("{why}; what it said is in {output}"))
+            }
+            other @ (Ok(()) | Err(_)) => other,
         }
     }
 

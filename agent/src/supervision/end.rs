@@ -34,6 +34,19 @@ impl End {
         }
     }
 
+    /// Whether the command ran, so that what it said may tell more.
+    pub fn has_run(&self) -> bool {
+        match self {
+            Self::Told(Exit::Died | Exit::NeverHeld | Exit::TooLate) => true,
+            Self::Told(Exit::Stopped | Exit::Failed | Exit::Usage | Exit::StillThere | Exit::NotExecutable | Exit::NotFound)
+            | Self::Code(_)
+            | Self::Killed(_)
+            | Self::Unseen
+            | Self::NotRun(_)
+            | Self::Impossible(_) => false,
+        }
+    }
+
     /// Whether nothing of the server is left, as far as is known.
     pub(super) fn leaves_nobody(&self) -> bool {
         match self {

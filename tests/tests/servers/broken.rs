@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use baton_tests::deployed::children;
 use baton_tests::fleet::Timing;
 use baton_tests::server::{Flaw, Release};
 
 use super::Case;
 use super::row::tell;
-use super::stage::{Stage, children, outcome};
+use super::stage::{Stage, outcome};
 
 const TIMING: Timing =
     Timing { ready_within: Duration::from_secs(4), settle: Duration::from_millis(300), drain_within: Duration::from_secs(20) };

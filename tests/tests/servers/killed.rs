@@ -1,5 +1,6 @@
 //! `kill -9` outside of a handover, and the orphans that it leaves.
 
+use baton_tests::deployed::children;
 use baton_tests::fleet::Timing;
 use baton_tests::server;
 use baton_tests::wait;
@@ -7,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::Case;
 use super::row::{either, tell};
-use super::stage::{SOON, Stage, children, outcome};
+use super::stage::{SOON, Stage, outcome};
 
 /// What was seen, in words: of the workers' death, and of their master's.
 pub(super) fn outright(case: &Case) -> String {

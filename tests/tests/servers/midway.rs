@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_tests::controller::Run;
+use baton_tests::deployed::children;
 use baton_tests::fleet::{SERVICE, Timing};
 use baton_tests::server;
 use baton_tests::testified::begin;
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::request::Request;
 use super::row::{either, tell};
-use super::stage::{REQUESTS, SOON, Stage, children, outcome};
+use super::stage::{REQUESTS, SOON, Stage, outcome};
 use super::{ByHand, Case};
 
 /// A handover is struck while the new generation settles and the old one has a request in flight.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use baton_tests::deployed::children;
 use baton_tests::fleet::Timing;
 use baton_tests::load::{Failure, Load, Mix, Tally};
 use baton_tests::sandbox::Sandbox;
@@ -12,7 +13,7 @@ use baton_tests::{address, wait};
 
 use super::request::Request;
 use super::row::tell;
-use super::stage::{SOON, Stage, children};
+use super::stage::{SOON, Stage};
 use super::{ByHand, Case};
 
 const RELOADS: usize = 5;

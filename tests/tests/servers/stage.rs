@@ -1,16 +1,16 @@
 //! One host with one server, and the kernel's ledger of its lock.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_tests::controller::Run;
 use baton_tests::fleet::{Builder, Fleet, Host, SERVICE, Timing};
 use baton_tests::ledger::Ledger;
-use baton_tests::sandbox::Sandbox;
 use baton_tests::server::{Release, Server};
 use baton_tests::testified::{Testified, local};
 use baton_tests::wait;
+use baton_tests::witnessed;
 use serde_json::Value;
 
 use super::Case;
@@ -42,13 +42,8 @@ impl Stage {
 
     /// The same, configured like this.
     pub(super) fn set_as(case: &Case, configure: impl FnOnce(Builder) -> Builder) -> Self {
-        let sandbox = Sandbox::new();
-        let directory = sandbox.path().join("web-1/server");
-        fs::create_dir_all(&directory).expect("a directory in the sandbox can be made");
-        let lock = directory.join("unicorn.pid.lock");
-        File::create(&lock).expect("a file in the sandbox can be made");
-        let ledger = Ledger::open([&*lock]).expect("a ledger");
-        Self { ledger, fleet: configure(Fleet::of(1).server(case.kind)).start_in(sandbox), release: 1 }
+        let (ledger, fleet) = witnessed::start(configure(Fleet::of(1).server(case.kind)));
+        Self { ledger, fleet, release: 1 }
     }
 
     pub(super) fn host(&self) -> &Host {
@@ -181,10 +176,4 @@ pub(super) fn outcome(run: &Run) -> String {
     let objects = run.objects();
     let outcome = objects.iter().rev().find_map(|object| object["outcome"].as_str());
     outcome.unwrap_or_else(|| panic!("{run}")).to_owned()
-}
-
-/// The children of a process that lives.
-pub(super) fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use baton_tests::controller::Running;
-use baton_tests::deployed::{Site, busy_worker, is_alive, signal};
+use baton_tests::deployed::{Site, busy_worker, children, is_alive, signal};
 use baton_tests::load::{Load, Mix};
 use baton_tests::quiet::wait_until_quiet;
 use baton_tests::sandbox::Sandbox;
@@ -28,9 +28,7 @@ const WWW_DATA: u32 = 33;
 
 /// All of a process's line of descent that is alive, in the order of their pids.
 fn family(hold: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{hold}/task/{hold}/children")).unwrap_or_default();
-    let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
-    let mut all: Vec<u32> = children.iter().flat_map(|child| family(*child)).chain([hold]).collect();
+    let mut all: Vec<u32> = children(hold).into_iter().flat_map(family).chain([hold]).collect();
     all.sort_unstable();
     all
 }
@@ -285,7 +283,8 @@ fn a_service_that_dies_at_boot_is_tried_with_growing_waits_and_given_up_in_so_ma
     assert!(log.contains("ERROR") && log.contains("the service is given up"), "{log}");
     // A start says why not, and begins anew; when it is mended, it serves.
     let start = host.ask(&["start", "web"]).expect_code(3);
-    assert!(start.stderr.contains("the agent refused: the command ended, and nobody ever held the lock"), "{start}");
+    let told = "the agent refused: the command ended, and nobody ever held the lock; what it said is in the agent's log";
+    assert!(start.stderr.contains(told), "{start}");
     host.wait_for_state("waiting");
     host.site.put("config.ru", include_str!("../../unicorn/site.ru"));
     let start = host.ask(&["start", "web"]).expect_code(0);
@@ -533,6 +532,8 @@ fn orphans_of_nginx_are_ended_by_a_stop() {
         if status["lock"] == "orphaned" { Ok(()) } else { Err(status.to_string()) }
     });
     assert!(host.site.holders().len() >= 2, "its workers serve on, and its cache manager");
+    let start = host.ask(&["start", "web"]).expect_code(3);
+    assert!(start.stderr.contains("it runs without a master: ") && start.stderr.contains("`baton-agent stop web`"), "{start}");
     let _ = host.ask(&["stop", "web"]).expect_code(0);
     assert_eq!(host.site.holders(), [0_u32; 0]);
 }
