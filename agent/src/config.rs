@@ -107,9 +107,10 @@ pub struct Service {
 const HANDOVER_OVERHEAD: Duration = Duration::from_secs(30);
 
 impl Service {
-    /// The longest that a handover may take.
+    /// The longest that a handover may take. One that fails because no new master came waits as long again for one that comes late.
     pub fn handover_within(&self) -> Duration {
-        self.errands.within() + self.ready.within + self.ready.settle + self.drain.longest() + HANDOVER_OVERHEAD
+        let last = self.drain.longest().max(self.ready.within);
+        self.errands.within() + self.ready.within + self.ready.settle + last + HANDOVER_OVERHEAD
     }
 }
 

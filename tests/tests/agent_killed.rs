@@ -130,6 +130,27 @@ fn an_agent_killed_while_it_undoes_a_handover_undoes_it_when_it_is_back() {
     assert_eq!(load.stop().failed(), 0);
 }
 
+/// What the first run of the agent wrote down before the signal outlives the second, too, which has not come to the end of it.
+#[test]
+fn an_agent_that_is_stopped_while_it_finishes_what_a_killed_one_began_leaves_it_to_the_next() {
+    let mut fleet = Fleet::of(1).timing(Timing { drain_within: Duration::from_secs(30), ..Timing::default() }).start();
+    let old = fleet.hosts[0].server.master().expect("a master");
+    let load = Load::start(&fleet.targets(), Mix { long: 1, long_for: Duration::from_secs(14), ..Mix::default() });
+    fleet.deploy(&Release::sound("v2"));
+    let mut rollout = Steps::begin(&fleet);
+    for how in [Interruption::Killed, Interruption::Upgraded] {
+        while rollout.next_step().expect("it drains") != "drain" {}
+        interrupt(&mut fleet.hosts[0].agent, how);
+    }
+    let (text, code) = rollout.finish();
+    assert_eq!(code, 0, "{text}\n{}", fleet.hosts[0].agent.log());
+    fleet.await_held();
+    let server = &fleet.hosts[0].server;
+    assert_eq!(executions(server), 1, "the server was signalled twice: {text}");
+    assert_ne!(server.master(), Ok(old), "{text}");
+    assert_eq!(load.stop().failed(), 0);
+}
+
 /// A server that replaces itself in place, killed at each step of its agent: what was begun is finished, or nothing was replaced.
 /// `unrecorded_max` of them may end unproven, because the agent died before it had written down that it sent the signal.
 fn is_taken_up_in_place(dialect: &'static str, faults: &[Fault], unrecorded_max: usize) {

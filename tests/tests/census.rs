@@ -394,6 +394,30 @@ fn a_master_that_would_end_by_the_reload_signal_is_not_sent_it() {
     assert!(is_alive(deaf));
 }
 
+/// It listened when the handover was accepted, and does no more when the signal is to be sent.
+#[test]
+fn a_master_that_stops_listening_before_the_signal_is_not_sent_it() {
+    let hook = "hooks = { before = [\"/bin/sh\", \"-c\", 'kill -HUP $BATON_MASTER; until [ -e {directory}/deaf ]; do sleep 0.01; done'] }\n";
+    let fleet = Fleet::of(1).server(Kind::Patient).more(hook).start();
+    let mut site = Site { fleet, strangers: Vec::new() };
+    site.host().server.kill();
+    let (lock, directory) = (site.lock(), site.host().server.directory().to_owned());
+    let script = "import signal\n\
+                  def deafen(*_):\n    signal.signal(signal.SIGUSR2, signal.SIG_DFL)\n    open('deaf', 'w').close()\n\
+                  signal.signal(signal.SIGUSR2, lambda *_: None)\nsignal.signal(signal.SIGHUP, deafen)\n\
+                  open('listens', 'w').close()\nwhile True:\n    signal.pause()";
+    let mut command = Command::new("flock");
+    command.args(["--no-fork", "--shared"]).arg(lock).args(["python3", "-c", script]).current_dir(&directory);
+    let master = site.stranger(&mut command);
+    wait::until("it to listen", SOON, || if directory.join("listens").exists() { Ok(()) } else { Err("it boots".to_owned()) });
+    fs::write(site.host().server.pidfile(), format!("{master}\n")).expect("a file in the sandbox");
+    site.await_peace();
+    let reload = site.agent(&["reload", "web"]).expect_code(3);
+    assert!(reload.stdout.contains("RolledBack"), "{reload}");
+    assert!(reload.stdout.contains(&format!("SIGUSR2 would end the master {master}, which does not listen for it")), "{reload}");
+    assert!(is_alive(master));
+}
+
 /// Whoever may write the pid file's directory may put there what no open comes back from.
 #[test]
 fn a_fifo_in_the_place_of_the_pid_file_hangs_nobody() {

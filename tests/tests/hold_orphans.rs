@@ -67,7 +67,8 @@ fn workers_of_nginx_that_outlive_their_master_are_ended_by_a_stop() {
     assert_eq!(server.launcher_ended(SOON).code(), Some(STOPPED));
     assert!(server.ask("/").is_err());
     let log = server.log();
-    assert_eq!(log.matches(" of the service ended with exit code 0").count(), 2, "how each worker ended is said: {log}");
+    // Two workers, and the cache's manager and loader, if these are there yet.
+    assert!(log.matches(" of the service ended with exit code 0").count() >= 2, "how each worker ended is said: {log}");
 }
 
 /// A server that forks while it is looked at and killed, as Apache did: whoever the first round misses is found by the next.

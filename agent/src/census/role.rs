@@ -58,6 +58,7 @@ fn role(facts: &Facts, holder: &Holder) -> Role {
             Place::Below if holder.runs_another_program(chief) => Role::Helper,
             Place::Below | Place::Master => Role::Worker,
             Place::Above => Role::Wrapper,
+            Place::Elsewhere if is_left_over(facts, holder, chief) => Role::Orphan,
             Place::Elsewhere => Role::Leak,
         };
     }
@@ -75,6 +76,14 @@ fn role(facts: &Facts, holder: &Holder) -> Role {
         None if holder.place == Place::Above => Role::Wrapper,
         None => without_taker(facts, holder),
     }
+}
+
+/// Whether this holder looks like a worker of a master that is gone, where the generations share one open lock: it runs the
+/// server's program, and among the holders that do it is nobody's child and nobody's parent.
+fn is_left_over(facts: &Facts, holder: &Holder, chief: &Holder) -> bool {
+    let is_kin = |other: &&Holder| other.process.pid == holder.parent || other.parent == holder.process.pid;
+    let runs_the_same = |other: &Holder| !other.runs_another_program(chief);
+    runs_the_same(holder) && !facts.holders.iter().filter(is_kin).any(runs_the_same)
 }
 
 /// The holder that took this holder's lock.

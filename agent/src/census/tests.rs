@@ -144,6 +144,19 @@ fn the_masters_own_lock_far_from_the_master_is_a_leak() {
 }
 
 #[test]
+fn workers_of_a_master_that_is_gone_are_orphans_also_where_all_share_one_lock() {
+    let left = [8, 9].map(|pid| holder(pid, 1, "ruby", 10, Place::Elsewhere));
+    let facts = with(healthy(), left.into_iter().chain([holder(50, 1, "logger", 10, Place::Elsewhere)]));
+    check(&facts, &[(Kind::Orphans, &[8, 9]), (Kind::LeakedDescriptor, &[50])]);
+    // One that was adopted by a wrapper that holds, too.
+    let wrapped = with(healthy(), [holder(5, 1, "sh", 10, Place::Above), holder(8, 5, "ruby", 10, Place::Elsewhere)]);
+    check(&wrapped, &[(Kind::Orphans, &[8]), (Kind::Wrapper, &[5])]);
+    // Whoever has children is a master itself, and they have one.
+    let another = with(healthy(), [holder(7, 1, "ruby", 10, Place::Elsewhere), holder(8, 7, "ruby", 10, Place::Elsewhere)]);
+    check(&another, &[(Kind::LeakedDescriptor, &[7, 8])]);
+}
+
+#[test]
 fn workers_without_a_master_are_orphans() {
     let facts = bereaved();
     check(&facts, &[(Kind::StalePidFile, &[10]), (Kind::Orphans, &[11, 12])]);

@@ -67,7 +67,8 @@ fn what_is_given_is_taken() {
         [service.api]
         dialect = "unicorn"
         pidfile = "/run/api/unicorn.pid"
-        ready = { http = "http://[::1]:81?deep=1" }
+        ready = { http = "http://[::1]:81?deep=1", within = "60s" }
+        drain = { within = "5s" }
     "#;
     let config = Config::parse(text).expect("it is valid");
     assert_eq!(config.listen.to_string(), "[::1]:0");
@@ -78,6 +79,8 @@ fn what_is_given_is_taken() {
     assert_eq!((web.ready.within, web.ready.settle), (Duration::from_secs(5), Duration::ZERO));
     assert_eq!(web.drain, Drain { within: Duration::from_secs(90), then: Then::Kill, lingering: 2 });
     assert_eq!(web.handover_within(), Duration::from_secs(5 + 90 + 5 + 5 + 30));
+    // One that failed may wait for a late master as long as for one in time.
+    assert_eq!(api.handover_within(), Duration::from_secs(60 + 3 + 60 + 30));
     assert_eq!(web.memory, Memory { reserve: 256 << 20, allows_shortage: true });
     assert_eq!(config.handovers, 2);
     let asked = |conditions: &[Condition]| match conditions {

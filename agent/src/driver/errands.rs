@@ -11,10 +11,9 @@ use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Input};
 use crate::config;
-use crate::handover::{Answer, Around, Errand, Event, Outcome};
+use crate::handover::{Answer, Around, Errand, Event, Intent, Outcome};
 use crate::os::process;
 use crate::os::program::{self, Manner};
-use crate::os::session::Identity;
 use crate::release::truth::{self, Whereabouts};
 use crate::release::{self, NotSwitched, Switch};
 use crate::service::{Attempt, Refusal};
@@ -100,6 +99,19 @@ impl Driver {
         vec![Event::Switched(switched.map_err(|error: NotSwitched| explain(&error)))]
     }
 
+    /// Switches back the release of a handover that is not gone on with, unless its generation had been ready; what to tell of that.
+    pub(super) fn switch_back_of(&self, under_way: &UnderWay) -> String {
+        let course = Course::resumed(under_way);
+        let (Some(switch), Some(releases)) = (course.switch, &self.config.releases) else { return String::new() };
+        if under_way.intent() == Intent::Retire {
+            return String::new();
+        }
+        let (link, before) = (releases.link.display(), switch.before.display());
+        switch
+            .back(&releases.link)
+            .map_or_else(|error| format!("; and {}", explain(&error)), |()| format!("; {link} names {before} as before"))
+    }
+
     /// Begins to run a command; it is told when it has ended.
     pub(super) fn run_errand(&mut self, errand: Errand, outcome: Option<Outcome>) -> Vec<Event> {
         let (errands, manner) = (&self.config.errands, self.manner());
@@ -122,11 +134,14 @@ impl Driver {
     }
 
     /// As whom and where commands of the service are run: as the service itself, where the agent starts it.
-    pub(super) fn manner(&self) -> Result<Option<Manner>, String> {
-        let Some(start) = &self.config.start else { return Ok(None) };
-        let identity = Identity::find(start.user.as_deref(), start.group.as_deref()).map_err(|error| explain(&error))?;
-        let (environment, directory) = (start.environment.clone(), start.directory.clone());
-        Ok(Some(Manner { identity, environment, directory }))
+    pub(super) fn manner(&self) -> Option<Manner> {
+        let start = self.config.start.as_ref()?;
+        Some(Manner {
+            user: start.user.clone(),
+            group: start.group.clone(),
+            environment: start.environment.clone(),
+            directory: start.directory.clone(),
+        })
     }
 
     /// What a right answer is worth when it is also looked which release the new generation runs.
@@ -190,13 +205,12 @@ impl Run {
 /// Runs a command: what it said, or why it failed.
 async fn carry_out(
     errand: &config::Errand,
-    manner: Result<Option<Manner>, String>,
+    manner: Option<Manner>,
     environment: Vec<(&'static str, String)>,
 ) -> Result<String, String> {
     let config::Errand { command, within } = errand;
     let name = command.first().map(String::as_str).unwrap_or_default();
     let failed = |why: String| format!("{name} cannot be run: {why}");
-    let manner = manner.map_err(failed)?;
     let ran = program::run(command, manner.as_ref(), environment, *within).await;
     let ended = ran.map_err(|error| failed(error.to_string()))?;
     let (is_right, told) = ended.told(name, *within);

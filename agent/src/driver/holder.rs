@@ -54,6 +54,11 @@ impl Held {
     pub(super) fn master(&self) -> Process {
         self.seen.process
     }
+
+    /// Whether it has not been seen to exit.
+    pub(super) fn lives(&self) -> bool {
+        self.generation.master_lives()
+    }
 }
 
 impl Driver {

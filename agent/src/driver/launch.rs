@@ -87,7 +87,8 @@ pub(super) async fn until_ended(handle: Arc<Handle>, mut child: Option<Child>, i
             return;
         }
         let end = match &mut child {
-            Some(child) => child.try_wait().ok().flatten().map(of_status),
+            // Where somebody else has waited for it, nothing will come any more.
+            Some(child) => child.try_wait().map_or(Some(End::Unseen), |status| status.map(of_status)),
             None => Some(ending::of(&handle).map_or(End::Unseen, of_kernel)),
         };
         if let Some(end) = end {

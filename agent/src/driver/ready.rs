@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{Driver, Inbox, Input};
-use crate::config::{self, Condition};
+use crate::config;
 use crate::handover::{Answer, Event};
 use crate::os::{clock, process};
 use crate::probe::{Eagerness, Notice, Probe, Probed, Sides, listen};
@@ -46,8 +46,7 @@ impl Driver {
             None if run.is_stationary() => (run.sides(), run.new_workers().is_empty()),
             None => return,
         };
-        let runs_programs = self.config.ready.conditions.iter().any(|condition| matches!(condition, Condition::Exec(_)));
-        let manner = if runs_programs { self.manner() } else { Ok(None) };
+        let manner = self.manner();
         let Some(run) = &mut self.run else { return };
         let probe = Probe {
             manner,

@@ -18,7 +18,7 @@ use super::publish::Audience;
 use super::turn::Turn;
 use super::{Driver, Inbox};
 use crate::config;
-use crate::handover::{Answer, Ending, Errand, Event, Handover, Intent, Outcome, Timing};
+use crate::handover::{Answer, Errand, Event, Handover, Intent, Timing};
 use crate::journal::Journal;
 use crate::os::clock;
 use crate::os::process;
@@ -237,7 +237,8 @@ impl Driver {
 
     /// Goes on with the handover in whose middle the agent died, if there is one.
     pub(super) async fn resume(&mut self, inbox: &mut Inbox) {
-        let Some(under_way) = self.stored.under_way.take() else { return };
+        // It stays on disk until the handover is over: whatever is written meanwhile, the next run of the agent has to know of it.
+        let Some(under_way) = self.stored.under_way.clone() else { return };
         let Some(run) = self.restore(&under_way) else {
             return self.keep_what_is_left(under_way);
         };
@@ -247,8 +248,8 @@ impl Driver {
         let new_master = run.new.as_ref().filter(|new| new.master_lives()).map(Generation::master);
         if under_way.boot_id != self.witness.boot {
             let cause = "the host was rebooted in the middle of the handover".to_owned();
-            let ending = Ending { outcome: Outcome::Broken, failed_step: Some(Step::Signal), cause };
-            return self.finish(ending, inbox).await;
+            let actions = run.handover.abandon(under_way.intent(), cause);
+            return self.pursue(actions, inbox).await;
         }
         let intent = under_way.intent();
         tracing::warn!(rollout = run.attempt.rollout, ?intent, "going on with a handover in whose middle the agent died");
@@ -265,7 +266,9 @@ impl Driver {
     /// The handover cannot be gone on with; its key must stay known, so that it is not asked for again and signalled twice.
     fn keep_what_is_left(&mut self, under_way: UnderWay) {
         tracing::error!("the record of an unfinished handover is incomplete: it is not gone on with");
-        let cause = "the agent was restarted and its record of the handover is incomplete".to_owned();
+        let undone = self.switch_back_of(&under_way);
+        self.stored.under_way = None;
+        let cause = format!("the agent was restarted and its record of the handover is incomplete{undone}");
         let ending = v1::Ending { result: v1::Result::Broken.into(), cause, ..v1::Ending::default() };
         if let Some(record) = under_way.record {
             self.keep(v1::Record { ending: Some(ending), ..record });

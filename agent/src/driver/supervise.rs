@@ -16,7 +16,7 @@ use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
 use tokio::task::AbortHandle;
 
-use super::holder::explain;
+use super::holder::{Held, explain};
 use super::launch::{held_by, until_ended};
 use super::{Driver, Input};
 use crate::config::Start;
@@ -134,6 +134,11 @@ impl Driver {
                     let _ = own.send(Input::Supervised(Event::Written(written))).await;
                 });
             }
+            Action::TakeBack(asked) => {
+                self.stored.supervised.get_or_insert_default().stopped = asked == Asked::Stop;
+                // The disk may have the other although it said otherwise.
+                drop(self.store.write(&self.stored, Flush::Later));
+            }
             Action::Launch => return self.launch(),
             Action::Signal => self.tell_hold(),
             Action::AnswerStart(answer) => self.answer_starters(&answer),
@@ -164,7 +169,7 @@ impl Driver {
         self.wait_for(handle, Some(child));
         self.look_often();
         // What is held already is adopted.
-        let held = self.held.is_some().then_some(Event::Held);
+        let held = self.held.as_ref().is_some_and(Held::lives).then_some(Event::Held);
         [Event::Launched].into_iter().chain(held).collect()
     }
 
@@ -203,14 +208,20 @@ impl Driver {
         }
     }
 
-    /// When something is due: a start, or a look at what was started. No start begins in the middle of a handover.
+    /// Whether something may be started: not in the middle of a handover. A hook that is run when all is over holds up nothing.
+    fn may_start(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.handover.is_settled())
+    }
+
+    /// When something is due: a start, or a look at what was started.
     pub(super) fn supervision_due(&self) -> Option<Duration> {
-        let supervisor = self.supervisor.as_ref().filter(|_| self.run.is_none())?;
+        let supervisor = self.supervisor.as_ref().filter(|_| self.may_start())?;
         [supervisor.machine.due(), supervisor.look_next].into_iter().flatten().min()
     }
 
     pub(super) fn supervise_by_time(&mut self, now: Duration) {
-        let Some(supervisor) = self.supervisor.as_mut().filter(|_| self.run.is_none()) else { return };
+        let may_start = self.may_start();
+        let Some(supervisor) = self.supervisor.as_mut().filter(|_| may_start) else { return };
         let is_due = supervisor.machine.due().is_some_and(|due| due <= now);
         if supervisor.look_next.is_some_and(|next| next <= now) {
             supervisor.look_next = None;
@@ -240,8 +251,15 @@ impl Driver {
         self.answer_starters(&Err(format!("its hold runs, but no master of it was seen holding the lock in time: {why}")));
     }
 
+    /// In the middle of a handover nothing is started: what looks dead may be about to be handed over, or undone.
     pub(super) fn asked_to_start(&mut self, reply: Reply<v1::ServiceStatus>) {
+        let step = self.run.as_ref().filter(|_| !self.may_start()).map(|run| run.step);
+        let runs = |supervisor: &Supervisor| matches!(supervisor.machine.standing(), Standing::Running(_));
         match self.supervisor.as_mut().ok_or_else(|| not_ours(&self.config.name)) {
+            Ok(supervisor) if let Some(step) = step.filter(|_| !runs(supervisor)) => {
+                let text = format!("a handover is under way (step {step}): start the service when it is over");
+                return drop(reply.send(Err(Refusal::Precondition(text))));
+            }
             Ok(supervisor) if supervisor.starters.len() < ASKERS_MAX => {
                 supervisor.starters.push(reply);
                 supervisor.look_next.get_or_insert(clock::since_boot() + BOOT_LOOK_EVERY);

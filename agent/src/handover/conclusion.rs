@@ -59,6 +59,14 @@ impl Conclusion {
         }
     }
 
+    /// Whether nothing is left to be done but to run the hook.
+    pub(super) fn is_settled(&self) -> bool {
+        match self.state {
+            State::SwitchingBack => false,
+            State::Running | State::Over => true,
+        }
+    }
+
     fn finish(&mut self) -> Vec<Action> {
         self.state = State::Over;
         vec![Action::Finish(self.ending.clone())]
@@ -106,6 +114,7 @@ mod tests {
     #[test]
     fn a_release_that_cannot_be_switched_back_leaves_a_broken_handover() {
         let (mut conclusion, _) = Conclusion::begin(ending(Outcome::RolledBack, Some(Step::Ready)), &Around::default(), true);
+        assert!(!conclusion.is_settled());
         let actions = conclusion.handle(&Event::Switched(Err("the link was changed meanwhile".into())));
         let Some(Action::Finish(ending)) = actions.last() else { panic!("{actions:?}") };
         assert_eq!(ending.outcome, Outcome::Broken);
@@ -118,6 +127,7 @@ mod tests {
         let told = ending(Outcome::HandedOver, None);
         let (mut conclusion, actions) = Conclusion::begin(told.clone(), &around, true);
         assert_eq!(actions.last(), Some(&Action::RunAfter(Outcome::HandedOver)));
+        assert!(conclusion.is_settled());
         assert_eq!(conclusion.handle(&Event::Ran(Errand::Before, Ok(String::new()))), []);
         let actions = conclusion.handle(&Event::Ran(Errand::After, Err("it ended with exit code 1".into())));
         assert_eq!(actions.last(), Some(&Action::Finish(told)));

@@ -87,6 +87,23 @@ impl Handover {
         self.framed(actions)
     }
 
+    /// Ends a handover that cannot be gone on with: the release is switched back unless the old generation was about to be retired by
+    /// the `intent` that was on disk, for then the new one had been ready.
+    pub fn abandon(&mut self, intent: Intent, cause: String) -> Vec<Action> {
+        let step = match intent {
+            Intent::Prepare => Step::Prepare,
+            Intent::Signal => Step::Signal,
+            Intent::Retire => Step::Drain,
+        };
+        self.is_switched = self.around.release.is_some();
+        self.framed(vec![Action::Finish(Ending { outcome: Outcome::Broken, failed_step: Some(step), cause })])
+    }
+
+    /// Whether both generations and the release are as they stay: whatever is still run afterwards holds up nobody.
+    pub fn is_settled(&self) -> bool {
+        self.conclusion.as_ref().is_some_and(Conclusion::is_settled)
+    }
+
     /// The only way a handover moves. A stray event moves nothing.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
         if let Some(conclusion) = &mut self.conclusion {

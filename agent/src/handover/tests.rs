@@ -152,3 +152,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_that_cannot_be_gone_on_with_leaves_the_release_of_before_unless_the_new_one_was_ready() {
+    for dialect in ["unicorn", "puma", "nginx"] {
+        for (intent, step) in [(Intent::Prepare, Step::Prepare), (Intent::Signal, Step::Signal)] {
+            let mut handover = handover(dialect);
+            assert_eq!(handover.abandon(intent, "the host was rebooted".into()), [Action::SwitchBack]);
+            let mut told = |event| deeds(handover.handle(NOW, event));
+            assert_eq!(told(switched()), [Action::RunAfter(Outcome::Broken)]);
+            let cause = "the host was rebooted".to_owned();
+            let ending = Ending { outcome: Outcome::Broken, failed_step: Some(step), cause };
+            assert_eq!(told(ran(Errand::After)), [Action::Finish(ending)]);
+        }
+        let actions = handover(dialect).abandon(Intent::Retire, "the host was rebooted".into());
+        assert_eq!(deeds(actions), [Action::RunAfter(Outcome::Broken)]);
+    }
+}

@@ -49,19 +49,20 @@ impl Notices {
         self.readable.ready().await
     }
 
-    /// The next message, and the pid of who sent it; none when there is none. What cannot be read is dropped.
+    /// The next message, and the pid of who sent it, which is 0 where that is not known; none when there is none. What cannot be read is
+    /// dropped. One that nobody can have sent counts as one, too: whoever reads a few and pauses must not be kept here by many.
     pub fn next(&self) -> Option<(u32, String)> {
         loop {
             match self.receive() {
-                Ok(Some(message)) => return Some(message),
-                Ok(None) | Err(Errno::EINTR) => {}
+                Ok(message) => return Some(message),
+                Err(Errno::EINTR) => {}
                 Err(_) => return None,
             }
         }
     }
 
-    /// One message; none when it is not known who sent it. Descriptors that come with it are closed by the kernel: there is no room for them.
-    fn receive(&self) -> Result<Option<(u32, String)>, Errno> {
+    /// One message. Descriptors that come with it are closed by the kernel: there is no room for them.
+    fn receive(&self) -> Result<(u32, String), Errno> {
         let mut buffer = [0; MESSAGE_BYTES_MAX];
         let mut credentials = nix::cmsg_space!(UnixCredentials);
         let mut vector = [IoSliceMut::new(&mut buffer)];
@@ -75,14 +76,16 @@ impl Notices {
             })
         });
         let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
-        // The pid is 0 where it is not of this pid namespace.
-        Ok(sender.filter(|pid| *pid != 0).map(|pid| (pid, text)))
+        // The pid is 0 where it is not of this pid namespace, and no process has that.
+        Ok((sender.unwrap_or_default(), text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixDatagram;
+
+    use nix::sys::socket::{setsockopt, sockopt};
 
     use super::{MESSAGE_BYTES_MAX, Notices};
 
@@ -100,6 +103,23 @@ mod tests {
         let own = std::process::id();
         assert_eq!(notices.next(), Some((own, "READY=1\nMAINPID=1".to_owned())));
         assert_eq!(notices.next().map(|(pid, text)| (pid, text.len())), Some((own, MESSAGE_BYTES_MAX)));
+        assert_eq!(notices.next(), None);
+    }
+
+    #[tokio::test]
+    async fn messages_of_nobody_known_are_read_one_by_one() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("web.notify");
+        let notices = Notices::bind(&path).expect("bind");
+        let client = UnixDatagram::unbound().expect("a socket");
+        // As if they came out of another pid namespace: the kernel is not asked who sends them.
+        setsockopt(&notices.socket, sockopt::PassCred, &false).expect("an option");
+        for _ in 0..3 {
+            client.send_to(b"READY=1", &path).expect("send");
+        }
+        for _ in 0..3 {
+            assert_eq!(notices.next(), Some((0, "READY=1".to_owned())));
+        }
         assert_eq!(notices.next(), None);
     }
 

@@ -4,24 +4,29 @@
 //! ended, when its time is over, and when nobody waits for the answer any more. When the agent is killed, it is, too.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use baton_proto::span::Span;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::readable::Readable;
-use super::session::Identity;
+use super::session::{Identity, NotStarted};
 
+/// How much later than told in time it may be told that it was late.
+const BEGINNING_GRACE: Duration = Duration::from_secs(1);
 /// What is kept of what it says: the end.
 const KEPT_BYTES_MAX: usize = 4 << 10;
 /// What is read at once.
@@ -93,31 +98,68 @@ impl Ended {
 /// As whom a program is run, and where.
 #[derive(Debug, Clone)]
 pub struct Manner {
-    /// The user.
-    pub identity: Identity,
+    /// The user, by name or number; our own where none is given.
+    pub user: Option<String>,
+    /// The group, likewise.
+    pub group: Option<String>,
     /// The variables that are its own.
     pub environment: BTreeMap<String, String>,
     /// Its directory, as it is written.
     pub directory: PathBuf,
 }
 
-/// Runs a program with its arguments, and these variables beside our own; in another manner, if one is given.
+/// Runs a program with its arguments, and these variables beside our own; in another manner, if one is given. It is begun on a thread of its
+/// own: to look up a user, to enter a directory and to read a program may take a server's time, and hang.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or is not even begun in time.
 pub async fn run(
     words: &[String],
     manner: Option<&Manner>,
     variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
     within: Duration,
 ) -> io::Result<Ended> {
-    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let deadline = Instant::now() + within;
     let (reader, writer) = io::pipe()?;
     let output = Receiver::from_file(File::from(OwnedFd::from(reader)))?;
+    let (words, manner) = (words.to_vec(), manner.cloned());
+    let variables: Vec<(OsString, OsString)> =
+        variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())).collect();
+    let ((tell, told), (begun, child)) = (oneshot::channel(), oneshot::channel());
+    let (over, ended) = sync_channel::<()>(1);
+    let stay = move || {
+        // It is awaited until the runtime ends, and then nobody has to be told.
+        let _nobody_waits = begun.send(begin(&words, manner.as_ref(), variables, writer));
+        // The kernel kills the program when this thread ends.
+        let _over = ended.recv();
+    };
+    thread::Builder::new().name("program".to_owned()).spawn(stay)?;
+    tokio::spawn(async move {
+        match child.await.map_err(io::Error::other).flatten() {
+            Ok(child) => attend(child, output, deadline, tell).await,
+            Err(error) => drop(tell.send(Err(error))),
+        }
+        drop(over);
+    });
+    // One that hangs before its beginning is attended, and ended, as soon as it has begun.
+    match timeout_at(deadline + BEGINNING_GRACE, told).await {
+        Ok(told) => told.map_err(io::Error::other)?,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("it was not even begun within {}", Span(within)))),
+    }
+}
+
+/// Begins to run it; what it says goes into the pipe.
+fn begin(
+    words: &[String],
+    manner: Option<&Manner>,
+    variables: Vec<(OsString, OsString)>,
+    writer: io::PipeWriter,
+) -> io::Result<Child> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
-    if let Some(Manner { identity, environment, directory }) = manner {
-        identity.assume(&mut command);
+    if let Some(Manner { user, group, environment, directory }) = manner {
+        Identity::find(user.as_deref(), group.as_deref()).map_err(told)?.assume(&mut command);
         command.envs(environment).current_dir(directory).env("PWD", directory);
     } else {
         for variable in OURS {
@@ -128,16 +170,20 @@ pub async fn run(
     command.envs(variables);
     die_with_us(&mut command);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    let child = command.spawn()?;
-    // It has the other end of the pipe, too.
-    drop(command);
-    let (tell, told) = oneshot::channel();
-    tokio::spawn(attend(child, output, Instant::now() + within, tell));
-    told.await.map_err(io::Error::other)
+    // The other end of the pipe, which the command has, too, goes with it.
+    command.spawn()
 }
 
-/// Has the kernel kill it when this thread ends, which is the agent's one that runs everything (`prctl(2)`). Whoever changes the user
-/// takes that back, so it is the last thing before the exec.
+/// Why nobody can be found to run it as, with the cause of that.
+fn told(error: NotStarted) -> io::Error {
+    match error.source() {
+        Some(cause) => io::Error::other(format!("{error}: {cause}")),
+        None => io::Error::other(error),
+    }
+}
+
+/// Has the kernel kill it when this thread ends (`prctl(2)`), which stays for as long as it runs. Whoever changes the user takes that back,
+/// so it is the last thing before the exec.
 #[expect(unsafe_code, reason = "only a process itself can ask for this")]
 fn die_with_us(command: &mut Command) {
     // SAFETY: between fork and exec it makes one call that enters the kernel and allocates nothing.
@@ -145,8 +191,10 @@ fn die_with_us(command: &mut Command) {
 }
 
 /// Stays with it to its end, whether anybody waits for that or not.
-async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<Ended>) {
+async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell: oneshot::Sender<io::Result<Ended>>) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // Also when the runtime ends before it does.
+    let mut running = Group(group);
     // Nobody has waited for it yet: its pid is its own.
     let opened = group.ok_or(io::ErrorKind::InvalidInput.into()).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
     let exit = opened.and_then(|pidfd: OwnedFd| Readable::of(pidfd.as_fd()));
@@ -160,14 +208,11 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
             () = said.read() => {}
         }
     };
-    // As long as nobody has waited for the leader, the group's number is no other's.
-    if let Some(group) = group {
-        let _all_gone = kill_process_group(group, Signal::KILL);
-    }
+    running.kill();
     said.read_the_rest();
     let lines = said.lines();
     if !has_exited {
-        let _nobody_waits = tell.send(Ended { how: How::Late, lines });
+        let _nobody_waits = tell.send(Ok(Ended { how: How::Late, lines }));
         exited(exit.as_ref()).await;
         let _buried = child.wait();
         return;
@@ -176,7 +221,25 @@ async fn attend(mut child: Child, output: Receiver, deadline: Instant, mut tell:
         Ok(status) => status.code().map(How::Code).or(status.signal().map(How::Signal)).unwrap_or(How::Unknown),
         Err(_) => How::Unknown,
     };
-    let _nobody_waits = tell.send(Ended { how, lines });
+    let _nobody_waits = tell.send(Ok(Ended { how, lines }));
+}
+
+/// The group of a program that nobody has waited for yet: so long its number is no other's.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Kills all of it, once.
+    fn kill(&mut self) {
+        if let Some(group) = self.0.take() {
+            let _all_gone = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Returns when the process has exited; at once where that cannot be waited for.
@@ -246,6 +309,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Ended, How, KEPT_BYTES_MAX, run};
+    use crate::os::clock;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -322,6 +386,63 @@ mod tests {
         waiting.abort();
         let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]));
         assert_eq!(read.await.expect("a thread").expect("read"), 0, "its end");
+    }
+
+    /// The kernel ends it with the thread that has begun it.
+    #[test]
+    fn one_that_takes_long_outlives_every_idle_thread() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().thread_keep_alive(Duration::from_millis(1)).build().expect("a runtime");
+        let took_long = runtime.block_on(shell("sleep 1; echo done", LONG));
+        assert_eq!(told(&took_long), ended(How::Code(0), "done"));
+    }
+
+    #[test]
+    fn one_that_runs_when_the_agent_stops_is_killed() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let fifo = folder.path().join("fifo");
+        let script = format!("mkfifo {fifo}; exec sleep 1000 > {fifo}", fifo = fifo.display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut reader = runtime.block_on(async {
+            tokio::spawn(async move { shell(&script, LONG * 10).await });
+            let path = fifo.clone();
+            let begun = tokio::task::spawn_blocking(move || {
+                while !path.exists() {
+                    std::thread::yield_now();
+                }
+                std::fs::File::open(path).expect("it has begun to write")
+            });
+            begun.await.expect("it has begun")
+        });
+        runtime.shutdown_timeout(LONG);
+        let read = std::thread::spawn(move || std::io::Read::read(&mut reader, &mut [0]));
+        assert_eq!(read.join().expect("a thread").expect("read"), 0, "its end");
+    }
+
+    /// Opening a file that somebody else has leased waits for that one (`fcntl(2)`, F_SETLEASE), like a file server that does not answer.
+    #[tokio::test]
+    async fn one_that_hangs_before_it_begins_keeps_nobody() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let program = folder.path().join("check");
+        std::fs::copy("/bin/true", &program).expect("a program");
+        let lease = "import fcntl, signal, sys, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                     file = open(sys.argv[1], 'r+b')\nfcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                     print('leased', flush=True)\ntime.sleep(1000)";
+        let mut lessee = std::process::Command::new("python3");
+        let mut lessee = lessee.args(["-c", lease]).arg(&program).stdout(std::process::Stdio::piped()).spawn().expect("python3");
+        let mut said = [0; 6];
+        std::io::Read::read_exact(lessee.stdout.as_mut().expect("it is piped"), &mut said).expect("a lease");
+        let within = Duration::from_millis(200);
+        let began = clock::since_boot();
+        let words = [program.display().to_string()];
+        let (ran, others) = tokio::join!(run(&words, None, [("A", "b")], within), async {
+            tokio::time::sleep(within).await;
+            clock::since_boot().saturating_sub(began)
+        });
+        let took = clock::since_boot().saturating_sub(began);
+        lessee.kill().and_then(|()| lessee.wait()).expect("it is ended");
+        assert_eq!(ran.expect_err("it was not begun").to_string(), "it was not even begun within 200 ms");
+        assert!(others < Duration::from_secs(5) && took < Duration::from_secs(10), "{others:?}, {took:?}");
     }
 
     #[tokio::test]

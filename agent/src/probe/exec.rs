@@ -13,12 +13,8 @@ use crate::os::program::{self, Manner};
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs the program.
-pub(super) async fn run(words: &[String], manner: Result<Option<&Manner>, String>, service: &str, sides: &Sides) -> Reply {
+pub(super) async fn run(words: &[String], manner: Option<&Manner>, service: &str, sides: &Sides) -> Reply {
     let name = words.first().map(String::as_str).unwrap_or_default();
-    let manner = match manner {
-        Ok(manner) => manner,
-        Err(why) => return Reply { answer: Answer::Failing(format!("{name} cannot be run: {why}")), answered_by: None },
-    };
     let (is_right, told) = match program::run(words, manner, variables(service, sides), WITHIN).await {
         Err(error) => (false, format!("{name} cannot be run: {error}")),
         Ok(ended) => {

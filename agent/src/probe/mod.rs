@@ -40,8 +40,8 @@ use crate::os::program::Manner;
 pub struct Probe {
     /// The service's name.
     pub service: String,
-    /// As whom and where programs are run, or why that cannot be.
-    pub manner: Result<Option<Manner>, String>,
+    /// As whom and where programs are run, if not as ourselves.
+    pub manner: Option<Manner>,
     /// What must be so, at least one thing.
     pub conditions: Vec<Condition>,
     /// Between whom it has to tell.
@@ -119,10 +119,7 @@ impl Probe {
             Condition::Grpc { place, service } => {
                 requests::ask(place, &self.sides, self.eagerness, |request| grpc::send(request, service.clone())).await
             }
-            Condition::Exec(words) => {
-                exec::run(words, self.manner.as_ref().map(Option::as_ref).map_err(String::clone), &self.service, &self.sides)
-                    .await
-            }
+            Condition::Exec(words) => exec::run(words, self.manner.as_ref(), &self.service, &self.sides).await,
         }
     }
 }

@@ -15,7 +15,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\n\r\nwelcome";
 
 async fn probed(condition: Condition, sides: Sides) -> Answer {
     let probe = Probe {
-        manner: Ok(None),
+        manner: None,
         service: "web".into(),
         conditions: vec![condition],
         sides,

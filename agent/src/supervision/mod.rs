@@ -88,6 +88,9 @@ pub enum Asked {
 pub enum Action {
     /// Write down what was asked for, and answer with [`Event::Written`].
     Write(Asked),
+    /// What was to be written down was refused, and this stands as before: no later write may bring the other to the disk, where the
+    /// next run of the agent would find and do it.
+    TakeBack(Asked),
     /// Run a `hold`, and answer with [`Event::Launched`] or [`Event::Ended`].
     Launch,
     /// Tell the `hold` to stop the service; it minds the first time.
@@ -145,6 +148,16 @@ enum Steady {
     Waiting { until: Duration },
     GivenUp,
     Stopped,
+}
+
+impl Steady {
+    /// What somebody asked for to come here.
+    fn asked(self) -> Asked {
+        match self {
+            Self::Running { .. } | Self::Waiting { .. } | Self::GivenUp => Asked::Run,
+            Self::Stopped => Asked::Stop,
+        }
+    }
 }
 
 /// What comes of a stop once the disk has it.
@@ -314,7 +327,7 @@ impl Supervision {
             }
             (Phase::Asked { from }, Err(why)) => {
                 self.phase = Phase::Steady(from);
-                vec![Action::AnswerStart(Err(why))]
+                vec![Action::TakeBack(from.asked()), Action::AnswerStart(Err(why))]
             }
             (Phase::Intending { then: Then::Tell, .. }, Ok(())) => self.tell(),
             (Phase::Intending { then: Then::Adopt, .. }, Ok(())) => {
@@ -327,7 +340,7 @@ impl Supervision {
             }
             (Phase::Intending { from, .. }, Err(why)) => {
                 self.phase = Phase::Steady(from);
-                vec![Action::AnswerStop(Err(why))]
+                vec![Action::TakeBack(from.asked()), Action::AnswerStop(Err(why))]
             }
             (Phase::Steady(_) | Phase::Adopting | Phase::Stopping, _) => Vec::new(),
         }

@@ -179,7 +179,12 @@ fn a_stop_is_on_disk_before_anybody_is_told() {
     let tells = [Action::Signal];
     check(then(asked.clone(), &[(2, Event::Written(Ok(())))]), &tells, Standing::Stopping);
     let failed = Event::Written(Err("the disk is full".into()));
-    check(then(asked, &[(2, failed)]), &[Action::AnswerStop(Err("the disk is full".into()))], Standing::Running(at(0)));
+    let why = Err("the disk is full".to_owned());
+    // A later write must not bring it to the disk after all: the next run of the agent would stop what runs.
+    let refused = [Action::TakeBack(Asked::Run), Action::AnswerStop(why.clone())];
+    check(then(asked, &[(2, failed.clone())]), &refused, Standing::Running(at(0)));
+    let refused = [Action::TakeBack(Asked::Stop), Action::AnswerStart(why.map(drop))];
+    check(then(stopped(), &[(99, Event::Start), (99, failed)]), &refused, Standing::Stopped);
 }
 
 #[test]
@@ -312,6 +317,7 @@ proptest! {
                             signalled = true;
                         }
                         Action::Write(wish) => writing = Some(wish),
+                        Action::TakeBack(stands) => prop_assert_eq!(stands, on_disk),
                         Action::AnswerStart(_) | Action::AnswerStop(_) => {}
                     }
                 }

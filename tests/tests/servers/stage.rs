@@ -110,16 +110,13 @@ impl Stage {
     /// # Errors
     /// When they do not.
     pub(super) fn await_no_orphans(&self) -> Result<(), wait::TimedOut> {
-        // Where generations share one open lock, those of a master that is gone are told as strangers.
-        const KINDS: [&str; 2] = ["orphans", "leaked_descriptor"];
         wait::look("workers without a master to leave", LEAVE_WITHIN, || {
             // An idle worker of Gunicorn looks for its master once in half of its timeout, and after each request. Each gets some.
             let _answers: Vec<_> = (0..REQUESTS).map(|_| self.serving()).collect();
             // Whoever is no process of the master in charge is found by a look at every process.
             let status = self.status_by(&["--census"]);
             let findings = status["findings"].as_array().into_iter().flatten();
-            let are_there = status["lock"] == "orphaned"
-                || findings.into_iter().any(|finding| KINDS.iter().any(|kind| finding["kind"] == *kind));
+            let are_there = status["lock"] == "orphaned" || findings.into_iter().any(|finding| finding["kind"] == "orphans");
             if are_there { Err(status.to_string()) } else { Ok(()) }
         })
     }

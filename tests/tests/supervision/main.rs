@@ -458,7 +458,7 @@ fn what_has_no_start_is_neither_started_nor_stopped() {
 }
 
 #[test]
-fn in_the_middle_of_a_handover_a_stop_is_refused() {
+fn in_the_middle_of_a_handover_a_stop_is_refused_and_nothing_is_started() {
     let host = Host::plain();
     let old = host.wait_until_held(None);
     host.site.put("boot-seconds", "2");
@@ -470,10 +470,41 @@ fn in_the_middle_of_a_handover_a_stop_is_refused() {
         });
         let stop = host.ask(&["stop", "web"]).expect_code(3);
         assert!(stop.stderr.contains("a handover is under way (step "), "{stop}");
+        let _ = host.ask(&["start", "web"]).expect_code(0);
+        // With its hold dead it is to be started again, and that has to wait, whoever asks.
+        signal(host.hold(), Signal::KILL);
+        host.wait_for_state("waiting");
+        let start = host.ask(&["start", "web"]).expect_code(3);
+        assert!(start.stderr.contains("a handover is under way (step "), "{start}");
         let _ = reload.join().expect("no panic").expect_code(0);
     });
     host.wait_until_held(Some(old));
+    host.wait_for_state("running");
     let _ = host.ask(&["stop", "web"]).expect_code(0);
+}
+
+/// Who dies while the hook after a handover runs is not left dead until that has ended.
+#[test]
+fn a_hook_that_takes_its_time_holds_up_no_start() {
+    let host = Host::start(|site, plan| {
+        let begun = site.directory().join("begun");
+        let script = format!("echo > {}; exec sleep 15", begun.display());
+        plan.service = format!("hooks = {{ after = [\"/bin/sh\", \"-c\", {script:?}] }}\n");
+    });
+    let old = host.wait_until_held(None);
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| host.ask(&["reload", "web"]));
+        wait::until("the hook", SOON, || {
+            if host.site.directory().join("begun").exists() { Ok(()) } else { Err(host.status().to_string()) }
+        });
+        let new = host.site.wait_until_served(Some(old));
+        host.site.kill_server();
+        host.site.wait_until_served(Some(new));
+        assert!(host.status()["step"].is_string(), "the hook is over already: {}", host.status());
+        let _ = reload.join().expect("no panic").expect_code(5);
+    });
+    host.wait_until_held(Some(old));
+    assert_eq!(host.status()["epoch"], 1);
 }
 
 #[test]
