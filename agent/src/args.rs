@@ -32,7 +32,7 @@ pub enum Command {
     Reload(Reload),
     /// Starts a service that has `start` in its configuration, and waits until it holds its lock.
     Start(Named),
-    /// Stops such a service on purpose, and waits until nobody of it is left.
+    /// Stops a service that has `start` in its configuration, on purpose, and waits until nobody of it is left.
     Stop(Named),
     /// Shows what was seen in the last handover of a service and what it proves, and the drops that were seen at any time.
     Testimony(Testimony),

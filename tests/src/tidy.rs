@@ -17,7 +17,7 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
     "proto/src/custody",
     "proto/src/document",
     "proto/src/finding",
@@ -37,6 +37,7 @@ const PURE: [&str; 26] = [
     "agent/src/hold/looks",
     "agent/src/journal",
     "agent/src/memory",
+    "agent/src/probe/answer",
     "agent/src/procfs",
     "agent/src/release/truth",
     "agent/src/supervision",

@@ -11,6 +11,7 @@ mod drain;
 mod errands;
 mod generation;
 mod holder;
+mod launch;
 mod lingering;
 mod past;
 mod pid_files;
