@@ -10,7 +10,6 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{AccessFlags, Gid, Group, Uid, User, access, geteuid, getgrouplist, setgid, setgroups, setsid, setuid};
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, Mode as FileMode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::child;
@@ -280,10 +279,19 @@ pub fn start(session: &Session<'_>) -> Result<Child, NotStarted> {
     })
 }
 
-/// Appends to a file, which is made if it is not there. It may lie where others write: a link is not followed, and a fifo hangs nobody.
+/// Appends to a file, which is made if it is not there. We may be root, and it may lie where the service's user writes: no link on the way
+/// to it is followed (`openat2(2)`, Linux 5.6), and a fifo hangs nobody.
 fn output(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK).bits()).unwrap_or_default();
-    File::options().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mode = FileMode::from_raw_mode(0o640);
+    match openat2(CWD, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
+        Err(rustix::io::Errno::NOSYS) => Ok(rustix::fs::open(path, flags, mode)?.into()),
+        Err(rustix::io::Errno::LOOP) => {
+            Err(io::Error::other("there is a symbolic link on the way to it: write the path without"))
+        }
+        opened => Ok(opened?.into()),
+    }
 }
 
 /// The limits as the kernel wants them. That of descriptors is the usual one if it is not given.
@@ -323,4 +331,31 @@ fn resource(limit: Limit) -> Resource {
 fn spare_no_more() -> Result<(), rustix::io::Errno> {
     let file = rustix::fs::open(SPARED, OFlags::WRONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
     rustix::io::write(&file, b"0").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::fs::symlink;
+
+    use super::output;
+
+    #[test]
+    fn what_a_server_says_is_appended_and_never_through_a_link() {
+        let root = tempfile::tempdir().expect("a directory");
+        // The place for such directories may itself be reached by a link.
+        let place = fs::canonicalize(root.path()).expect("it is there");
+        let (real, link) = (place.join("real"), place.join("link"));
+        fs::create_dir(&real).and_then(|()| symlink(&real, &link)).expect("a directory and a link");
+        for line in ["one\n", "two\n"] {
+            output(&real.join("web.log")).expect("it is made").write_all(line.as_bytes()).expect("written");
+        }
+        assert_eq!(fs::read_to_string(real.join("web.log")).expect("it is there"), "one\ntwo\n");
+        symlink(real.join("web.log"), real.join("other.log")).expect("a link");
+        for path in [link.join("web.log"), real.join("other.log")] {
+            let refused = output(&path).expect_err("it goes through a link");
+            assert_eq!(refused.to_string(), "there is a symbolic link on the way to it: write the path without");
+        }
+    }
 }
