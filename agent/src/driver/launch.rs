@@ -23,6 +23,7 @@ use crate::os::session::{self, Identity, NotStarted, Session};
 use crate::supervision::End;
 
 impl Driver {
+    /// Runs one that is told all that it needs of the service.
     pub(super) fn start_hold(&self, start: &Start) -> Result<Child, NotStarted> {
         let identity = Identity::find(start.user.as_deref(), start.group.as_deref())?;
         let config = &self.config;
