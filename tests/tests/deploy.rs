@@ -387,6 +387,7 @@ fn all_that_can_be_amiss() -> Vec<Facts> {
         holders: [vec![master, worker], another.to_vec(), strangers.to_vec()].concat(),
         unknown_takers: vec![7],
         allows_foreign: false,
+        started_as: None,
         lingering: Vec::new(),
         lingering_allowed: 0,
     };

@@ -127,6 +127,8 @@ pub struct Facts {
     pub unknown_takers: Vec<u32>,
     /// Whether the service's configuration allows holders that are not of the service.
     pub allows_foreign: bool,
+    /// The service's name, if the agent starts it.
+    pub started_as: Option<String>,
     /// The generations that were told to leave and are not gone yet, the oldest first.
     pub lingering: Vec<OldGeneration>,
     /// How many of them there may be when a handover begins.

@@ -37,6 +37,7 @@ fn healthy() -> Facts {
         holders: vec![master, one, two],
         unknown_takers: Vec::new(),
         allows_foreign: false,
+        started_as: None,
         lingering: Vec::new(),
         lingering_allowed: 0,
     }

@@ -132,9 +132,11 @@ pub(super) fn orphans(facts: &Facts, holders: &[&Holder]) -> String {
     let (they, them) = (number(holders, "it", "they"), number(holders, "it", "them"));
     if facts.master.is_none() {
         let have = number(holders, "has", "have");
-        format!(
-            "orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; end {them} when {they} can be spared, and start the service"
-        )
+        let next = match &facts.started_as {
+            Some(name) => format!("`baton-agent stop {name}` ends {them}, and `baton-agent start {name}` starts it anew"),
+            None => format!("end {them} when {they} can be spared, and start the service"),
+        };
+        format!("orphans: {who} {holds} the lock and {they} {have} no master any more: a signal restarts nobody; {next}")
     } else {
         let live = number(holders, "lives", "live");
         format!("orphans: {who} {holds} the lock of a master that is gone: as long as {they} {live} {BLINDS}; end {them}")

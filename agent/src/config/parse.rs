@@ -11,7 +11,7 @@ use baton_proto::name;
 
 use super::path::{self, Claims};
 use super::value::{one_of, required, required_path, text_or};
-use super::{Config, Service, Tls, dialect, drain, errand, has, memory, ready, release, start};
+use super::{Condition, Config, Service, Tls, dialect, drain, errand, has, memory, ready, release, start};
 
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7646));
 const SOCKET: &str = "/run/baton/agent.sock";
@@ -114,6 +114,12 @@ fn service(services: &mut Table<'_>, notes: &mut Notes, name: &str, claims: &mut
     let start = start::read(&mut table, notes, dialect.as_ref());
     if let (Some(dialect), Some((pidfile, lock))) = (&dialect, &files) {
         dialect::keep_apart(&table, notes, dialect, pidfile, lock);
+    }
+    let is_anothers = start.as_ref().is_some_and(|start| start.user.is_some());
+    if is_anothers && ready.as_ref().is_some_and(|ready| ready.conditions.contains(&Condition::Notify(None))) {
+        let what = "ready.notify = true is a socket in the agent's own directory, where the user of `start` may not go: give it a path, \
+                    such as \"/run/baton/web.notify\"";
+        table.wrong(notes, what);
     }
     table.finish(notes);
     let (pidfile, lock) = files?;

@@ -167,6 +167,7 @@ impl Driver {
             holders,
             unknown_takers,
             allows_foreign: self.config.allows_foreign_holders,
+            started_as: self.config.start.is_some().then(|| self.config.name.clone()),
             lingering: self.lingering.facts(clock::since_boot()),
             lingering_allowed: self.config.drain.lingering,
         };

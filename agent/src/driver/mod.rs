@@ -34,6 +34,7 @@ use baton_proto::wire::nanoseconds;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::census::Kind;
 use crate::config;
 use crate::dialect::Row;
 use crate::files::{Files, Told};
@@ -290,7 +291,13 @@ impl Driver {
             return Err(Refusal::Precondition(text));
         }
         let Some(held) = &self.held else {
-            return Err(Refusal::Precondition(format!("the service is not serving: {}", self.trouble_now())));
+            // Whoever serves without a master says more than the pid file that names it still.
+            let orphans = self.census.findings().iter().find(|finding| finding.kind == Kind::Orphans);
+            let text = match orphans {
+                Some(orphans) => orphans.sentence.clone(),
+                None => format!("the service is not serving: {}", self.trouble_now()),
+            };
+            return Err(Refusal::Precondition(text));
         };
         if self.is_being_stopped() {
             return Err(Refusal::Precondition("the service is being stopped on purpose".into()));

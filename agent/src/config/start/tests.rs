@@ -142,3 +142,19 @@ fn whoever_inherits_the_lock_needs_a_descriptor_of_its_number() {
     let told = read("nginx", &low).expect_err("the lock is handed down");
     assert!(told.contains("is 1024, wanted 1026 or more: the lock is handed down on descriptor 1025"), "{told}");
 }
+
+#[test]
+fn a_socket_for_notices_must_be_where_the_servers_user_may_go() {
+    let text = |notify: &str, user: &str| {
+        format!(
+            "[agent]\nfleet = \"prod\"\nhost = \"web-1\"\ntls = {{ certificate = \"/c\", key = \"/k\", authority = \"/a\" }}\n[service.web]\n\
+             dialect = \"unicorn\"\npidfile = \"/run/web/unicorn.pid\"\nready = {{ tcp = \"127.0.0.1:80\", notify = {notify} }}\n\
+             [service.web.start]\ncommand = [\"unicorn\"]\ndirectory = \"/srv\"\n{user}"
+        )
+    };
+    let told = Config::parse(&text("true", "user = \"web\"")).expect_err("it may not go there").to_string();
+    assert!(told.contains("service.web: ready.notify = true is a socket in the agent's own directory"), "{told}");
+    for (notify, user) in [("true", ""), ("\"/run/baton/web.notify\"", "user = \"web\"")] {
+        assert!(Config::parse(&text(notify, user)).is_ok(), "{notify} {user}");
+    }
+}
