@@ -21,7 +21,7 @@ pub enum Command {
     /// A handover, or to join the one with the same key, or its stored result.
     Reload(Attempt, Reply<mpsc::Receiver<v1::reload_event::Event>>),
     /// The state now, then what happens.
-    Watch(Reply<mpsc::Receiver<v1::WatchEvent>>),
+    Watch(Reply<mpsc::Receiver<Box<v1::WatchEvent>>>),
     /// The stored records, and what else befell the service.
     Past(oneshot::Sender<Past>),
     /// To have the service run; answered when it is held.
@@ -114,7 +114,7 @@ impl Service {
     ///
     /// # Errors
     /// When there are too many watchers.
-    pub async fn watch(&self) -> Result<mpsc::Receiver<v1::WatchEvent>, Refusal> {
+    pub async fn watch(&self) -> Result<mpsc::Receiver<Box<v1::WatchEvent>>, Refusal> {
         self.ask(Command::Watch).await?
     }
 

@@ -118,7 +118,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
     let lingering = Lingering::of(&stored, &witness.boot, &own);
     let deaf = ready::listen_for_notices(&config, &witness.state, &own);
     let supervisor = config.start.clone().map(Supervisor::new);
-    let driver = Driver {
+    // The task keeps a pointer: what a future is given by value is in it more than once.
+    let mut driver = Box::new(Driver {
         config,
         supervisor,
         witness,
@@ -139,8 +140,8 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         watchers: Audience::default(),
         deaf,
         own,
-    };
-    tokio::spawn(driver.drive(Inbox { wakes, changes, inputs, commands }));
+    });
+    tokio::spawn(async move { driver.drive(Inbox { wakes, changes, inputs, commands }).await });
     Ok(Service::new(name, inbox))
 }
 
@@ -199,7 +200,8 @@ struct Driver {
     measuring: Measuring,
     /// Of a service that the agent starts.
     supervisor: Option<Supervisor>,
-    watchers: Audience<v1::WatchEvent>,
+    /// Boxed: a channel has room for many, and few ever come.
+    watchers: Audience<Box<v1::WatchEvent>>,
     /// Why the service's processes cannot say that they are ready, if they are to.
     deaf: Option<String>,
     own: mpsc::Sender<Input>,
@@ -207,7 +209,7 @@ struct Driver {
 
 impl Driver {
     #[tracing::instrument(name = "service", skip_all, fields(service = self.config.name))]
-    async fn drive(mut self, mut inbox: Inbox) {
+    async fn drive(&mut self, mut inbox: Inbox) {
         self.look_often();
         // In the middle of a handover the pid file may name a master that is not in charge.
         if self.stored.under_way.is_some() {
@@ -260,7 +262,7 @@ impl Driver {
             Command::Watch(reply) => {
                 self.count();
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
-                drop(reply.send(self.watchers.admit([first])));
+                drop(reply.send(self.watchers.admit([Box::new(first)])));
             }
             Command::Reload(attempt, reply) => self.reload_with_room(attempt, reply, inbox).await,
         }
@@ -355,7 +357,7 @@ impl Driver {
             "the lock was free: the service is dead, or was for a moment"
         );
         let news = v1::WatchEvent { at_ns: nanoseconds(grant.at), ..self.watch_event(publish::drop_seen(&drop)) };
-        self.watchers.tell(&news);
+        self.watchers.tell(&Box::new(news));
         self.trouble = Trouble::Other("every holder is gone".into());
         self.look_often();
     }
@@ -435,7 +437,7 @@ impl Driver {
     /// Tells all watchers.
     fn say(&mut self, event: v1::watch_event::Event) {
         let event = self.watch_event(event);
-        self.watchers.tell(&event);
+        self.watchers.tell(&Box::new(event));
     }
 
     fn watch_event(&self, event: v1::watch_event::Event) -> v1::WatchEvent {

@@ -103,7 +103,7 @@ impl Telling for Reloading {
 pub struct Watching;
 
 impl Telling for Watching {
-    type Event = v1::WatchEvent;
+    type Event = Box<v1::WatchEvent>;
     type Message = v1::WatchEvent;
 
     fn is_last(event: &Self::Event) -> bool {
@@ -120,6 +120,6 @@ impl Telling for Watching {
     }
 
     fn message(event: Self::Event) -> Self::Message {
-        event
+        *event
     }
 }

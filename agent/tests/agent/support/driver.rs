@@ -22,7 +22,7 @@ struct State {
     scripts: VecDeque<Vec<reload_event::Event>>,
     records: Vec<v1::Record>,
     history: v1::History,
-    watchers: Vec<mpsc::Sender<v1::WatchEvent>>,
+    watchers: Vec<mpsc::Sender<Box<v1::WatchEvent>>>,
 }
 
 impl Driver {
@@ -69,7 +69,7 @@ impl Driver {
         let watchers = self.state.lock().unwrap().watchers.clone();
         for watcher in watchers {
             let event = watch_event::Event::Drop(v1::Drop { seq: 5, ..v1::Drop::default() });
-            watcher.send(v1::WatchEvent { epoch: 1, event: Some(event), ..v1::WatchEvent::default() }).await.unwrap();
+            watcher.send(Box::new(v1::WatchEvent { epoch: 1, event: Some(event), ..v1::WatchEvent::default() })).await.unwrap();
         }
     }
 
@@ -109,10 +109,10 @@ impl Driver {
         Ok(receiver)
     }
 
-    fn watch(&self, service: &str) -> mpsc::Receiver<v1::WatchEvent> {
+    fn watch(&self, service: &str) -> mpsc::Receiver<Box<v1::WatchEvent>> {
         let (sender, receiver) = mpsc::channel(8);
         let event = Some(watch_event::Event::Status(status(service)));
-        sender.try_send(v1::WatchEvent { event, ..v1::WatchEvent::default() }).unwrap();
+        sender.try_send(Box::new(v1::WatchEvent { event, ..v1::WatchEvent::default() })).unwrap();
         self.state.lock().unwrap().watchers.push(sender);
         receiver
     }
