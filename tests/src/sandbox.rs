@@ -144,6 +144,8 @@ fn kill_all(folder: &Path) -> io::Result<usize> {
     Ok(found)
 }
 
+/// Where `hold` hands a lock down.
+const HANDED_DOWN: u32 = 1_025;
 /// A log is opened early.
 const DESCRIPTORS_LOOKED_AT: u32 = 12;
 
@@ -151,8 +153,9 @@ fn has_stream_in(pid: Pid, folder: &Path) -> bool {
     let pid = pid.as_raw_nonzero();
     let target = |number: u32| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok().filter(|target| target.starts_with(folder));
     let is_log = |target: PathBuf| target.extension().is_some_and(|extension| extension == "log");
-    // A worker may have closed its streams, and keep its log.
-    (0..3).any(|number| target(number).is_some()) || (3..DESCRIPTORS_LOOKED_AT).any(|number| target(number).is_some_and(is_log))
+    // A worker may have closed its streams, and keep its log; one of a daemon may have nothing left but the lock that it was handed.
+    (0..3).chain([HANDED_DOWN]).any(|number| target(number).is_some())
+        || (3..DESCRIPTORS_LOOKED_AT).any(|number| target(number).is_some_and(is_log))
 }
 
 #[cfg(test)]
