@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::task::AbortHandle;
 
@@ -15,7 +15,7 @@ use crate::handover::{Answer, Around, Errand, Event, Intent, Outcome};
 use crate::os::process;
 use crate::os::program::{self, Manner};
 use crate::release::truth::{self, Whereabouts};
-use crate::release::{self, NotSwitched, Switch};
+use crate::release::{self, Switch};
 use crate::service::{Attempt, Refusal};
 use crate::store::UnderWay;
 
@@ -87,16 +87,15 @@ impl Driver {
         // A hook that is under way, of a handover that has failed meanwhile, must not see it done.
         run.errand = None;
         let switched = match (&run.course.switch, &self.config.releases) {
-            (Some(switch), Some(releases)) => {
-                let done = if forth { switch.forth(&releases.link) } else { switch.back(&releases.link) };
-                let named = if forth { &switch.after } else { &switch.before };
-                let (link, named) = (releases.link.display(), named.display());
-                done.map(|()| format!("{link} names {named}{}", if forth { "" } else { " as before" }))
+            (Some(switch), Some(releases)) if forth => {
+                let (link, after) = (releases.link.display(), switch.after.display());
+                switch.forth(&releases.link).map(|()| format!("{link} names {after}")).map_err(|error| explain(&error))
             }
+            (Some(switch), Some(releases)) => switch_back(switch, &releases.link),
             // The configuration was changed under a handover that an earlier run of the agent has begun.
             (Some(_) | None, _) => Ok("there is no release to switch".to_owned()),
         };
-        vec![Event::Switched(switched.map_err(|error: NotSwitched| explain(&error)))]
+        vec![Event::Switched(switched)]
     }
 
     /// Switches back the release of a handover that is not gone on with, unless its generation had been ready; what to tell of that.
@@ -106,10 +105,10 @@ impl Driver {
         if under_way.intent() == Intent::Retire {
             return String::new();
         }
-        let (link, before) = (releases.link.display(), switch.before.display());
-        switch
-            .back(&releases.link)
-            .map_or_else(|error| format!("; and {}", explain(&error)), |()| format!("; {link} names {before} as before"))
+        match switch_back(&switch, &releases.link) {
+            Ok(told) => format!("; {told}"),
+            Err(cause) => format!("; and {cause}"),
+        }
     }
 
     /// Begins to run a command; it is told when it has ended.
@@ -202,6 +201,12 @@ impl Run {
     }
 }
 
+/// Switches back: what to tell of that, or why it is not done.
+fn switch_back(switch: &Switch, link: &Path) -> Result<String, String> {
+    let told = || format!("{} names {} as before", link.display(), switch.before.display());
+    switch.back(link).map(|()| told()).map_err(|error| explain(&error))
+}
+
 /// Runs a command: what it said, or why it failed.
 async fn carry_out(
     errand: &config::Errand,
@@ -210,9 +215,8 @@ async fn carry_out(
 ) -> Result<String, String> {
     let config::Errand { command, within } = errand;
     let name = command.first().map(String::as_str).unwrap_or_default();
-    let failed = |why: String| format!("{name} cannot be run: {why}");
     let ran = program::run(command, manner.as_ref(), environment, *within).await;
-    let ended = ran.map_err(|error| failed(error.to_string()))?;
+    let ended = ran.map_err(|error| format!("{name} cannot be run: {error}"))?;
     let (is_right, told) = ended.told(name, *within);
     let lines = ended.last_lines();
     match (is_right, lines.is_empty()) {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{Driver, Inbox, Input};
-use crate::config;
+use crate::config::{self, Condition};
 use crate::handover::{Answer, Event};
 use crate::os::{clock, process};
 use crate::probe::{Eagerness, Notice, Probe, Probed, Sides, listen};
@@ -36,6 +36,9 @@ impl Driver {
 
     /// Begins to probe, after a pause.
     pub(super) fn probe(&mut self, pause: Duration) {
+        let conditions = self.config.ready.conditions.clone();
+        let runs_a_program = conditions.iter().any(|condition| matches!(condition, Condition::Exec(_)));
+        let manner = if runs_a_program { self.manner() } else { None };
         let Some(run) = &mut self.run else { return };
         let (sides, boots) = match &run.new {
             // A master takes its lock before it has workers: until then a boot is not to be hurried by asking.
@@ -46,12 +49,10 @@ impl Driver {
             None if run.is_stationary() => (run.sides(), run.new_workers().is_empty()),
             None => return,
         };
-        let manner = self.manner();
-        let Some(run) = &mut self.run else { return };
         let probe = Probe {
             manner,
             service: self.config.name.clone(),
-            conditions: self.config.ready.conditions.clone(),
+            conditions,
             sides,
             file: run.journal.file(),
             eagerness: if boots { Eagerness::Patient } else { Eagerness::Eager },

@@ -162,48 +162,28 @@ impl Stationary {
     }
 
     fn persisted(&mut self, written: Result<(), String>) -> Vec<Action> {
-        match (&self.state, written) {
-            (State::Arming, Ok(())) => {
+        // It may come after the disk was no longer waited for, or the master is gone meanwhile.
+        let State::Arming = self.state else { return Vec::new() };
+        match written {
+            Ok(()) => {
                 self.state = State::Signalling;
                 vec![
                     Action::Tell(Step::Signal, format!("{} to the master {}", self.reload, self.master)),
                     Action::Signal(Role::OldMaster, Whom::Master, self.reload),
                 ]
             }
-            (State::Arming, Err(cause)) => self.fail(Step::Signal, cause),
-            // It comes after the disk was no longer waited for, or the master is gone meanwhile.
-            (
-                State::Opening
-                | State::Preparing(_)
-                | State::Signalling
-                | State::Readying(_)
-                | State::Draining
-                | State::Closing
-                | State::Confirming
-                | State::Over,
-                Ok(()) | Err(_),
-            ) => Vec::new(),
+            Err(cause) => self.fail(Step::Signal, cause),
         }
     }
 
     fn signalled(&mut self, now: Duration, sent: Result<(), String>) -> Vec<Action> {
-        match (&self.state, sent) {
-            (State::Signalling, Ok(())) => {
+        let State::Signalling = self.state else { return Vec::new() };
+        match sent {
+            Ok(()) => {
                 self.signalled_at = Some(now);
                 self.await_ready(now, "waiting for a new worker to be ready")
             }
-            (State::Signalling, Err(cause)) => self.fail(Step::Signal, cause),
-            (
-                State::Opening
-                | State::Preparing(_)
-                | State::Arming
-                | State::Readying(_)
-                | State::Draining
-                | State::Closing
-                | State::Confirming
-                | State::Over,
-                Ok(()) | Err(_),
-            ) => Vec::new(),
+            Err(cause) => self.fail(Step::Signal, cause),
         }
     }
 
