@@ -11,10 +11,10 @@ use baton_proto::v1::reload_event::Event as Told;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Inbox, Input, publish};
 use crate::dialect::Signal;
+use crate::failure::chain;
 use crate::handover::{Action, Ending, Errand, Event, Found, Intent, Outcome, Whom};
 use crate::os::{clock, process};
 use crate::service::STREAM_EVENTS_MAX;
@@ -137,7 +137,7 @@ impl Driver {
         let (fact, found) = match looked {
             Ok(seen) => (Fact::Sighting(seen.sighting(began, role)), Found::Holding),
             Err(unseen) => {
-                let reason = explain(&unseen);
+                let reason = chain(&unseen);
                 let fact = Fact::Absence { began, role, process, reason: reason.clone() };
                 (fact, if unseen.is_dead() { Found::Gone(reason) } else { Found::Otherwise(reason) })
             }
@@ -147,7 +147,7 @@ impl Driver {
         if found == Found::Holding
             && let Err(error) = self.waiters.arm(&self.config.lock, file)
         {
-            tracing::warn!(error = explain(&error), "the waiter cannot be armed");
+            tracing::warn!(error = chain(&error), "the waiter cannot be armed");
         }
         found
     }

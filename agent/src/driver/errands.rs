@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::task::AbortHandle;
 
-use super::holder::explain;
 use super::run::Run;
 use super::{Driver, Input};
 use crate::config;
+use crate::failure::chain;
 use crate::handover::{Answer, Around, Errand, Event, Intent, Outcome};
 use crate::os::process;
 use crate::os::program::{self, Manner};
@@ -72,7 +72,7 @@ impl Driver {
             );
             return Err(Refusal::Precondition(text));
         };
-        let switch = release::switch_to(releases, &attempt.release).map_err(|error| Refusal::Precondition(explain(&error)))?;
+        let switch = release::switch_to(releases, &attempt.release).map_err(|error| Refusal::Precondition(chain(&error)))?;
         Ok(Course { switch: Some(switch), wanted: None })
     }
 
@@ -89,7 +89,7 @@ impl Driver {
         let switched = match (&run.course.switch, &self.config.releases) {
             (Some(switch), Some(releases)) if forth => {
                 let (link, after) = (releases.link.display(), switch.after.display());
-                switch.forth(&releases.link).map(|()| format!("{link} names {after}")).map_err(|error| explain(&error))
+                switch.forth(&releases.link).map(|()| format!("{link} names {after}")).map_err(|error| chain(&error))
             }
             (Some(switch), Some(releases)) => switch_back(switch, &releases.link),
             // The configuration was changed under a handover that an earlier run of the agent has begun.
@@ -204,7 +204,7 @@ impl Run {
 /// Switches back: what to tell of that, or why it is not done.
 fn switch_back(switch: &Switch, link: &Path) -> Result<String, String> {
     let told = || format!("{} names {} as before", link.display(), switch.before.display());
-    switch.back(link).map(|()| told()).map_err(|error| explain(&error))
+    switch.back(link).map(|()| told()).map_err(|error| chain(&error))
 }
 
 /// Runs a command: what it said, or why it failed.

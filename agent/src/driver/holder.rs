@@ -9,6 +9,7 @@ use baton_proto::wire::nanoseconds;
 use super::generation::Generation;
 use super::{Driver, Inbox, publish};
 use crate::census::{Finding, Kind};
+use crate::failure::chain;
 use crate::os::process::{self, Seen};
 use crate::os::{clock, lock};
 use crate::store::Flush;
@@ -132,7 +133,7 @@ impl Driver {
             file.map_err(|error| Trouble::Other(format!("the lock file {} cannot be looked at: {error}", lock.display())))?;
         let seen =
             process::look(pid, file).map_err(|unseen| Trouble::Named(format!("{unseen} (named by {})", pidfile.display())))?;
-        self.waiters.arm(lock, file).map_err(|error| Trouble::Other(explain(&error)))?;
+        self.waiters.arm(lock, file).map_err(|error| Trouble::Other(chain(&error)))?;
         Ok(seen)
     }
 
@@ -162,17 +163,6 @@ impl Driver {
             }
         }
     }
-}
-
-/// An error and its causes, in one sentence.
-pub(super) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::time::Duration;
 use baton_proto::custody::Ended;
 use tokio::sync::mpsc;
 
-use super::holder::explain;
 use super::{Driver, Input};
 use crate::config::Start;
 use crate::dialect::{Custodian, Dialect};
+use crate::failure::chain;
 use crate::os::ending;
 use crate::os::process::{self, Handle};
 use crate::os::readable::Readable;
@@ -72,7 +72,7 @@ pub(super) fn held_by(mut child: Child) -> Result<(Child, Handle), End> {
     match (found, child.try_wait()) {
         (Ok(handle), Ok(None)) => Ok((child, handle)),
         (_, Ok(Some(status))) => Err(of_status(status)),
-        (Err(error), _) => Err(End::NotRun(format!("its hold cannot be looked at: {}", explain(&error)))),
+        (Err(error), _) => Err(End::NotRun(format!("its hold cannot be looked at: {}", chain(&error)))),
         (_, Err(error)) => Err(End::NotRun(format!("its hold cannot be waited for: {error}"))),
     }
 }

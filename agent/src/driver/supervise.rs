@@ -16,10 +16,11 @@ use baton_proto::v1;
 use baton_proto::wire::nanoseconds;
 use tokio::task::AbortHandle;
 
-use super::holder::{Held, explain};
+use super::holder::Held;
 use super::launch::{held_by, until_ended};
 use super::{Driver, Input};
 use crate::config::Start;
+use crate::failure::chain;
 use crate::os::clock;
 use crate::os::process::Handle;
 use crate::service::{Refusal, Reply};
@@ -153,7 +154,7 @@ impl Driver {
         supervisor.look_next = Some(clock::since_boot() + BOOT_LOOK_EVERY);
         let start = supervisor.start.clone();
         let launched = self.start_hold(&start).map_err(|error| {
-            let why = explain(&error);
+            let why = chain(&error);
             if error.is_final() { End::Impossible(why) } else { End::NotRun(why) }
         });
         let (child, handle) = match launched.and_then(held_by) {

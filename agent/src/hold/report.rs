@@ -11,6 +11,7 @@ use baton_proto::span::Span;
 
 use super::job::{Ended, Note};
 use crate::dialect::Signal;
+use crate::failure::chain;
 
 /// Says one line. That it cannot be written is no reason to leave the server alone.
 fn say(line: impl Display) {
@@ -98,14 +99,4 @@ pub(super) fn ignored(signal: &str) {
 /// Something failed.
 pub(super) fn failed(error: &dyn Error) {
     say(format_args!("failed: {}", chain(error)));
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -4,7 +4,6 @@
 //! ended, when its time is over, and when nobody waits for the answer any more. When the agent is killed, it is, too.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -23,7 +22,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::readable::Readable;
-use super::session::{Identity, NotStarted};
+use super::session::Identity;
+use crate::failure::chain;
 
 /// How much later than told in time it may be told that it was late.
 const BEGINNING_GRACE: Duration = Duration::from_secs(1);
@@ -159,7 +159,8 @@ fn begin(
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
     if let Some(Manner { user, group, environment, directory }) = manner {
-        Identity::find(user.as_deref(), group.as_deref()).map_err(told)?.assume(&mut command);
+        let identity = Identity::find(user.as_deref(), group.as_deref());
+        identity.map_err(|error| io::Error::other(chain(&error)))?.assume(&mut command);
         command.envs(environment).current_dir(directory).env("PWD", directory);
     } else {
         for variable in OURS {
@@ -172,14 +173,6 @@ fn begin(
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     // The other end of the pipe, which the command has, too, goes with it.
     command.spawn()
-}
-
-/// Why nobody can be found to run it as, with the cause of that.
-fn told(error: NotStarted) -> io::Error {
-    match error.source() {
-        Some(cause) => io::Error::other(format!("{error}: {cause}")),
-        None => io::Error::other(error),
-    }
 }
 
 /// Has the kernel kill it when this thread ends (`prctl(2)`), which stays for as long as it runs. Whoever changes the user takes that back,
