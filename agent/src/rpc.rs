@@ -65,6 +65,8 @@ impl Speaker {
             incarnation: self.incarnation.clone(),
             boot_id: self.boot_id.clone(),
             now_ns: wire::nanoseconds((self.now)()),
+            unix_ns: 0,
+            level: 0,
         }
     }
 }
@@ -316,6 +318,12 @@ impl Agent for Rpc {
         let service = request.into_inner().service;
         let (stopped, how) = changed(&who, "stop", &service, self.stop_of(peer, &service).await)?;
         Ok(Response::new(v1::StopReply { service: Some(stopped), how }))
+    }
+
+    type ClaimStream = tokio_stream::Empty<Result<v1::ClaimReply, Status>>;
+
+    async fn claim(&self, _: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
+        Err(Status::unimplemented("claims are not granted yet"))
     }
 
     type WatchStream = Told<Watching>;

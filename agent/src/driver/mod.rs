@@ -422,6 +422,7 @@ impl Driver {
             lingering: self.lingering.told(),
             release: self.stored.release.clone(),
             supervision: self.supervision(),
+            claim: None,
         }
     }
 

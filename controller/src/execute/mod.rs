@@ -87,7 +87,7 @@ pub async fn prepare(
     let plan = Plan::new(service, release, looked, limits);
     let party = |((host, agent), planned): ((&Host, Option<Agent>), &crate::plan::Planned)| match &planned.fate {
         Fate::Restart(standing) => Some(Party { host: host.clone(), contact: Contact { before: (**standing).clone(), agent } }),
-        Fate::Refuse(_) => None,
+        Fate::LeaveOut(_) | Fate::Refuse(_) => None,
     };
     let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
     Ok(Prepared { plan, parties })

@@ -177,6 +177,12 @@ impl Agent for Scripted {
         Err(Status::permission_denied("not from afar"))
     }
 
+    type ClaimStream = tokio_stream::Empty<Result<v1::ClaimReply, Status>>;
+
+    async fn claim(&self, _: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
+        Err(Status::unimplemented("a scripted agent grants no claims"))
+    }
+
     type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchEvent, Status>> + Send>>;
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

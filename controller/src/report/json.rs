@@ -79,6 +79,7 @@ fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
             "host": name.as_str(), "fate": "restart", "generation": standing.generation,
             "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch, "release": known(&standing.release),
         }),
+        Fate::LeaveOut(refusal) => json!({"host": name.as_str(), "fate": "leave_out", "cause": refusal.cause}),
         Fate::Refuse(refusal) => json!({"host": name.as_str(), "fate": "refuse", "cause": refusal.cause}),
     };
     json!({

@@ -83,7 +83,7 @@ impl Rollout {
     pub fn new(plan: &Plan) -> Self {
         let state = |fate: &Fate| match fate {
             Fate::Restart(_) => State::Waiting,
-            Fate::Refuse(refusal) => State::Ended { outcome: Outcome::Refused(refusal.clone()) },
+            Fate::LeaveOut(refusal) | Fate::Refuse(refusal) => State::Ended { outcome: Outcome::Refused(refusal.clone()) },
         };
         let hosts: Vec<_> = plan.hosts().iter().map(|planned| (planned.host.clone(), state(&planned.fate))).collect();
         Self {

@@ -200,6 +200,7 @@ fn planned_in_full(plan: &Plan, look: &Look) -> String {
                 let what = format!("{host:<width$}   generation {}{master}", standing.named_generation());
                 line("Restart", Colour::Green, look, &what)
             }
+            Fate::LeaveOut(refusal) => line("Leave out", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
             Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
         });
     }

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a [`Plan`] leaves no choice to its execution, and making one touches nothing.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::inventory::{HostName, Policy, Share};
@@ -51,6 +53,10 @@ pub struct Looked {
 pub struct Planned {
     /// The host.
     pub host: HostName,
+    /// The zone that it is in, by its label `zone`.
+    pub zone: Option<String>,
+    /// The release to switch to there; none for the one that is there.
+    pub release: Option<String>,
     /// What becomes of it.
     pub fate: Fate,
 }
@@ -60,8 +66,71 @@ pub struct Planned {
 pub enum Fate {
     /// It is restarted; this is how it stands now.
     Restart(Box<Standing>),
-    /// It is not touched, for this reason.
+    /// It is broken already, for this reason, and is left out as told.
+    LeaveOut(Refusal),
+    /// It is broken already, for this reason: while it is among those chosen nothing is restarted.
     Refuse(Refusal),
+}
+
+/// Hosts that may go together. The next wave begins when the last host of this one is done, and what comes then is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wave {
+    /// Which one it is.
+    pub kind: WaveKind,
+    /// The places of its hosts in the plan; never none.
+    pub hosts: Range<usize>,
+    /// What comes when its last host is done.
+    pub then: Then,
+}
+
+/// Which wave it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaveKind {
+    /// The first few, to see how they fare.
+    Canaries,
+    /// Those of a zone; none for the hosts that are in none.
+    Zone(Option<String>),
+    /// All that are left.
+    Rest,
+}
+
+/// What comes after a wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The next one, at once.
+    GoOn,
+    /// All that are done must stand for so long.
+    Soak(Duration),
+    /// A person looks at it, and says when to go on.
+    Person,
+}
+
+/// The limits of a rollout, counted out in hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many hosts may be in flight at once, at least one.
+    pub in_flight_max: usize,
+    /// How many may fail before the rollout halts.
+    pub failures_max: usize,
+    /// How many must be available at any time.
+    pub available_min: usize,
+    /// The same within each zone.
+    pub zones: BTreeMap<String, ZoneBounds>,
+    /// After how many hosts that were restarted the rollout stops.
+    pub stop_after: Option<usize>,
+    /// How long one host may take.
+    pub host_deadline: Duration,
+    /// How long all of it may take: nothing new starts after that.
+    pub deadline: Option<Duration>,
+}
+
+/// The limits within one zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneBounds {
+    /// How many of its hosts may fail before the rollout halts.
+    pub failures_max: usize,
+    /// How many must be available at any time.
+    pub available_min: usize,
 }
 
 /// One walk over the fleet, fixed before it starts.
@@ -70,9 +139,8 @@ pub struct Plan {
     service: String,
     release: Option<String>,
     hosts: Vec<Planned>,
-    in_flight_max: usize,
-    failures_max: usize,
-    host_deadline: Duration,
+    waves: Vec<Wave>,
+    bounds: Bounds,
 }
 
 impl Plan {
@@ -80,17 +148,20 @@ impl Plan {
     #[must_use]
     pub fn new(service: &str, release: Option<&str>, looked: Vec<Looked>, limits: Limits) -> Self {
         let total = looked.len();
-        let hosts: Vec<Planned> = looked.into_iter().map(Planned::new).collect();
+        let hosts: Vec<Planned> = looked.into_iter().map(|looked| Planned::new(looked, release)).collect();
         let longest = hosts.iter().filter_map(Planned::handover_within).max().unwrap_or_default();
         let host_deadline = limits.host_deadline.unwrap_or_else(|| longest.clamp(HOST_DEADLINE_MIN, HOST_DEADLINE_MAX));
-        Self {
-            service: service.to_owned(),
-            release: release.map(str::to_owned),
-            hosts,
+        let bounds = Bounds {
             in_flight_max: limits.max_in_flight.of(total).max(1),
             failures_max: limits.max_failures.of(total),
+            available_min: 0,
+            zones: BTreeMap::new(),
+            stop_after: None,
             host_deadline,
-        }
+            deadline: None,
+        };
+        let waves = vec![Wave { kind: WaveKind::Rest, hosts: 0..total, then: Then::GoOn }];
+        Self { service: service.to_owned(), release: release.map(str::to_owned), hosts, waves, bounds }
     }
 
     /// The service.
@@ -111,47 +182,59 @@ impl Plan {
         &self.hosts
     }
 
+    /// The waves, in their order: together they have every host once.
+    #[must_use]
+    pub fn waves(&self) -> &[Wave] {
+        &self.waves
+    }
+
+    /// The limits, counted out.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// How many hosts may be in flight at once, at least one.
     #[must_use]
     pub fn in_flight_max(&self) -> usize {
-        self.in_flight_max
+        self.bounds.in_flight_max
     }
 
     /// How many hosts may be refused or rolled back before the rollout halts.
     #[must_use]
     pub fn failures_max(&self) -> usize {
-        self.failures_max
+        self.bounds.failures_max
     }
 
     /// How long one host may take.
     #[must_use]
     pub fn host_deadline(&self) -> Duration {
-        self.host_deadline
+        self.bounds.host_deadline
     }
 
     /// The hosts on which a handover may take longer than a host may, and how long.
     pub fn cut_short(&self) -> impl Iterator<Item = (&HostName, Duration)> {
         let within = self.hosts.iter().filter_map(|planned| Some((&planned.host, planned.handover_within()?)));
-        within.filter(|(_, within)| *within > self.host_deadline)
+        within.filter(|(_, within)| *within > self.bounds.host_deadline)
     }
 
     /// The hosts that are refused, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&HostName, &str)> {
         self.hosts.iter().filter_map(|planned| match &planned.fate {
             Fate::Refuse(refusal) => Some((&planned.host, refusal.cause.as_str())),
-            Fate::Restart(_) => None,
+            Fate::LeaveOut(_) | Fate::Restart(_) => None,
         })
     }
 
     /// Whether so many hosts are refused that nothing would be restarted.
     #[must_use]
     pub fn is_past_budget(&self) -> bool {
-        self.refused().count() > self.failures_max
+        self.refused().count() > self.bounds.failures_max
     }
 }
 
 impl Planned {
-    fn new(looked: Looked) -> Self {
+    fn new(looked: Looked, release: Option<&str>) -> Self {
         let fate = match looked.standing {
             Ok(standing) => match standing.objection() {
                 None => Fate::Restart(Box::new(standing)),
@@ -159,14 +242,14 @@ impl Planned {
             },
             Err(refusal) => Fate::Refuse(refusal),
         };
-        Self { host: looked.host, fate }
+        Self { host: looked.host, zone: None, release: release.map(str::to_owned), fate }
     }
 
     /// The longest that a handover may take there; none where there will be none.
     fn handover_within(&self) -> Option<Duration> {
         match &self.fate {
             Fate::Restart(standing) => Some(standing.handover_within),
-            Fate::Refuse(_) => None,
+            Fate::LeaveOut(_) | Fate::Refuse(_) => None,
         }
     }
 }
