@@ -10,7 +10,9 @@ use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
 use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
@@ -25,6 +27,9 @@ use crate::text::plain;
 /// How long an agent may take over a question that it can answer at once.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How many renewals of a claim may wait for the connection.
+const CLAIM_REQUESTS_MAX: usize = 4;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -38,7 +43,12 @@ pub enum CallError {
         message: String,
         /// Whether it is because of who we are.
         denied: bool,
+        /// Whether it is because of how the service stands, or who has it.
+        is_precondition: bool,
     },
+    /// Our claim on the service does not stand, and nothing was begun.
+    #[error("{0}")]
+    Unclaimed(String),
     /// The agent has as many callers as it can take, and did nothing.
     #[error("the agent is busy: {0}")]
     Busy(String),
@@ -65,7 +75,7 @@ impl CallError {
     /// The refusal that it is, for a host that was not asked.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
-        Refusal { cause: self.sentence(), hint: self.hint() }
+        Refusal { hint: self.hint(), ..self.sentence().into() }
     }
 
     /// The error and its causes in one line.
@@ -81,6 +91,7 @@ impl CallError {
             Self::Link(error) => error.hint(),
             Self::Refused { denied: true, .. } => Some("`baton pki issue operator NAME` makes a certificate that may reload"),
             Self::Refused { denied: false, .. }
+            | Self::Unclaimed(_)
             | Self::Busy(_)
             | Self::Failed { .. }
             | Self::Broken(_)
@@ -153,6 +164,26 @@ impl Agent {
         found.ok_or(CallError::Malformed(Malformed::Missing("service")))
     }
 
+    /// Claims a service: where to renew it, the stream of the answers, and the first of them.
+    pub(super) async fn claim(
+        &mut self,
+        open: v1::ClaimOpen,
+    ) -> Result<(mpsc::Sender<v1::ClaimRequest>, Call<v1::ClaimReply>, v1::ClaimGranted), CallError> {
+        let (requests, queue) = mpsc::channel(CLAIM_REQUESTS_MAX);
+        let first = v1::ClaimRequest { request: Some(v1::claim_request::Request::Open(open)) };
+        let _ = requests.try_send(first);
+        let opened = async {
+            let stream = self.client.claim(ReceiverStream::new(queue)).await.map_err(|status| self.failure(&status))?;
+            let mut call = Call { stream: stream.into_inner(), agent: self.clone() };
+            match call.next().await?.and_then(|reply| reply.reply) {
+                Some(v1::claim_reply::Reply::Granted(granted)) => Ok((call, granted)),
+                Some(v1::claim_reply::Reply::Renewed(_)) | None => Err(CallError::Malformed(Malformed::Missing("grant"))),
+            }
+        };
+        let (call, granted) = timeout(ANSWER_DEADLINE, opened).await.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))??;
+        Ok((requests, call, granted))
+    }
+
     /// Asks for a handover and follows it.
     pub(super) async fn reload(&mut self, request: v1::ReloadRequest) -> Result<Call<v1::ReloadEvent>, CallError> {
         let stream = self.client.reload(request).await.map_err(|status| self.failure(&status))?;
@@ -181,17 +212,20 @@ impl Agent {
         }
         let message = plain(status.message());
         match status.code() {
-            Code::PermissionDenied | Code::Unauthenticated => CallError::Refused { message, denied: true },
-            Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
-                CallError::Refused { message, denied: false }
+            Code::PermissionDenied | Code::Unauthenticated => {
+                CallError::Refused { message, denied: true, is_precondition: false }
             }
+            Code::FailedPrecondition => CallError::Refused { message, denied: false, is_precondition: true },
+            Code::NotFound | Code::InvalidArgument | Code::Unimplemented => {
+                CallError::Refused { message, denied: false, is_precondition: false }
+            }
+            Code::Aborted => CallError::Unclaimed(message),
             Code::ResourceExhausted => CallError::Busy(message),
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
             | Code::DeadlineExceeded
             | Code::AlreadyExists
-            | Code::Aborted
             | Code::OutOfRange
             | Code::Internal
             | Code::Unavailable

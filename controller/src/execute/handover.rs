@@ -2,18 +2,20 @@
 //!
 //! Asking again is safe: for one rollout and attempt an agent signals at most once, and joins or repeats its answer.
 //!
-//! **Invariant:** [`Event::Asked`] is told before the request is sent, so whoever has not heard it knows that nothing was.
+//! **Invariant:** nothing is asked before the loop says so, which is when its journal says that it will be.
 
 use baton_proto::v1;
+use prost::Message as _;
+use tokio::sync::watch;
 
 use super::agent::{Agent, CallError};
 use super::backoff::Backoff;
+use super::claim::Hold;
 use super::link::Dialler;
-use super::news::{Contact, News, Teller};
+use super::news::{Evidence, News, Teller};
 use super::wire;
 use crate::inventory::{Host, HostName};
-use crate::outcome::{Account, Outcome, Refusal, Unproven, settle};
-use crate::rollout::Event;
+use crate::outcome::{Outcome, Refusal, Unproven, settle};
 use crate::standing::Standing;
 use crate::text::plain;
 
@@ -27,93 +29,117 @@ pub(super) struct Order {
     pub(super) service: String,
     pub(super) release: Option<String>,
     pub(super) rollout: String,
-    pub(super) contact: Contact,
+    pub(super) attempt: u32,
+    /// How the service stood when it was looked at.
+    pub(super) before: Standing,
+    /// Whether it may have been asked for this attempt before, by another run.
+    pub(super) may_have_begun: bool,
+    pub(super) agent: Option<Agent>,
+    /// How it stands with the claim.
+    pub(super) hold: watch::Receiver<Hold>,
 }
 
 /// How one try to follow a handover ended.
 enum Followed {
     /// To its end.
-    Ended(Outcome),
+    Ended(Outcome, Option<Evidence>),
     /// Contact was lost, for this reason.
     Lost(String),
+    /// The agent does not know the attempt, and will not begin it: the claim does not stand.
+    Unclaimed(String),
 }
 
-/// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
-pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
-    let Order { host, service, release, rollout, contact } = order;
-    // Of two rollouts that looked at the same state only the first is served: the fence is that of the plan.
-    let request = v1::ReloadRequest {
-        service: service.clone(),
-        rollout,
-        attempt: 1,
-        fence: contact.before.fence.saturating_add(1),
-        release: release.unwrap_or_default(),
-    };
-    let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
-        Ok((before, agent)) => {
-            let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
-            (outcome, Contact { before, agent: Some(agent) })
-        }
-        Err((refusal, contact)) => (Outcome::Refused(refusal), contact),
-    };
-    teller.tell(News::Ended { host: host.name, outcome, contact: Box::new(contact) }).await;
-}
-
-/// Finds the agent and looks at the service at its turn: a plan may be hours old.
-async fn look_again(
-    host: &Host,
-    service: &str,
-    contact: Contact,
-    dialler: &Dialler,
-) -> Result<(Standing, Agent), (Refusal, Contact)> {
-    let Contact { before, mut agent } = contact;
+/// Finds the agent and looks at the service at its turn: a plan may be hours old. Tells what it sees, or that the host is refused.
+pub(super) async fn look(host: Host, service: String, mut agent: Option<Agent>, dialler: Dialler, teller: Teller) {
     let mut backoff = Backoff::new();
     let mut refusal = Refusal::from("it was not dialled");
     for dial in 0..DIALS_MAX {
         if dial > 0 {
             backoff.wait().await;
         }
-        match Agent::look(dialler, host, service, agent.take()).await {
-            Ok((standing, agent)) => match standing.objection() {
-                None => return Ok((standing, agent)),
-                Some(objection) => return Err((objection.into(), Contact { before, agent: Some(agent) })),
-            },
-            Err(error @ CallError::Refused { .. }) => return Err((error.refusal(), Contact { before, agent: None })),
-            Err(error) => refusal = error.refusal(),
+        match Agent::look(&dialler, &host, &service, agent.take()).await {
+            Ok((standing, agent)) => {
+                return teller.tell(News::Looked { host: host.name, standing: Box::new(standing), agent }).await;
+            }
+            Err(error) => {
+                refusal = error.refusal();
+                if matches!(error, CallError::Refused { .. }) {
+                    break;
+                }
+            }
         }
     }
-    Err((refusal, Contact { before, agent: None }))
+    teller.tell(News::Ended { host: host.name, outcome: Outcome::Refused(refusal), evidence: None, agent: None }).await;
+}
+
+/// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
+pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
+    let host = order.host.name.clone();
+    let (outcome, evidence, agent) = pursue(order, &dialler, &teller).await;
+    teller.tell(News::Ended { host, outcome, evidence, agent }).await;
 }
 
 /// Asks, and asks again, until the handover has ended or the agent refuses.
-async fn pursue(
-    host: &Host,
-    request: &v1::ReloadRequest,
-    before: &Standing,
-    first: Agent,
-    dialler: &Dialler,
-    teller: &Teller,
-) -> (Outcome, Agent) {
-    let mut connected = Ok(first);
-    // From the first request that was not refused: it may have arrived, even if nothing was heard since.
-    let mut may_have_begun = false;
+async fn pursue(order: Order, dialler: &Dialler, teller: &Teller) -> (Outcome, Option<Evidence>, Option<Agent>) {
+    let Order { host, service, release, rollout, attempt, before, mut may_have_begun, agent, mut hold } = order;
+    let request = |fence| v1::ReloadRequest {
+        service: service.clone(),
+        rollout: rollout.clone(),
+        attempt,
+        fence,
+        release: release.clone().unwrap_or_default(),
+    };
+    let mut connected = agent;
     let mut backoff = Backoff::new();
-    teller.tell(News::Event(Event::Asked(host.name.clone()))).await;
     loop {
-        let cause = match connected {
-            Ok(agent) => match follow(&host.name, request, before, agent.clone(), may_have_begun, teller).await {
-                Followed::Ended(outcome) => return (outcome, agent),
-                Followed::Lost(cause) => {
-                    may_have_begun = true;
-                    cause
+        let fence = match claimed(&mut hold).await {
+            Ok(fence) => fence,
+            // What was begun before is told without a claim, too.
+            Err(_) if may_have_begun => 0,
+            Err(refusal) => return (Outcome::Refused(refusal), None, connected),
+        };
+        let found = match connected.take().filter(|agent| !agent.is_gone()) {
+            Some(agent) => Ok(agent),
+            None => Agent::dial(dialler, &host).await,
+        };
+        let followed = match found {
+            Ok(agent) => match follow(&host.name, &request(fence), &before, agent.clone(), may_have_begun, teller).await {
+                Followed::Ended(outcome, evidence) => return (outcome, evidence, Some(agent)),
+                // Always a new connection: one that broke down may look whole from here.
+                lost @ (Followed::Lost(_) | Followed::Unclaimed(_)) => {
+                    may_have_begun |= matches!(lost, Followed::Lost(_));
+                    lost
                 }
             },
-            Err(error) => CallError::sentence(&error),
+            Err(error) => Followed::Lost(error.sentence()),
+        };
+        let cause = match followed {
+            // It has no such attempt, and another has the claim by now: with our fence none will be begun any more.
+            Followed::Unclaimed(cause) => match denial(&hold) {
+                Some(refusal) => return (Outcome::Refused(refusal), None, None),
+                None => cause,
+            },
+            Followed::Lost(cause) => cause,
+            Followed::Ended(outcome, evidence) => return (outcome, evidence, None),
         };
         teller.tell(News::Retrying { host: host.name.clone(), cause }).await;
         backoff.wait().await;
-        // Always a new connection: one that broke down may look whole from here.
-        connected = Agent::dial(dialler, host).await;
+    }
+}
+
+/// Waits until it is known whether the claim stands: its fence, or why it cannot be had.
+async fn claimed(hold: &mut watch::Receiver<Hold>) -> Result<u64, Refusal> {
+    match hold.wait_for(|hold| *hold != Hold::Sought).await.as_deref() {
+        Ok(Hold::Stands { fence }) => Ok(*fence),
+        Ok(Hold::Denied(refusal)) => Err(refusal.clone()),
+        Ok(Hold::Sought) | Err(_) => Err("nobody keeps the claim any more".into()),
+    }
+}
+
+fn denial(hold: &watch::Receiver<Hold>) -> Option<Refusal> {
+    match &*hold.borrow() {
+        Hold::Denied(refusal) => Some(refusal.clone()),
+        Hold::Sought | Hold::Stands { .. } => None,
     }
 }
 
@@ -149,11 +175,7 @@ async fn follow(
                 let Some(testimony) = testimony else {
                     return Followed::Lost("the stream ended without a testimony".into());
                 };
-                let account = wire::account(testimony, ending);
-                return Followed::Ended(account.map_or_else(
-                    |error| Outcome::Unproven(Unproven::Malformed(error.to_string())),
-                    |account: Account| settle(before, account),
-                ));
+                return judged(before, testimony, ending);
             }
             // Wire changes only add: it is an event that only newer agents tell.
             None => {}
@@ -161,18 +183,29 @@ async fn follow(
     }
 }
 
+/// How the handover ended, as judged from what was told, which is kept as it came.
+fn judged(before: &Standing, testimony: v1::Testimony, ending: v1::Ending) -> Followed {
+    let evidence = Evidence { testimony: testimony.encode_to_vec(), ending: ending.encode_to_vec() };
+    let outcome = match wire::account(testimony, ending) {
+        Ok(account) => settle(before, account),
+        Err(error) => Outcome::Unproven(Unproven::Malformed(error.to_string())),
+    };
+    Followed::Ended(outcome, Some(evidence))
+}
+
 /// What a failed call means: a refusal ends it, and so does an agent that is busy from the start; anything else is asked again. Only the refusal of a request before which
 /// there was no other says that nothing has begun.
 fn failed(error: &CallError, may_have_begun: bool) -> Followed {
     let cause = error.sentence();
     match error {
+        CallError::Unclaimed(_) => Followed::Unclaimed(cause),
         CallError::Refused { .. } if may_have_begun => {
-            Followed::Ended(Outcome::Unknown(format!("the agent may have begun, and now it answers: {cause}")))
+            Followed::Ended(Outcome::Unknown(format!("the agent may have begun, and now it answers: {cause}")), None)
         }
         // While nothing has begun, the busy are left alone: the operator may come back, and no slot is held up meanwhile.
         CallError::Busy(_) if may_have_begun => Followed::Lost(cause),
-        CallError::Refused { .. } | CallError::Busy(_) => Followed::Ended(Outcome::Refused(error.refusal())),
-        CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause))),
+        CallError::Refused { .. } | CallError::Busy(_) => Followed::Ended(Outcome::Refused(error.refusal()), None),
+        CallError::Malformed(_) => Followed::Ended(Outcome::Unproven(Unproven::Malformed(cause)), None),
         CallError::Link(_) | CallError::Failed { .. } | CallError::Broken(_) | CallError::TimedOut(_) => Followed::Lost(cause),
     }
 }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod backoff;
+mod claim;
 mod guard;
 mod handover;
 mod link;
@@ -28,7 +29,8 @@ use crate::rollout::{Rollout, Summary};
 use crate::standing::Standing;
 use crate::unknown::UnknownService;
 use agent::Agent;
-use news::{Contact, NEWS_MAX};
+use claim::Title;
+use news::NEWS_MAX;
 use survey::{Surveyed, survey};
 use walk::{Party, Walk};
 
@@ -86,7 +88,13 @@ pub async fn prepare(
     }
     let plan = Plan::new(service, release, looked, limits);
     let party = |((host, agent), planned): ((&Host, Option<Agent>), &crate::plan::Planned)| match &planned.fate {
-        Fate::Restart(standing) => Some(Party { host: host.clone(), contact: Contact { before: (**standing).clone(), agent } }),
+        Fate::Restart(standing) => Some(Party {
+            host: host.clone(),
+            release: planned.release.clone(),
+            before: Some((**standing).clone()),
+            may_have_begun: false,
+            agent,
+        }),
         Fate::LeaveOut(_) | Fate::Refuse(_) => None,
     };
     let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
@@ -104,7 +112,8 @@ fn the_one(host: &HostName, mut standings: Vec<Standing>, service: &str) -> Resu
 pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts: Interrupts, report: &mut Report) -> Summary {
     let Prepared { plan, parties } = prepared;
     let rollout = Rollout::new(&plan);
-    Walk::new(&plan, id, parties, dialler, report).run(rollout, interrupts).await
+    let title = Title { service: plan.service().to_owned(), rollout: id.to_owned(), session: "1".into(), reason: String::new() };
+    Walk::new(title, parties, dialler, report).run(rollout, interrupts).await
 }
 
 /// What the agent of `host` keeps of a service.

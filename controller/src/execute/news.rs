@@ -23,17 +23,17 @@ pub(super) enum News {
     Retrying { host: HostName, cause: String },
     /// A lost guard stands again.
     Regained { host: HostName },
-    /// A handover has ended; with what its guard needs.
-    Ended { host: HostName, outcome: Outcome, contact: Box<Contact> },
+    /// A host was looked at, at its turn, over this connection.
+    Looked { host: HostName, standing: Box<Standing>, agent: Agent },
+    /// A handover has ended: how, what that was judged from, and the connection, if there is one.
+    Ended { host: HostName, outcome: Outcome, evidence: Option<Evidence>, agent: Option<Agent> },
 }
 
-/// What is known of a host, and the connection to it, if there is one.
-#[derive(Debug)]
-pub(super) struct Contact {
-    /// How the service stood before its handover.
-    pub(super) before: Standing,
-    /// The connection.
-    pub(super) agent: Option<Agent>,
+/// What an agent told at the end of a handover, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Evidence {
+    pub(super) testimony: Vec<u8>,
+    pub(super) ending: Vec<u8>,
 }
 
 /// Where a task sends its news. The loop outlives the tasks; when it is gone, nobody wants to know.

@@ -8,34 +8,42 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use super::agent::Agent;
+use super::claim::{Keeper, Title};
 use super::guard::{self, Post};
 use super::handover::{self, Order};
 use super::link::Dialler;
-use super::news::{Contact, NEWS_MAX, News, Teller};
+use super::news::{NEWS_MAX, News, Teller};
 use super::signals::Interrupts;
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
-use crate::plan::Plan;
 use crate::report::{Report, Told};
 use crate::rollout::{Action, Event, Guard, Rollout, Summary};
+use crate::standing::Standing;
 
-/// A chosen host that is not refused, and what is known of it.
+/// A chosen host, and what is known of it.
 #[derive(Debug)]
 pub(super) struct Party {
     pub(super) host: Host,
-    pub(super) contact: Contact,
+    /// The release to switch to.
+    pub(super) release: Option<String>,
+    /// How the service stood before its handover, or when it was last looked at.
+    pub(super) before: Option<Standing>,
+    /// Whether an earlier run may have asked it.
+    pub(super) may_have_begun: bool,
+    /// The connection, if there is one.
+    pub(super) agent: Option<Agent>,
 }
 
 /// What a rollout is walked with.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
-    service: String,
-    release: Option<String>,
-    id: String,
+    title: Title,
     parties: BTreeMap<HostName, Party>,
+    claims: BTreeMap<HostName, Keeper>,
     tasks: BTreeMap<HostName, JoinHandle<()>>,
     last_looks: BTreeMap<HostName, JoinHandle<()>>,
     dialler: Dialler,
@@ -53,13 +61,12 @@ enum Woken {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(plan: &Plan, id: &str, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
+    pub(super) fn new(title: Title, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
         let (teller, news) = mpsc::channel(NEWS_MAX);
         Self {
-            service: plan.service().to_owned(),
-            release: plan.release().map(str::to_owned),
-            id: id.to_owned(),
+            title,
             parties: parties.into_iter().map(|party| (party.host.name.clone(), party)).collect(),
+            claims: BTreeMap::new(),
             tasks: BTreeMap::new(),
             last_looks: BTreeMap::new(),
             dialler,
@@ -76,7 +83,7 @@ impl<'a> Walk<'a> {
         loop {
             let now = begun.elapsed();
             if let Some(summary) = self.step(&mut rollout, now, event) {
-                self.tasks.into_values().chain(self.last_looks.into_values()).for_each(|task| task.abort());
+                self.let_go().await;
                 return summary;
             }
             event = loop {
@@ -110,24 +117,38 @@ impl<'a> Walk<'a> {
                 self.report.tell(&Told::Waiting { awaited: &rollout.awaited() });
                 None
             }
-            Woken::News(News::Event(event)) => Some(event),
-            Woken::News(News::Step { host, step, detail }) => {
+            Woken::News(news) => self.learn(news),
+        }
+    }
+
+    /// Takes in what a task tells.
+    fn learn(&mut self, news: News) -> Option<Event> {
+        match news {
+            News::Event(event) => Some(event),
+            News::Step { host, step, detail } => {
                 self.report.tell(&Told::Step { host: &host, step, detail: &detail });
                 None
             }
-            Woken::News(News::Retrying { host, cause }) => {
+            News::Retrying { host, cause } => {
                 tracing::info!(%host, %cause, "contact lost, seeking it again");
                 self.report.tell(&Told::Retrying { host: &host, cause: &cause });
                 None
             }
-            Woken::News(News::Regained { host }) => {
+            News::Regained { host } => {
                 tracing::info!(%host, "the lost guard stands again");
                 self.report.tell(&Told::Regained { host: &host });
                 None
             }
-            Woken::News(News::Ended { host, outcome, contact }) => {
+            News::Looked { host, standing, agent } => {
                 if let Some(party) = self.parties.get_mut(&host) {
-                    party.contact = *contact;
+                    party.before = Some((*standing).clone());
+                    party.agent = Some(agent);
+                }
+                Some(Event::Looked(host, standing))
+            }
+            News::Ended { host, outcome, evidence: _, agent } => {
+                if let Some(party) = self.parties.get_mut(&host) {
+                    party.agent = agent;
                 }
                 Some(Event::Settled(host, outcome))
             }
@@ -142,12 +163,15 @@ impl<'a> Walk<'a> {
         let mut finished = None;
         for action in actions {
             match action {
-                Action::Reload(host) => self.reload(&host),
+                Action::Claim(host) => self.claim(&host),
+                Action::Look(host) => self.look(&host),
+                Action::Ask(host, attempt) => self.ask(&host, attempt),
                 Action::Guard(host, outcome) => self.guard(&host, &outcome),
                 Action::LastLook(host, outcome) => self.look_last(&host, &outcome),
                 Action::Abandon(host) => self.abandon(&host),
                 Action::TellOutcome(host, outcome) => self.report.tell(&Told::Outcome { host: &host, outcome: &outcome }),
                 Action::TellStop(stop) => self.report.tell(&Told::Stopping { stop: &stop, awaited: &rollout.awaited() }),
+                Action::Tell(note) => self.report.tell(&Told::Note { note }),
                 Action::Finish(summary) => finished = Some(summary),
                 Action::Ignore(event) => tracing::debug!(?event, "event ignored"),
             }
@@ -155,12 +179,40 @@ impl<'a> Walk<'a> {
         finished
     }
 
-    fn reload(&mut self, host: &HostName) {
+    fn claim(&mut self, host: &HostName) {
+        let Some(party) = self.parties.get(host) else { return };
+        let (dialler, teller) = (self.dialler.clone(), self.teller.clone());
+        let keeper = Keeper::start(party.host.clone(), self.title.clone(), party.agent.clone(), dialler, teller);
+        self.claims.insert(host.clone(), keeper);
+    }
+
+    fn look(&mut self, host: &HostName) {
         let Some(party) = self.parties.get_mut(host) else { return };
-        let contact = Contact { before: party.contact.before.clone(), agent: party.contact.agent.take() };
-        let (service, release, rollout) = (self.service.clone(), self.release.clone(), self.id.clone());
-        let order = Order { host: party.host.clone(), service, release, rollout, contact };
         self.report.tell(&Told::Started { host });
+        let look = handover::look(
+            party.host.clone(),
+            self.title.service.clone(),
+            party.agent.take(),
+            self.dialler.clone(),
+            self.teller.clone(),
+        );
+        self.tasks.insert(host.clone(), tokio::spawn(look));
+    }
+
+    fn ask(&mut self, host: &HostName, attempt: u32) {
+        let (Some(party), Some(keeper)) = (self.parties.get_mut(host), self.claims.get(host)) else { return };
+        let Some(before) = party.before.clone() else { return };
+        let order = Order {
+            host: party.host.clone(),
+            service: self.title.service.clone(),
+            release: party.release.clone(),
+            rollout: self.title.rollout.clone(),
+            attempt,
+            before,
+            may_have_begun: party.may_have_begun,
+            agent: party.agent.take(),
+            hold: keeper.hold(),
+        };
         let task = tokio::spawn(handover::hand_over(order, self.dialler.clone(), self.teller.clone()));
         self.tasks.insert(host.clone(), task);
     }
@@ -184,13 +236,14 @@ impl<'a> Walk<'a> {
             Outcome::RolledBack { unbroken, .. } => unbroken.master,
             Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => return None,
         };
-        let Party { host, contact } = self.parties.get(host)?;
+        let party = self.parties.get(host)?;
+        let before = party.before.as_ref()?;
         Some(Post {
-            host: host.clone(),
-            service: self.service.clone(),
-            boot: contact.before.boot.clone(),
-            guard: Guard::new(&contact.before, master),
-            agent: contact.agent.clone(),
+            host: party.host.clone(),
+            service: self.title.service.clone(),
+            boot: before.boot.clone(),
+            guard: Guard::new(before, master),
+            agent: party.agent.clone(),
         })
     }
 
@@ -200,6 +253,13 @@ impl<'a> Walk<'a> {
                 task.abort();
             }
         }
+    }
+
+    /// Ends the tasks, and gives all claims back.
+    async fn let_go(self) {
+        self.tasks.into_values().chain(self.last_looks.into_values()).for_each(|task| task.abort());
+        drop(self.news);
+        self.claims.into_values().map(Keeper::release).collect::<JoinSet<()>>().join_all().await;
     }
 }
 

@@ -59,10 +59,10 @@ impl Exit {
         match self {
             Self::Proven => 0,
             Self::Stopped | Self::Deadline | Self::Interrupted => 1,
-            Self::Failed => 2,
-            Self::Unproven => 3,
-            Self::Dropped => 4,
-            Self::Claimed => 5,
+            Self::Claimed => 2,
+            Self::Failed => 3,
+            Self::Unproven => 4,
+            Self::Dropped => 5,
             Self::Usage => 6,
             Self::Fault => 7,
         }

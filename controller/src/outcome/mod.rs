@@ -45,11 +45,13 @@ pub struct Refusal {
     pub cause: String,
     /// What to do about it, where that is known.
     pub hint: Option<&'static str>,
+    /// Whether it is because another rollout has the host.
+    pub is_claimed: bool,
 }
 
 impl From<String> for Refusal {
     fn from(cause: String) -> Self {
-        Self { cause, hint: None }
+        Self { cause, hint: None, is_claimed: false }
     }
 }
 

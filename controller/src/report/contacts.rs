@@ -48,6 +48,7 @@ impl Contacts {
             | Told::MayNotRestart { .. }
             | Told::Regained { .. }
             | Told::Stopping { .. }
+            | Told::Note { .. }
             | Told::Waiting { .. }
             | Told::Finished { .. }
             | Told::Fleet { .. }

@@ -10,7 +10,7 @@ use super::{Told, human};
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
-use crate::rollout::{Awaited, Stop, Summary};
+use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::standing::{Finding, Lingering, Standing};
 use crate::text::day;
 
@@ -36,6 +36,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
             json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop)}),
             awaited_fields(awaited),
         ),
+        Told::Note { note } => with(json!({"event": "note", "at_ms": at_ms}), noted(*note)),
         Told::Waiting { awaited } => {
             let hosts: Vec<&str> = awaited.hosts().map(HostName::as_str).collect();
             with(json!({"event": "waiting", "at_ms": at_ms, "hosts": hosts}), awaited_fields(awaited))
@@ -65,11 +66,12 @@ fn names(hosts: &[HostName]) -> Vec<&str> {
 }
 
 fn awaited_fields(awaited: &Awaited) -> Value {
-    let Awaited { in_flight, guards, last_looks, deadlines } = awaited;
+    let Awaited { claims, in_flight, guards, last_looks, deadlines, soaking, person, is_paused } = awaited;
     let deadlines: Map<String, Value> =
         deadlines.iter().map(|(host, deadline)| (host.to_string(), milliseconds(*deadline).into())).collect();
     json!({
-        "in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks), "deadlines_ms": deadlines,
+        "claims": names(claims), "in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks), "deadlines_ms": deadlines,
+        "soaking_until_ms": soaking.map(|(_, until)| milliseconds(until)), "awaits_person": person.is_some(), "paused": is_paused,
     })
 }
 
@@ -114,18 +116,34 @@ fn outcome_fields(outcome: &Outcome) -> Value {
     with(json!({"outcome": word}), more)
 }
 
+fn noted(note: Note) -> Value {
+    match note {
+        Note::WaveBegins(wave) => json!({"note": "wave_begins", "wave": wave}),
+        Note::WaveEnds(wave) => json!({"note": "wave_ends", "wave": wave}),
+        Note::Soaking { wave, until } => json!({"note": "soaking", "wave": wave, "until_ms": milliseconds(until)}),
+        Note::AwaitingPerson { wave } => json!({"note": "awaiting_person", "wave": wave}),
+        Note::Paused => json!({"note": "paused"}),
+        Note::GoingOn => json!({"note": "going_on"}),
+    }
+}
+
 fn stop_word(stop: &Stop) -> &'static str {
     match stop {
         Stop::Doubt(_) => "doubt",
         Stop::PastBudget { .. } => "past_budget",
+        Stop::Claimed(_) => "claimed",
+        Stop::Floor { .. } => "floor",
+        Stop::StopAfter(_) => "stop_after",
+        Stop::Deadline => "deadline",
+        Stop::Aborted => "aborted",
         Stop::Interrupted => "interrupted",
     }
 }
 
 fn stop_host(stop: &Stop) -> Option<&str> {
     match stop {
-        Stop::Doubt(host) | Stop::PastBudget { host, .. } => Some(host.as_str()),
-        Stop::Interrupted => None,
+        Stop::Doubt(host) | Stop::PastBudget { host, .. } | Stop::Claimed(host) | Stop::Floor { host, .. } => Some(host.as_str()),
+        Stop::StopAfter(_) | Stop::Deadline | Stop::Aborted | Stop::Interrupted => None,
     }
 }
 

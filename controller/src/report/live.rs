@@ -61,6 +61,7 @@ impl Live {
             | Told::Retrying { .. }
             | Told::Regained { .. }
             | Told::Stopping { .. }
+            | Told::Note { .. }
             | Told::Waiting { .. }
             | Told::Fleet { .. }
             | Told::Testimony { .. }

@@ -23,7 +23,7 @@ use crate::outcome::{Exit, Outcome};
 use crate::pki::Files;
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::rollout::{Awaited, Stop, Summary};
+use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use contacts::Contacts;
@@ -111,6 +111,11 @@ pub enum Told<'a> {
         stop: &'a Stop,
         /// What is waited for.
         awaited: &'a Awaited,
+    },
+    /// The walk got somewhere.
+    Note {
+        /// Where.
+        note: Note,
     },
     /// Nothing has happened for a while.
     Waiting {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::state::State;
+use super::member::State;
 use super::{Action, Phase, Rollout};
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
@@ -23,14 +23,14 @@ impl Rollout {
     pub(super) fn guard_stands(&mut self, host: &HostName) -> bool {
         let sought = |state: &State| matches!(state, State::Confirming { .. } | State::Redialling { .. });
         let Some(place) = self.place_if(host, sought) else { return false };
-        let Some(outcome) = self.hosts[place].1.outcome().cloned() else { return false };
+        let Some(outcome) = self.hosts[place].state.outcome().cloned() else { return false };
         self.set(place, State::Guarded { outcome });
         true
     }
 
     pub(super) fn guard_lost(&mut self, now: Duration, host: &HostName, why: &str) -> bool {
         let Some(place) = self.places.get(host).copied() else { return false };
-        match &mut self.hosts[place].1 {
+        match &mut self.hosts[place].state {
             State::Confirming { cause, .. } | State::Redialling { cause, .. } | State::LastLook { cause, .. } => {
                 why.clone_into(cause);
             }
@@ -38,7 +38,9 @@ impl Rollout {
                 let (outcome, cause) = (outcome.clone(), why.to_owned());
                 self.set(place, State::Redialling { outcome, deadline: now + GUARD_DEADLINE, cause });
             }
-            State::Waiting | State::InFlight { .. } | State::Released { .. } | State::Ended { .. } => return false,
+            State::Waiting | State::Looking { .. } | State::InFlight { .. } | State::Released { .. } | State::Ended { .. } => {
+                return false;
+            }
         }
         true
     }
@@ -57,23 +59,23 @@ impl Rollout {
 
     /// Nobody looks at the host any more.
     pub(super) fn release(&mut self, place: usize) {
-        if let Some(outcome) = self.hosts[place].1.outcome().cloned() {
+        if let Some(outcome) = self.hosts[place].state.outcome().cloned() {
             self.set(place, State::Released { outcome });
         }
     }
 
     /// Only guarded hosts are left: looks at each a last time, and then it is over.
     pub(super) fn conclude(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        while self.last_looks < LAST_LOOKS_MAX
+        while self.tally.last_looks < LAST_LOOKS_MAX
             && let Some(place) = self.guarded.pop_first()
         {
-            let (host, state) = &self.hosts[place];
-            let Some(outcome) = state.outcome().cloned() else { continue };
-            actions.push(Action::LastLook(host.clone(), outcome.clone()));
+            let member = &self.hosts[place];
+            let Some(outcome) = member.state.outcome().cloned() else { continue };
+            actions.push(Action::LastLook(member.host.clone(), outcome.clone()));
             let deadline = now + LAST_LOOK_DEADLINE;
             self.set(place, State::LastLook { outcome, deadline, cause: "no answer".into() });
         }
-        if self.pending.is_empty() {
+        if self.deadlines.is_empty() {
             actions.push(Action::Finish(self.summary()));
             self.phase = Phase::Over;
         }

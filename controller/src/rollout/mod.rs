@@ -1,13 +1,17 @@
 //! The rollout: told what happened and what time it is, it answers what to do. It never does it.
 //!
 //! ```text
-//!                         ┌────────── refused by the plan ──────────┐
+//!  every host:  Claim ─▶ Claimed, or refused; the walk begins when all have answered
+//!
+//!                         ┌────────── refused, left out ────────────┐
 //!                         │                                         ▼
-//!  Waiting ── Reload ──▶ InFlight ── refused, unproven, … ───────▶ Ended
-//!     │                   │                                         ▲
-//!     │                   └─ proven, rolled back ─▶ Confirming ─────┤ drop, other master, deadline
-//!     ▼                                               │ GuardStands │
-//!  untouched                                          ▼             │
+//!  Waiting ── Look ──▶ Looking ── refused ────────────────────────▶ Ended
+//!     │                   │ Ask                                     ▲
+//!     │                InFlight ── refused, unproven, … ────────────┤
+//!     │                   │                                         │
+//!     ▼                   └─ proven, rolled back ─▶ Confirming ─────┤ drop, other master, deadline
+//!  untouched                                          │ GuardStands │
+//!                                                     ▼             │
 //!                                                  Guarded ─────────┤
 //!                                        GuardLost │   ▲ GuardStands│
 //!                                                  ▼   │            │
@@ -16,10 +20,13 @@
 //!  at the end, for every guarded host:                              │
 //!  Guarded ── LastLook ──▶ LastLook ── drop, other master, deadline ┘
 //!                             └─ StillStands ──▶ Released
+//!
+//!  the walk:  planned ─▶ claiming ─▶ walking ─▶ over
+//!                            └──────────┴─▶ stopping ─▶ over
+//!  each wave: its hosts, as many at once as may be ─▶ all are done ─▶ it soaks, or a person looks ─▶ the next
 //! ```
 //!
-//! A host takes a slot while it is in flight or confirming: the next starts only when the last is proven *and* guarded.
-//! The walk itself goes from walking to stopping (halted, or interrupted) to over; nothing starts once it is stopping.
+//! A host takes a slot while it is looked at, in flight or confirming: the next starts only when the last is proven *and* guarded.
 //!
 //! A guard hears what its agent says; an agent that is frozen says nothing. So when nothing else is left, each guarded host is
 //! looked at a last time, and whatever was said before its answer came has been heard by then.
@@ -30,30 +37,41 @@
 //! does not fit changes nothing and is handed back as [`Action::Ignore`].
 
 mod awaited;
+mod budget;
+mod claiming;
 mod event;
 mod finished;
+mod flight;
 mod guard;
-mod state;
+mod member;
+mod past;
+mod resume;
 mod summary;
+mod walking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use awaited::Awaited;
-pub use event::{Action, Event};
+pub use claiming::CLAIM_DEADLINE;
+pub use event::{Action, Event, Note, Order};
 pub use finished::{GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX};
 pub use guard::{Finding, Guard, Seen};
+pub use past::{Past, PastHost};
 pub use summary::{Stop, Summary};
 
 use crate::inventory::HostName;
-use crate::outcome::{Outcome, Weight};
-use crate::plan::{Fate, Plan};
-use state::State;
+use crate::outcome::Outcome;
+use crate::plan::{Bounds, Fate, Plan, Planned, Wave};
+use budget::Tally;
+use member::{Claim, Member, State};
+use walking::Rest;
 
 /// Where the walk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Planned,
+    Claiming { deadline: Duration },
     Walking,
     Stopping(Stop),
     Over,
@@ -62,44 +80,55 @@ enum Phase {
 /// One walk over a fleet.
 #[derive(Debug, Clone)]
 pub struct Rollout {
-    hosts: Vec<(HostName, State)>,
+    hosts: Vec<Member>,
     places: BTreeMap<HostName, usize>,
-    /// The hosts that have a deadline; kept apart so that no event costs a walk over the whole fleet.
-    pending: BTreeSet<usize>,
+    /// The hosts that have a deadline, the next first: no event costs a walk over the whole fleet.
+    deadlines: BTreeSet<(Duration, usize)>,
     guarded: BTreeSet<usize>,
-    last_looks: usize,
+    tally: Tally,
+    claims_unanswered: usize,
+    bounds: Bounds,
+    waves: Vec<Wave>,
+    /// The wave whose hosts may start, and the next of them.
+    wave: usize,
     next: usize,
-    slots_taken: usize,
-    failures: usize,
-    in_flight_max: usize,
-    failures_max: usize,
-    host_deadline: Duration,
+    /// How many waves were done, with all that came after them, before this run.
+    waves_done: usize,
+    /// Whether a host of the wave was started in this run.
+    wave_is_touched: bool,
+    rest: Rest,
+    is_paused: bool,
     phase: Phase,
 }
 
 impl Rollout {
-    /// A rollout of `plan` that has not begun. Hosts that the plan refuses have ended already.
+    /// A rollout of `plan` that has not begun. Hosts that the plan leaves out have ended already.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let state = |fate: &Fate| match fate {
-            Fate::Restart(_) => State::Waiting,
-            Fate::LeaveOut(refusal) | Fate::Refuse(refusal) => State::Ended { outcome: Outcome::Refused(refusal.clone()) },
-        };
-        let hosts: Vec<_> = plan.hosts().iter().map(|planned| (planned.host.clone(), state(&planned.fate))).collect();
-        Self {
-            places: hosts.iter().enumerate().map(|(place, (host, _))| (host.clone(), place)).collect(),
+        let hosts: Vec<Member> = plan.hosts().iter().map(Member::waiting).collect();
+        let mut rollout = Self {
+            places: hosts.iter().enumerate().map(|(place, member)| (member.host.clone(), place)).collect(),
+            tally: Tally::of(&hosts),
             hosts,
-            pending: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
             guarded: BTreeSet::new(),
-            last_looks: 0,
+            claims_unanswered: 0,
+            bounds: plan.bounds().clone(),
+            waves: plan.waves().to_vec(),
+            wave: 0,
             next: 0,
-            slots_taken: 0,
-            failures: 0,
-            in_flight_max: plan.in_flight_max(),
-            failures_max: plan.failures_max(),
-            host_deadline: plan.host_deadline(),
+            waves_done: 0,
+            wave_is_touched: false,
+            rest: Rest::None,
+            is_paused: false,
             phase: Phase::Planned,
+        };
+        for (place, planned) in plan.hosts().iter().enumerate() {
+            if let Fate::LeaveOut(refusal) | Fate::Refuse(refusal) = &planned.fate {
+                rollout.set(place, State::Ended { outcome: Outcome::Refused(refusal.clone()) });
+            }
         }
+        rollout
     }
 
     /// The only way a rollout moves.
@@ -116,104 +145,83 @@ impl Rollout {
     /// When a [`Event::Tick`] is due.
     #[must_use]
     pub fn deadline_next(&self) -> Option<Duration> {
-        self.pending.iter().filter_map(|place| self.hosts[*place].1.deadline()).min()
+        let host = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let walk = match self.phase {
+            Phase::Claiming { deadline } => [Some(deadline), self.bounds.deadline],
+            Phase::Walking => [self.soaks_until(), self.bounds.deadline],
+            Phase::Planned | Phase::Stopping(_) | Phase::Over => [None, None],
+        };
+        walk.into_iter().flatten().chain(host).min()
     }
 
     /// Takes in an event; whether it fitted.
     fn take(&mut self, now: Duration, event: &Event, actions: &mut Vec<Action>) -> bool {
         match (&self.phase, event) {
-            (Phase::Planned, Event::Started) => self.start(actions),
-            (Phase::Planned | Phase::Over, _) | (Phase::Walking | Phase::Stopping(_), Event::Started) => return false,
-            (Phase::Walking, Event::Interrupted) => self.stop(Stop::Interrupted, actions),
+            (Phase::Planned, Event::Started) => self.start(now, actions),
+            (Phase::Planned | Phase::Over, _)
+            | (Phase::Claiming { .. } | Phase::Walking | Phase::Stopping(_), Event::Started) => return false,
+            (Phase::Claiming { .. } | Phase::Walking, Event::Interrupted) => self.stop(Stop::Interrupted, actions),
             (Phase::Stopping(_), Event::Interrupted) => self.abandon_all(actions),
-            (Phase::Walking | Phase::Stopping(_), Event::Tick) => self.expire(now, actions),
-            (Phase::Walking | Phase::Stopping(_), Event::Asked(host)) => return self.asked(host),
-            (Phase::Walking | Phase::Stopping(_), Event::Settled(host, outcome)) => {
-                return self.settled(now, host, outcome, actions);
-            }
-            (Phase::Walking | Phase::Stopping(_), Event::GuardStands(host)) => return self.guard_stands(host),
-            (Phase::Walking | Phase::Stopping(_), Event::GuardLost(host, cause)) => return self.guard_lost(now, host, cause),
-            (Phase::Walking | Phase::Stopping(_), Event::GuardBroken(host, outcome)) => {
-                return self.guard_broken(host, outcome, actions);
-            }
-            (Phase::Walking | Phase::Stopping(_), Event::StillStands(host)) => return self.still_stands(host),
+            (Phase::Claiming { .. } | Phase::Walking | Phase::Stopping(_), event) => return self.hear(now, event, actions),
         }
         true
     }
 
-    fn start(&mut self, actions: &mut Vec<Action>) {
-        self.phase = Phase::Walking;
-        let refused: Vec<_> = self
-            .hosts
-            .iter()
-            .filter_map(|(host, state)| state.outcome().map(|outcome| (host.clone(), outcome.clone())))
-            .collect();
-        for (host, outcome) in refused {
-            actions.push(Action::TellOutcome(host.clone(), outcome.clone()));
-            self.weigh(&host, outcome.weight(), actions);
-        }
-    }
-
-    fn asked(&mut self, host: &HostName) -> bool {
-        let Some(place) = self.places.get(host) else { return false };
-        match &mut self.hosts[*place].1 {
-            State::InFlight { asked, .. } => {
-                *asked = true;
+    /// Takes in an event in the middle of the walk; whether it fitted.
+    fn hear(&mut self, now: Duration, event: &Event, actions: &mut Vec<Action>) -> bool {
+        match event {
+            Event::Claimed(host) => self.claimed(host),
+            Event::ClaimRefused(host, refusal) => self.claim_refused(host, refusal, actions),
+            Event::Looked(host, standing) => self.looked(now, host, standing, actions),
+            Event::Settled(host, outcome) => self.settled(now, host, outcome, actions),
+            Event::GuardStands(host) => self.guard_stands(host),
+            Event::GuardLost(host, cause) => self.guard_lost(now, host, cause),
+            Event::GuardBroken(host, outcome) => self.guard_broken(host, outcome, actions),
+            Event::StillStands(host) => self.still_stands(host),
+            Event::Ordered(order) => self.ordered(*order, actions),
+            Event::Tick => {
+                self.expire(now, actions);
                 true
             }
-            State::Waiting
-            | State::Confirming { .. }
-            | State::Guarded { .. }
-            | State::Redialling { .. }
-            | State::LastLook { .. }
-            | State::Released { .. }
-            | State::Ended { .. } => false,
+            Event::Started | Event::Interrupted => false,
         }
     }
 
-    fn settled(&mut self, now: Duration, host: &HostName, outcome: &Outcome, actions: &mut Vec<Action>) -> bool {
-        let Some(place) = self.place_if(host, |state| matches!(state, State::InFlight { .. })) else { return false };
-        actions.push(Action::TellOutcome(host.clone(), outcome.clone()));
-        match outcome {
-            Outcome::Proven(_) | Outcome::RolledBack { .. } => {
-                actions.push(Action::Guard(host.clone(), outcome.clone()));
-                let deadline = now + GUARD_DEADLINE;
-                self.set(place, State::Confirming { outcome: outcome.clone(), deadline, cause: "no answer".into() });
-            }
-            Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => {
-                self.set(place, State::Ended { outcome: outcome.clone() });
-            }
-        }
-        self.weigh(host, outcome.weight(), actions);
-        true
-    }
-
-    /// Ends every host whose deadline has passed.
+    /// Ends whatever has a deadline that has passed.
     fn expire(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let due = |place: &usize| self.hosts[*place].1.deadline().is_some_and(|deadline| deadline <= now);
-        let due: Vec<usize> = self.pending.iter().copied().filter(due).collect();
-        for place in due {
-            let outcome = match &self.hosts[place].1 {
-                State::InFlight { asked: true, .. } => Outcome::Unknown("its deadline passed before the handover ended".into()),
-                State::InFlight { asked: false, .. } => Outcome::Refused("its deadline passed before it could be asked".into()),
-                State::Confirming { cause, .. } => Outcome::Unknown(format!("no guard could be set up: {cause}")),
-                State::Redialling { cause, .. } => Outcome::Unknown(format!("its guard was lost: {cause}")),
-                State::LastLook { cause, .. } => Outcome::Unknown(format!("it could not be looked at a last time: {cause}")),
-                State::Waiting | State::Guarded { .. } | State::Released { .. } | State::Ended { .. } => continue,
-            };
-            actions.push(Action::Abandon(self.hosts[place].0.clone()));
+        while let Some((_, place)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            let Some(outcome) = self.expired(place) else { return };
+            actions.push(Action::Abandon(self.hosts[place].host.clone()));
             self.end(place, outcome, actions);
+        }
+        if matches!(self.phase, Phase::Claiming { deadline } if deadline <= now) {
+            self.give_up_claiming(actions);
+        }
+        if self.bounds.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stop(Stop::Deadline, actions);
+        }
+    }
+
+    /// How a host ends whose deadline has passed.
+    fn expired(&self, place: usize) -> Option<Outcome> {
+        match &self.hosts[place].state {
+            State::Looking { .. } => Some(Outcome::Refused("its deadline passed before it could be asked".into())),
+            State::InFlight { .. } => Some(Outcome::Unknown("its deadline passed before the handover ended".into())),
+            State::Confirming { cause, .. } => Some(Outcome::Unknown(format!("no guard could be set up: {cause}"))),
+            State::Redialling { cause, .. } => Some(Outcome::Unknown(format!("its guard was lost: {cause}"))),
+            State::LastLook { cause, .. } => Some(Outcome::Unknown(format!("it could not be looked at a last time: {cause}"))),
+            State::Waiting | State::Guarded { .. } | State::Released { .. } | State::Ended { .. } => None,
         }
     }
 
     /// Lets go of everything at once. What was never asked is untouched, what is guarded stood until now; of the rest nothing
     /// is known.
     fn abandon_all(&mut self, actions: &mut Vec<Action>) {
-        for place in self.pending.clone() {
-            actions.push(Action::Abandon(self.hosts[place].0.clone()));
-            match &self.hosts[place].1 {
-                State::InFlight { asked: false, .. } => self.set(place, State::Waiting),
-                State::InFlight { asked: true, .. } => {
+        for (_, place) in self.deadlines.clone() {
+            actions.push(Action::Abandon(self.hosts[place].host.clone()));
+            match &self.hosts[place].state {
+                State::Looking { .. } => self.set(place, State::Waiting),
+                State::InFlight { .. } => {
                     self.end(place, Outcome::Unknown("left in flight; its agent finishes on its own".into()), actions);
                 }
                 State::Confirming { .. } | State::Redialling { .. } => {
@@ -229,29 +237,15 @@ impl Rollout {
     }
 
     fn end(&mut self, place: usize, outcome: Outcome, actions: &mut Vec<Action>) {
-        let (host, weight) = (self.hosts[place].0.clone(), outcome.weight());
-        actions.push(Action::TellOutcome(host.clone(), outcome.clone()));
+        let weight = outcome.weight();
+        actions.push(Action::TellOutcome(self.hosts[place].host.clone(), outcome.clone()));
         self.set(place, State::Ended { outcome });
-        self.weigh(&host, weight, actions);
-    }
-
-    /// Halts where an outcome of this weight demands it.
-    fn weigh(&mut self, host: &HostName, weight: Weight, actions: &mut Vec<Action>) {
-        match weight {
-            Weight::Fine => {}
-            Weight::Failure => {
-                self.failures += 1;
-                if self.failures > self.failures_max {
-                    self.stop(Stop::PastBudget { host: host.clone(), max: self.failures_max }, actions);
-                }
-            }
-            Weight::Halts => self.stop(Stop::Doubt(host.clone()), actions),
-        }
+        self.weigh(place, weight, actions);
     }
 
     fn stop(&mut self, stop: Stop, actions: &mut Vec<Action>) {
         match self.phase {
-            Phase::Walking => {
+            Phase::Claiming { .. } | Phase::Walking => {
                 actions.push(Action::TellStop(stop.clone()));
                 self.phase = Phase::Stopping(stop);
             }
@@ -261,16 +255,19 @@ impl Rollout {
 
     /// Starts what may start, and finishes when nothing is left.
     fn proceed(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        while self.phase == Phase::Walking && self.slots_taken < self.in_flight_max && self.next < self.hosts.len() {
-            let place = self.next;
-            self.next += 1;
-            if matches!(self.hosts[place].1, State::Waiting) {
-                self.set(place, State::InFlight { deadline: now + self.host_deadline, asked: false });
-                actions.push(Action::Reload(self.hosts[place].0.clone()));
-            }
+        if matches!(self.phase, Phase::Claiming { .. }) && self.claims_unanswered == 0 {
+            self.phase = Phase::Walking;
+            self.begin_wave(actions);
         }
-        let nothing_to_start = self.phase != Phase::Walking || self.next == self.hosts.len();
-        if nothing_to_start && self.pending.len() == self.last_looks {
+        if self.phase == Phase::Walking {
+            self.walk(now, actions);
+        }
+        let nothing_to_start = match self.phase {
+            Phase::Planned | Phase::Claiming { .. } => false,
+            Phase::Walking => self.wave == self.waves.len(),
+            Phase::Stopping(_) | Phase::Over => true,
+        };
+        if nothing_to_start && self.deadlines.len() == self.tally.last_looks {
             self.conclude(now, actions);
         }
     }
@@ -278,32 +275,43 @@ impl Rollout {
     fn summary(&self) -> Summary {
         let stop = match &self.phase {
             Phase::Stopping(stop) => Some(stop.clone()),
-            Phase::Planned | Phase::Walking | Phase::Over => None,
+            Phase::Planned | Phase::Claiming { .. } | Phase::Walking | Phase::Over => None,
         };
-        Summary { hosts: self.hosts.iter().map(|(host, state)| (host.clone(), state.outcome().cloned())).collect(), stop }
+        let ended = |member: &Member| (member.host.clone(), member.state.outcome().cloned());
+        Summary { hosts: self.hosts.iter().map(ended).collect(), stop }
     }
 
     fn place_if(&self, host: &HostName, fits: impl FnOnce(&State) -> bool) -> Option<usize> {
-        self.places.get(host).copied().filter(|place| fits(&self.hosts[*place].1))
+        self.places.get(host).copied().filter(|place| fits(&self.hosts[*place].state))
     }
 
     /// The only place where a host's state changes: keeps the counts in step with it.
     fn set(&mut self, place: usize, state: State) {
-        let before = std::mem::replace(&mut self.hosts[place].1, state);
-        let now = &self.hosts[place].1;
-        let recount = |count: usize, counts: fn(&State) -> bool| count + usize::from(counts(now)) - usize::from(counts(&before));
-        self.slots_taken = recount(self.slots_taken, State::takes_slot);
-        self.last_looks = recount(self.last_looks, |state| matches!(state, State::LastLook { .. }));
-        keep(&mut self.pending, place, now.deadline().is_some());
-        keep(&mut self.guarded, place, matches!(now, State::Guarded { .. }));
+        let member = &mut self.hosts[place];
+        let before = std::mem::replace(&mut member.state, state);
+        let now = &member.state;
+        self.tally.recount(member.zone.as_deref(), &before, now);
+        if let Some(deadline) = before.deadline() {
+            self.deadlines.remove(&(deadline, place));
+        }
+        if let Some(deadline) = now.deadline() {
+            self.deadlines.insert((deadline, place));
+        }
+        if matches!(now, State::Guarded { .. }) {
+            self.guarded.insert(place);
+        } else {
+            self.guarded.remove(&place);
+        }
     }
 }
 
-fn keep(places: &mut BTreeSet<usize>, place: usize, keeps: bool) {
-    if keeps {
-        places.insert(place);
-    } else {
-        places.remove(&place);
+impl Member {
+    fn waiting(planned: &Planned) -> Self {
+        let claim = match planned.fate {
+            Fate::Restart(_) => Claim::Wanted,
+            Fate::LeaveOut(_) | Fate::Refuse(_) => Claim::Unwanted,
+        };
+        Self { host: planned.host.clone(), zone: planned.zone.clone(), attempt: 1, claim, state: State::Waiting, is_told: false }
     }
 }
 

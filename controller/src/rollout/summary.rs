@@ -1,4 +1,4 @@
-//! Where things stand when a rollout is over.
+//! How a rollout ended.
 
 use crate::inventory::HostName;
 use crate::outcome::{Exit, Outcome};
@@ -14,9 +14,43 @@ pub enum Stop {
         host: HostName,
         /// How many are tolerated.
         max: usize,
+        /// In this zone; none for over all.
+        zone: Option<String>,
     },
+    /// Another rollout has a host.
+    Claimed(HostName),
+    /// With the next host fewer would be available than must be, and nothing is under way that could change that.
+    Floor {
+        /// The host that would be next.
+        host: HostName,
+        /// How many must be available.
+        min: usize,
+        /// In this zone; none for over all.
+        zone: Option<String>,
+    },
+    /// So many hosts were restarted, and no more were wanted.
+    StopAfter(usize),
+    /// Its own deadline has passed.
+    Deadline,
+    /// Somebody ordered it.
+    Aborted,
     /// The operator wanted it.
     Interrupted,
+}
+
+impl Stop {
+    /// The exit code that it would be, if no host has a graver one.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Doubt(_) => Exit::Proven,
+            Self::PastBudget { .. } | Self::Floor { .. } => Exit::Failed,
+            Self::Claimed(_) => Exit::Claimed,
+            Self::StopAfter(_) | Self::Aborted => Exit::Stopped,
+            Self::Deadline => Exit::Deadline,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
 }
 
 /// How every chosen host ended; no outcome for one that was not touched.
@@ -32,10 +66,7 @@ impl Summary {
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let stop = match &self.stop {
-            Some(Stop::Interrupted) => Exit::Interrupted,
-            Some(Stop::Doubt(_) | Stop::PastBudget { .. }) | None => Exit::Proven,
-        };
+        let stop = self.stop.as_ref().map_or(Exit::Proven, Stop::exit);
         let outcomes = self.hosts.iter().filter_map(|(_, outcome)| outcome.as_ref());
         outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()))
     }

@@ -14,7 +14,7 @@ use super::Told;
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
-use crate::rollout::{Awaited, Stop, Summary};
+use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::text::day;
 pub(super) use sentence::outcome as outcome_text;
 pub(super) use waiting::waiting;
@@ -79,6 +79,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))
         }
         Told::Stopping { stop, awaited } => Text::progress(stopping(stop, awaited, look)),
+        Told::Note { note } => Text::progress(noted(*note, look)),
         Told::Waiting { awaited } => Text::progress(waiting(awaited, |_| None, look)),
         Told::Finished { service, summary, .. } => finished(service, summary, look),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
@@ -234,20 +235,57 @@ fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
     }
     let why = match stop {
         Stop::Doubt(host) => format!("because of {host}"),
-        Stop::PastBudget { host, max: 0 } => format!("because {host} failed"),
-        Stop::PastBudget { host, max } => format!("because {host} failed, after {max} that were tolerated"),
+        Stop::PastBudget { host, max: 0, zone } => format!("because {host} failed{}", within(zone.as_deref())),
+        Stop::PastBudget { host, max, zone } => {
+            format!("because {host} failed{}, after {max} that were tolerated", within(zone.as_deref()))
+        }
+        Stop::Claimed(host) => format!("because {host} is claimed by another rollout"),
+        Stop::Floor { host, min, zone } => {
+            format!("because with {host} fewer than {min} would be available{}", within(zone.as_deref()))
+        }
+        Stop::StopAfter(count) => format!("after {} as asked", self::count(*count, "host")),
+        Stop::Deadline => "because the rollout's deadline has passed".to_owned(),
+        Stop::Aborted => "as ordered".to_owned(),
         Stop::Interrupted => "as asked".to_owned(),
     };
     let again = match stop {
         Stop::Interrupted => " (^C again leaves at once)",
-        Stop::Doubt(_) | Stop::PastBudget { .. } => "",
+        Stop::Doubt(_)
+        | Stop::PastBudget { .. }
+        | Stop::Claimed(_)
+        | Stop::Floor { .. }
+        | Stop::StopAfter(_)
+        | Stop::Deadline
+        | Stop::Aborted => "",
     };
     line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting {}{again}", sentence::awaited(awaited)))
 }
 
+fn within(zone: Option<&str>) -> String {
+    zone.map(|zone| format!(" in zone {zone}")).unwrap_or_default()
+}
+
+fn noted(note: Note, look: &Look) -> String {
+    let (verb, text) = match note {
+        Note::WaveBegins(wave) => ("Wave", format!("{} begins", wave + 1)),
+        Note::WaveEnds(wave) => ("Wave", format!("{} is done", wave + 1)),
+        Note::Soaking { wave, until } => {
+            ("Soaking", format!("wave {} must stand for {} more", wave + 1, Span(until.saturating_sub(look.at))))
+        }
+        Note::AwaitingPerson { wave } => ("Waiting", format!("wave {} is done: `baton resume` goes on", wave + 1)),
+        Note::Paused => ("Paused", "nothing new starts until `baton resume`".to_owned()),
+        Note::GoingOn => ("Resumed", "it goes on".to_owned()),
+    };
+    line(verb, Colour::Plain, look, &text)
+}
+
 fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
     let (verb, colour) = match &summary.stop {
-        Some(Stop::Doubt(_) | Stop::PastBudget { .. }) => ("Halted", Colour::Red),
+        Some(Stop::Doubt(_) | Stop::PastBudget { .. } | Stop::Claimed(_) | Stop::Floor { .. } | Stop::Deadline) => {
+            ("Halted", Colour::Red)
+        }
+        Some(Stop::StopAfter(_)) => ("Stopped", Colour::Yellow),
+        Some(Stop::Aborted) => ("Aborted", Colour::Yellow),
         Some(Stop::Interrupted) => ("Interrupted", Colour::Yellow),
         None => ("Done", Colour::Green),
     };

@@ -25,8 +25,9 @@ pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
 
 /// What is waited for: "for web-3, and for the guard of web-1 to stand".
 pub(super) fn awaited(awaited: &Awaited) -> String {
-    let Awaited { in_flight, guards, last_looks, deadlines: _ } = awaited;
+    let Awaited { claims, in_flight, guards, last_looks, deadlines: _, soaking: _, person: _, is_paused: _ } = awaited;
     let parts = [
+        (claims, format!("for the claim on {}", names(claims))),
         (in_flight, format!("for {}", names(in_flight))),
         (guards, format!("for the guard of {} to stand", names(guards))),
         (last_looks, format!("for the last look at {}", names(last_looks))),

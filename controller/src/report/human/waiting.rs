@@ -7,10 +7,11 @@ use crate::rollout::Awaited;
 
 /// A line for each host that is waited for, as far as they fit.
 pub(in crate::report) fn waiting(awaited: &Awaited, contact: impl Fn(&HostName) -> Option<Contact>, look: &Look) -> String {
+    let claims = awaited.claims.iter().map(|host| (host, "for its claim".to_owned()));
     let in_flight = awaited.in_flight.iter().map(|host| (host, in_flight(contact(host))));
     let guards = awaited.guards.iter().map(|host| (host, "for its guard to stand".to_owned()));
     let last_looks = awaited.last_looks.iter().map(|host| (host, "for the last look at it".to_owned()));
-    let all = in_flight.chain(guards).chain(last_looks);
+    let all = claims.chain(in_flight).chain(guards).chain(last_looks);
     let mut text: String = all
         .take(NAMES_MAX)
         .map(|(host, what)| timed("Waiting", Colour::Plain, look, host, &format!("{what}{}", limit(awaited, host))))
