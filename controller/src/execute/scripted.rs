@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use baton_proto::custody::{Claim, Process};
 use baton_proto::identity::Role;
-use baton_proto::v1;
 use baton_proto::v1::agent_server::{Agent, AgentServer};
+use baton_proto::v1::{self, claim_reply, claim_request};
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -57,6 +57,12 @@ pub(super) struct Script {
     /// What it was asked.
     pub(super) asked: Vec<v1::ReloadRequest>,
 }
+
+/// The fence of every claim.
+pub(super) const FENCE: u64 = 8;
+
+/// The lease of every claim.
+const LEASE_NS: u64 = 10_000_000_000;
 
 /// A running scripted agent.
 #[derive(Debug, Clone)]
@@ -177,10 +183,26 @@ impl Agent for Scripted {
         Err(Status::permission_denied("not from afar"))
     }
 
-    type ClaimStream = tokio_stream::Empty<Result<v1::ClaimReply, Status>>;
+    type ClaimStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::ClaimReply, Status>> + Send>>;
 
-    async fn claim(&self, _: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
-        Err(Status::unimplemented("a scripted agent grants no claims"))
+    async fn claim(&self, request: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
+        let mut requests = request.into_inner();
+        let (sender, receiver) = mpsc::channel(16);
+        tokio::spawn(async move {
+            while let Ok(Some(request)) = requests.message().await {
+                let reply = match request.request {
+                    Some(claim_request::Request::Open(_)) => {
+                        claim_reply::Reply::Granted(v1::ClaimGranted { fence: FENCE, lease_ns: LEASE_NS })
+                    }
+                    Some(claim_request::Request::Renew(_)) => claim_reply::Reply::Renewed(v1::ClaimRenewed {}),
+                    Some(claim_request::Request::Release(_)) | None => return,
+                };
+                if sender.send(Ok(v1::ClaimReply { reply: Some(reply) })).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchEvent, Status>> + Send>>;

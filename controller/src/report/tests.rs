@@ -74,7 +74,7 @@ fn interrupted() -> Summary {
 
 fn refused() -> Summary {
     let hosts = vec![(name(1), None), (name(2), Some(Outcome::Refused("connection refused".into())))];
-    Summary { hosts, stop: Some(Stop::PastBudget { host: name(2), max: 0 }) }
+    Summary { hosts, stop: Some(Stop::PastBudget { host: name(2), max: 0, zone: None }) }
 }
 
 fn finished(summary: &Summary) -> Told<'_> {
@@ -125,10 +125,10 @@ fn a_rollout_reads_like_a_story() {
 {"event":"started","at_ms":0,"host":"web-1"}
 {"event":"step","at_ms":100,"host":"web-1","step":"signal","detail":"SIGUSR2 to the old master 100"}
 {"event":"retrying","at_ms":200,"host":"web-1","cause":"the connection to 10.0.0.11:7646 was lost"}
-{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[],"deadlines_ms":{}}
+{"event":"waiting","at_ms":3000,"hosts":["web-1","web-2"],"claims":[],"in_flight":["web-1","web-2"],"guards":[],"last_looks":[],"deadlines_ms":{},"soaking_until_ms":null,"awaits_person":false,"paused":false}
 {"event":"host","at_ms":4200,"host":"web-1","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"release":null,"lingering_pids":[]}
 {"event":"host","at_ms":6100,"host":"web-2","outcome":"dropped","verdict":"dropped","cause":"the lock was free after the handover had ended"}
-{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","in_flight":["web-3"],"guards":[],"last_looks":[],"deadlines_ms":{}}
+{"event":"stopping","at_ms":6100,"cause":"doubt","host":"web-2","claims":[],"in_flight":["web-3"],"guards":[],"last_looks":[],"deadlines_ms":{},"soaking_until_ms":null,"awaits_person":false,"paused":false}
 {"event":"regained","at_ms":7000,"host":"web-1"}
 {"event":"host","at_ms":8000,"host":"web-3","outcome":"proven","verdict":"kept","basis":"marked","shape":"beside","old_pid":100,"new_pid":200,"overlap_ms":212.0,"generation":4,"release":null,"lingering_pids":[]}
 {"event":"summary","at_ms":8000,"service":"web","rollout":"20261124-054100-3fa2","exit_code":5,"stopped":"doubt","total":5,"hosts":{"proven":["web-1","web-3"],"dropped":["web-2"],"untouched":["web-4","web-5"]},"remaining_command":"baton restart web web-4,web-5"}
@@ -381,7 +381,7 @@ fn what_befell_a_service_is_told_line_by_line() {
 
 #[test]
 fn a_host_that_is_done_is_not_waited_for_but_its_guard_or_the_last_look_at_it() {
-    let stop = Stop::PastBudget { host: name(1), max: 0 };
+    let stop = Stop::PastBudget { host: name(1), max: 0, zone: None };
     let nothing = Awaited::default();
     let guard = Awaited { guards: vec![name(1)], ..Awaited::default() };
     let looks = Awaited { last_looks: vec![name(1), name(2)], ..Awaited::default() };
@@ -400,7 +400,7 @@ fn a_host_that_is_done_is_not_waited_for_but_its_guard_or_the_last_look_at_it() 
 :      Waiting [   2.0s]   web-1   for its guard to stand
 :      Waiting [   2.0s]   web-2   for the last look at it
 "#);
-    insta::assert_snapshot!(objects(&asked[1..]), @r#"{"event":"waiting","at_ms":2000,"hosts":["web-3","web-1","web-2"],"in_flight":["web-3"],"guards":["web-1"],"last_looks":["web-2"],"deadlines_ms":{}}"#);
+    insta::assert_snapshot!(objects(&asked[1..]), @r#"{"event":"waiting","at_ms":2000,"hosts":["web-3","web-1","web-2"],"claims":[],"in_flight":["web-3"],"guards":["web-1"],"last_looks":["web-2"],"deadlines_ms":{},"soaking_until_ms":null,"awaits_person":false,"paused":false}"#);
 }
 
 #[test]

@@ -9,11 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::{Action, Event, LAST_LOOKS_MAX, Rollout, Summary};
+use super::{Action, Event, LAST_LOOKS_MAX, Order, Rollout, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
 use crate::outcome::{DropSeen, Outcome};
 use crate::plan::samples::plan;
+use crate::standing::samples::healthy;
 
 type Trace = Vec<(Event, Vec<Action>)>;
 
@@ -30,8 +31,8 @@ fn outcome(choice: u8) -> Outcome {
 /// One random thing that happens next: (which host, what, how).
 fn event(hosts: usize, (place, what, how): (usize, u8, u8)) -> Event {
     let host = HostName::parse(&format!("web-{}", place % hosts + 1)).unwrap();
-    match what % 18 {
-        0..=2 => Event::Asked(host),
+    match what % 22 {
+        0..=2 => Event::Looked(host, Box::new(healthy())),
         3..=7 => Event::Settled(host, outcome(how)),
         8..=11 => Event::GuardStands(host),
         12 => Event::GuardLost(host, "reset".into()),
@@ -39,7 +40,12 @@ fn event(hosts: usize, (place, what, how): (usize, u8, u8)) -> Event {
         14 if how < 20 => Event::Interrupted,
         13..=15 => Event::Tick,
         16 => Event::StillStands(host),
-        17.. => Event::Started,
+        17 if how < 10 => Event::ClaimRefused(host, "lost".into()),
+        17 | 18 => Event::Claimed(host),
+        19 if how < 90 => Event::Ordered(Order::Pause),
+        19 | 20 => Event::Ordered(Order::Resume),
+        21 if how < 10 => Event::Ordered(Order::Abort),
+        21.. => Event::Started,
     }
 }
 
@@ -74,8 +80,11 @@ impl Walk {
         self.trace.push((event, actions));
     }
 
-    /// Time runs until it is over.
+    /// Time runs until it is over, and whoever has paused it resumes it.
     fn end(mut self, hosts: usize) -> Trace {
+        if !self.over {
+            self.tell(Event::Ordered(Order::Resume));
+        }
         for _ in 0..10 * hosts {
             if self.over {
                 break;
@@ -101,10 +110,17 @@ fn run(hosts: &str, in_flight: usize, failures: usize, choices: Vec<(usize, u8, 
 /// What a world in which all goes well says to an action.
 fn good_answer(action: &Action) -> Option<Event> {
     match action {
-        Action::Reload(host) => Some(Event::Settled(host.clone(), proven())),
+        Action::Claim(host) => Some(Event::Claimed(host.clone())),
+        Action::Look(host) => Some(Event::Looked(host.clone(), Box::new(healthy()))),
+        Action::Ask(host, _) => Some(Event::Settled(host.clone(), proven())),
         Action::Guard(host, _) => Some(Event::GuardStands(host.clone())),
         Action::LastLook(host, _) => Some(Event::StillStands(host.clone())),
-        Action::Abandon(_) | Action::TellOutcome(..) | Action::TellStop(_) | Action::Finish(_) | Action::Ignore(_) => None,
+        Action::Abandon(_)
+        | Action::TellOutcome(..)
+        | Action::TellStop(_)
+        | Action::Tell(_)
+        | Action::Finish(_)
+        | Action::Ignore(_) => None,
     }
 }
 
@@ -131,6 +147,8 @@ fn run_well(hosts: &str, in_flight: usize, order: &[usize], thrown_in: &[(usize,
 /// What an onlooker can tell of a trace.
 #[derive(Default)]
 struct Onlooker {
+    claims: BTreeSet<HostName>,
+    asked: BTreeSet<HostName>,
     started: BTreeSet<HostName>,
     in_flight: BTreeSet<HostName>,
     unguarded: BTreeSet<HostName>,
@@ -168,7 +186,10 @@ impl Onlooker {
             // The first interrupt drains; whatever comes once nothing new starts leaves.
             Event::Interrupted => self.left_at_once = self.stopped,
             Event::Started
-            | Event::Asked(_)
+            | Event::Claimed(_)
+            | Event::ClaimRefused(..)
+            | Event::Looked(..)
+            | Event::Ordered(_)
             | Event::Settled(..)
             | Event::GuardLost(..)
             | Event::GuardBroken(..)
@@ -211,8 +232,14 @@ impl Onlooker {
     fn look(&mut self, event: &Event, action: &Action, in_flight_max: usize, failures_max: usize) -> Result<(), TestCaseError> {
         prop_assert!(self.summary.is_none() || matches!(action, Action::Ignore(_)), "{action:?} after the end");
         match action {
-            Action::Reload(host) => {
+            Action::Claim(host) => prop_assert!(self.claims.insert(host.clone()), "{host} is claimed twice"),
+            Action::Ask(host, attempt) => {
+                prop_assert_eq!(*attempt, 1);
+                prop_assert!(self.in_flight.contains(host) && self.asked.insert(host.clone()), "{host} is asked out of turn");
+            }
+            Action::Look(host) => {
                 prop_assert!(!self.stopped, "{host} started after a halt");
+                prop_assert!(self.claims.contains(host), "{host} started and was never claimed");
                 let last_looks = self.looked_at.len() + self.still_standing.len();
                 prop_assert_eq!(last_looks, 0, "{} started after a last look", host);
                 prop_assert!(self.started.insert(host.clone()), "{host} started twice");
@@ -229,9 +256,11 @@ impl Onlooker {
                 self.let_go(host);
                 let first = self.told.insert(host.clone(), outcome.clone()).is_none();
                 let failed = matches!(outcome, Outcome::Refused(_) | Outcome::RolledBack { .. });
-                self.failures += usize::from(first && failed);
+                let left_out = !self.claims.contains(host);
+                self.failures += usize::from(first && failed && !left_out);
             }
             Action::TellStop(_) => self.stopped = true,
+            Action::Tell(_) => {}
             Action::Abandon(host) => self.let_go(host),
             Action::LastLook(host, _) => self.look_last(host)?,
             Action::Finish(summary) => self.finish(summary)?,
@@ -240,7 +269,7 @@ impl Onlooker {
         let halting =
             |outcome: &Outcome| !matches!(outcome, Outcome::Proven(_) | Outcome::Refused(_) | Outcome::RolledBack { .. });
         let must_stop = self.told.values().any(halting) || self.failures > failures_max;
-        prop_assert!(!(must_stop && matches!(action, Action::Reload(_))), "{action:?} in spite of a halt");
+        prop_assert!(!(must_stop && matches!(action, Action::Look(_))), "{action:?} in spite of a halt");
         Ok(())
     }
 }
@@ -261,8 +290,7 @@ fn check(trace: &Trace, hosts: usize, in_flight_max: usize, failures_max: usize)
     prop_assert_eq!(summary.hosts.len(), hosts);
     for (host, outcome) in &summary.hosts {
         prop_assert_eq!(outcome.as_ref(), onlooker.told.get(host), "{}: the last outcome told is the one that counts", host);
-        let touched = onlooker.started.contains(host);
-        prop_assert!(outcome.is_some() || !touched || asked_never(trace, host), "{} was asked and has no outcome", host);
+        prop_assert!(outcome.is_some() || !onlooker.asked.contains(host), "{} was asked and has no outcome", host);
     }
     Ok(())
 }
@@ -270,13 +298,6 @@ fn check(trace: &Trace, hosts: usize, in_flight_max: usize, failures_max: usize)
 /// Whether a host that ended so is guarded from then on.
 fn stands(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Proven(_) | Outcome::RolledBack { .. })
-}
-
-fn asked_never(trace: &Trace, host: &HostName) -> bool {
-    let asked = |(event, actions): &(Event, Vec<Action>)| {
-        *event == Event::Asked(host.clone()) && !actions.contains(&Action::Ignore(event.clone()))
-    };
-    !trace.iter().any(asked)
 }
 
 fn fleet() -> impl Strategy<Value = String> {

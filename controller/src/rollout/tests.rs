@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Rollout, Stop, Summary};
+use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Order, Rollout, Stop, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
 use crate::outcome::{DropSeen, Exit, Outcome};
 use crate::plan::samples::{HOST_DEADLINE, plan};
+use crate::standing::samples::healthy;
 
 fn host(number: usize) -> HostName {
     HostName::parse(&format!("web-{number}")).unwrap()
@@ -17,37 +18,50 @@ struct Story {
     summary: Option<Summary>,
     /// Whether hosts do not answer when they are looked at a last time.
     frozen: bool,
+    /// Whether hosts answer at their turn.
+    looks: bool,
 }
 
 impl Story {
     fn begin(hosts: &str, in_flight: usize, failures: usize) -> (Self, Vec<Action>) {
-        let rollout = Rollout::new(&plan(hosts, in_flight, failures));
-        let mut story = Self { rollout, now: Duration::ZERO, summary: None, frozen: false };
+        let mut story = Self::of(Rollout::new(&plan(hosts, in_flight, failures)));
         let actions = story.tell(Event::Started);
         (story, actions)
     }
 
+    fn of(rollout: Rollout) -> Self {
+        Self { rollout, now: Duration::ZERO, summary: None, frozen: false, looks: true }
+    }
+
+    /// Tells something, and what a healthy fleet answers to it: claims are granted, and looks find nothing amiss.
     fn tell(&mut self, event: Event) -> Vec<Action> {
         let mut actions = self.rollout.handle(self.now, event);
         for action in actions.clone() {
-            match action {
-                Action::Finish(summary) => self.summary = Some(summary),
-                Action::LastLook(host, _) if !self.frozen => actions.extend(self.tell(Event::StillStands(host))),
-                Action::LastLook(..)
-                | Action::Reload(_)
+            let answer = match action {
+                Action::Finish(summary) => {
+                    self.summary = Some(summary);
+                    None
+                }
+                Action::Claim(host) => Some(Event::Claimed(host)),
+                Action::Look(host) if self.looks => Some(Event::Looked(host, Box::new(healthy()))),
+                Action::LastLook(host, _) if !self.frozen => Some(Event::StillStands(host)),
+                Action::Look(_)
+                | Action::LastLook(..)
+                | Action::Ask(..)
                 | Action::Guard(..)
                 | Action::Abandon(_)
                 | Action::TellOutcome(..)
                 | Action::TellStop(_)
-                | Action::Ignore(_) => {}
-            }
+                | Action::Tell(_)
+                | Action::Ignore(_) => None,
+            };
+            actions.extend(answer.map(|event| self.tell(event)).unwrap_or_default());
         }
         actions
     }
 
     /// The host is handed over and its guard stands.
     fn prove(&mut self, number: usize) -> Vec<Action> {
-        self.tell(Event::Asked(host(number)));
         self.tell(Event::Settled(host(number), proven()));
         self.tell(Event::GuardStands(host(number)))
     }
@@ -65,17 +79,18 @@ fn last_looks(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::LastLook(..))).count()
 }
 
-fn reloads(actions: &[Action]) -> Vec<String> {
-    let reload = |action: &Action| if let Action::Reload(host) = action { Some(host.to_string()) } else { None };
-    actions.iter().filter_map(reload).collect()
+/// The hosts that are asked for their handovers.
+fn asked(actions: &[Action]) -> Vec<String> {
+    let asked = |action: &Action| if let Action::Ask(host, _) = action { Some(host.to_string()) } else { None };
+    actions.iter().filter_map(asked).collect()
 }
 
 #[test]
 fn an_undisturbed_rollout_walks_in_order_and_proves_every_host() {
     let (mut story, begun) = Story::begin("+++", 1, 0);
-    assert_eq!(reloads(&begun), ["web-1"]);
-    assert_eq!(reloads(&story.prove(1)), ["web-2"]);
-    assert_eq!(reloads(&story.prove(2)), ["web-3"]);
+    assert_eq!(asked(&begun), ["web-1"]);
+    assert_eq!(asked(&story.prove(1)), ["web-2"]);
+    assert_eq!(asked(&story.prove(2)), ["web-3"]);
     story.prove(3);
     assert_eq!(story.exit(), Some(Exit::Proven));
 }
@@ -83,8 +98,8 @@ fn an_undisturbed_rollout_walks_in_order_and_proves_every_host() {
 #[test]
 fn the_next_starts_only_when_the_last_is_proven_and_guarded() {
     let (mut story, _) = Story::begin("++", 1, 0);
-    assert_eq!(reloads(&story.tell(Event::Settled(host(1), proven()))), [""; 0]);
-    assert_eq!(reloads(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
+    assert_eq!(asked(&story.tell(Event::Settled(host(1), proven()))), [""; 0]);
+    assert_eq!(asked(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
 }
 
 #[test]
@@ -110,10 +125,10 @@ fn it_is_told_for_what_each_host_is_waited_for() {
 #[test]
 fn a_host_that_drops_its_lock_halts_the_rollout() {
     let (mut story, begun) = Story::begin("++++", 2, 4);
-    assert_eq!(reloads(&begun), ["web-1", "web-2"]);
+    assert_eq!(asked(&begun), ["web-1", "web-2"]);
     let actions = story.tell(Event::Settled(host(1), Outcome::Dropped(DropSeen::Guarded)));
     assert!(actions.contains(&Action::TellStop(Stop::Doubt(host(1)))));
-    assert_eq!(reloads(&actions), [""; 0]);
+    assert_eq!(asked(&actions), [""; 0]);
     assert_eq!(story.exit(), None, "web-2 is in flight and must be waited for");
     story.prove(2);
     assert_eq!(story.exit(), Some(Exit::Dropped));
@@ -236,37 +251,29 @@ fn a_host_that_nobody_knew_of_and_that_dropped_has_dropped() {
 fn the_budget_tolerates_so_many_failures_and_the_next_halts() {
     let (mut story, _) = Story::begin("++++", 1, 1);
     story.tell(Event::Settled(host(1), rolled_back()));
-    assert_eq!(reloads(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
+    assert_eq!(asked(&story.tell(Event::GuardStands(host(1)))), ["web-2"]);
     let actions = story.tell(Event::Settled(host(2), Outcome::Refused("busy".into())));
-    assert!(actions.contains(&Action::TellStop(Stop::PastBudget { host: host(2), max: 1 })));
+    assert!(actions.contains(&Action::TellStop(Stop::PastBudget { host: host(2), max: 1, zone: None })));
     assert_eq!(story.exit(), Some(Exit::Failed));
     assert_eq!(story.untouched(), ["web-3", "web-4"]);
 }
 
 #[test]
-fn too_many_refused_by_the_plan_and_nothing_is_touched() {
-    let (story, actions) = Story::begin("+x+", 2, 0);
-    assert_eq!(reloads(&actions), [""; 0]);
-    assert_eq!(story.exit(), Some(Exit::Failed));
-    assert_eq!(story.untouched(), ["web-1", "web-3"]);
-}
-
-#[test]
-fn refused_by_the_plan_within_the_budget_the_rest_is_restarted() {
-    let (mut story, actions) = Story::begin("x++", 1, 1);
-    assert_eq!(reloads(&actions), ["web-2"]);
+fn hosts_that_are_left_out_are_told_and_count_against_no_budget() {
+    let (mut story, actions) = Story::begin("x++", 1, 0);
+    assert!(actions.contains(&Action::TellOutcome(host(1), Outcome::Refused("connection refused".into()))));
+    assert_eq!(asked(&actions), ["web-2"]);
     story.prove(2);
     story.prove(3);
-    assert_eq!(story.exit(), Some(Exit::Failed));
+    assert_eq!(story.exit(), Some(Exit::Failed), "not all are proven");
 }
 
 #[test]
-fn a_host_past_its_deadline_is_unknown_if_it_may_have_been_signalled() {
-    for (asked, exit) in [(true, Exit::Unproven), (false, Exit::Failed)] {
-        let (mut story, _) = Story::begin("+", 1, 0);
-        if asked {
-            story.tell(Event::Asked(host(1)));
-        }
+fn a_host_past_its_deadline_is_unknown_once_it_was_asked() {
+    for (answers, exit) in [(true, Exit::Unproven), (false, Exit::Failed)] {
+        let mut story = Story::of(Rollout::new(&plan("+", 1, 0)));
+        story.looks = answers;
+        story.tell(Event::Started);
         story.now = HOST_DEADLINE;
         let actions = story.tell(Event::Tick);
         assert!(actions.contains(&Action::Abandon(host(1))));
@@ -277,9 +284,8 @@ fn a_host_past_its_deadline_is_unknown_if_it_may_have_been_signalled() {
 #[test]
 fn an_interrupt_drains_and_a_second_one_lets_go() {
     let (mut story, _) = Story::begin("+++", 1, 0);
-    story.tell(Event::Asked(host(1)));
     assert_eq!(story.tell(Event::Interrupted), [Action::TellStop(Stop::Interrupted)]);
-    let mut drained = Story { rollout: story.rollout.clone(), now: story.now, summary: None, frozen: false };
+    let mut drained = Story { rollout: story.rollout.clone(), now: story.now, summary: None, frozen: false, looks: true };
     drained.prove(1);
     assert_eq!(drained.exit(), Some(Exit::Interrupted));
     assert_eq!(drained.untouched(), ["web-2", "web-3"]);
@@ -289,7 +295,9 @@ fn an_interrupt_drains_and_a_second_one_lets_go() {
 
 #[test]
 fn a_second_interrupt_before_a_host_was_asked_leaves_it_untouched() {
-    let (mut story, _) = Story::begin("++", 1, 0);
+    let mut story = Story::of(Rollout::new(&plan("++", 1, 0)));
+    story.looks = false;
+    story.tell(Event::Started);
     story.tell(Event::Interrupted);
     story.tell(Event::Interrupted);
     assert_eq!(story.exit(), Some(Exit::Interrupted));
@@ -301,7 +309,6 @@ fn a_second_interrupt_waits_for_no_last_look() {
     let (mut story, _) = Story::begin("+++", 1, 0);
     story.frozen = true;
     story.prove(1);
-    story.tell(Event::Asked(host(2)));
     story.tell(Event::Interrupted);
     story.tell(Event::Settled(host(2), proven()));
     assert_eq!(last_looks(&story.tell(Event::GuardStands(host(2)))), 2);
@@ -315,13 +322,15 @@ fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
     let (mut story, _) = Story::begin("++", 1, 0);
     let strays = [
         Event::Started,
-        Event::Asked(host(2)),
+        Event::Looked(host(2), Box::new(healthy())),
         Event::Settled(host(2), proven()),
         Event::Settled(host(9), proven()),
         Event::GuardStands(host(1)),
         Event::GuardLost(host(1), String::new()),
         Event::GuardBroken(host(1), proven()),
         Event::StillStands(host(1)),
+        Event::ClaimRefused(host(9), "late".into()),
+        Event::Ordered(Order::Resume),
     ];
     for stray in strays {
         assert_eq!(story.tell(stray.clone()), [Action::Ignore(stray)]);

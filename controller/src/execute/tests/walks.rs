@@ -363,15 +363,6 @@ async fn an_interrupt_waits_for_what_is_in_flight() {
     assert_eq!(summary.exit().code(), 130);
 }
 
-#[tokio::test]
-async fn hosts_that_cannot_be_reached_halt_before_anything_is_touched() {
-    let stage = Stage::set(vec![vec![Ok(clean_end())], vec![Ok(clean_end())]]).await;
-    stage.agents[1].rewrite(|script| script.status.custody = v1::Custody::Free.into());
-    let summary = stage.play().await;
-    assert_eq!(words(&summary), ["untouched", "refused"], "{}", stage.page.text());
-    assert_eq!(stage.asked(0), []);
-}
-
 /// Waits until what was told fulfils a condition.
 async fn until(stage: &Stage, mut fulfilled: impl FnMut(&str) -> bool) {
     let looking = async {
