@@ -11,17 +11,15 @@ use crate::outcome::{Outcome, Refusal};
 pub const CLAIM_DEADLINE: Duration = Duration::from_secs(15);
 
 impl Rollout {
-    pub(super) fn start(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        match std::mem::replace(&mut self.phase, Phase::Planned) {
+    pub(super) fn start(&mut self, now: Duration, stop: Option<Stop>, actions: &mut Vec<Action>) {
+        self.phase = match stop {
             // An earlier run was halting when it died: what is under way is waited for, and nothing else is begun.
-            Phase::Stopping(stop) => {
+            Some(stop) => {
                 actions.push(Action::TellStop(stop.clone()));
-                self.phase = Phase::Stopping(stop);
+                Phase::Stopping(stop)
             }
-            Phase::Planned | Phase::Claiming { .. } | Phase::Walking | Phase::Over => {
-                self.phase = Phase::Claiming { deadline: now + CLAIM_DEADLINE };
-            }
-        }
+            None => Phase::Claiming { deadline: now + CLAIM_DEADLINE },
+        };
         for place in 0..self.hosts.len() {
             self.take_up(place, actions);
         }

@@ -70,8 +70,11 @@ use walking::Rest;
 /// Where the walk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
-    Planned,
-    Claiming { deadline: Duration },
+    /// Not begun; with why an earlier run was halting when it died.
+    Planned(Option<Stop>),
+    Claiming {
+        deadline: Duration,
+    },
     Walking,
     Stopping(Stop),
     Over,
@@ -121,7 +124,7 @@ impl Rollout {
             wave_is_touched: false,
             rest: Rest::None,
             is_paused: false,
-            phase: Phase::Planned,
+            phase: Phase::Planned(None),
         };
         for (place, planned) in plan.hosts().iter().enumerate() {
             if let Fate::LeaveOut(refusal) | Fate::Refuse(refusal) = &planned.fate {
@@ -149,7 +152,7 @@ impl Rollout {
         let walk = match self.phase {
             Phase::Claiming { deadline } => [Some(deadline), self.bounds.deadline],
             Phase::Walking => [self.soaks_until(), self.bounds.deadline],
-            Phase::Planned | Phase::Stopping(_) | Phase::Over => [None, None],
+            Phase::Planned(_) | Phase::Stopping(_) | Phase::Over => [None, None],
         };
         walk.into_iter().flatten().chain(host).min()
     }
@@ -157,8 +160,8 @@ impl Rollout {
     /// Takes in an event; whether it fitted.
     fn take(&mut self, now: Duration, event: &Event, actions: &mut Vec<Action>) -> bool {
         match (&self.phase, event) {
-            (Phase::Planned, Event::Started) => self.start(now, actions),
-            (Phase::Planned | Phase::Over, _)
+            (Phase::Planned(stop), Event::Started) => self.start(now, stop.clone(), actions),
+            (Phase::Planned(_) | Phase::Over, _)
             | (Phase::Claiming { .. } | Phase::Walking | Phase::Stopping(_), Event::Started) => return false,
             (Phase::Claiming { .. } | Phase::Walking, Event::Interrupted) => self.stop(Stop::Interrupted, actions),
             (Phase::Stopping(_), Event::Interrupted) => self.abandon_all(actions),
@@ -249,7 +252,7 @@ impl Rollout {
                 actions.push(Action::TellStop(stop.clone()));
                 self.phase = Phase::Stopping(stop);
             }
-            Phase::Planned | Phase::Stopping(_) | Phase::Over => {}
+            Phase::Planned(_) | Phase::Stopping(_) | Phase::Over => {}
         }
     }
 
@@ -263,7 +266,7 @@ impl Rollout {
             self.walk(now, actions);
         }
         let nothing_to_start = match self.phase {
-            Phase::Planned | Phase::Claiming { .. } => false,
+            Phase::Planned(_) | Phase::Claiming { .. } => false,
             Phase::Walking => self.wave == self.waves.len(),
             Phase::Stopping(_) | Phase::Over => true,
         };
@@ -275,7 +278,7 @@ impl Rollout {
     fn summary(&self) -> Summary {
         let stop = match &self.phase {
             Phase::Stopping(stop) => Some(stop.clone()),
-            Phase::Planned | Phase::Claiming { .. } | Phase::Walking | Phase::Over => None,
+            Phase::Planned(_) | Phase::Claiming { .. } | Phase::Walking | Phase::Over => None,
         };
         let ended = |member: &Member| (member.host.clone(), member.state.outcome().cloned());
         Summary { hosts: self.hosts.iter().map(ended).collect(), stop }

@@ -30,9 +30,7 @@ impl Rollout {
             halts = rollout.take_over(place, state, known).or(halts);
         }
         let stop = past.stop.clone().filter(|stop| !past.is_finished && outlives_its_run(stop)).or(halts);
-        if let Some(stop) = stop {
-            rollout.phase = Phase::Stopping(stop);
-        }
+        rollout.phase = Phase::Planned(stop);
         rollout
     }
 
@@ -87,3 +85,6 @@ impl PastHost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
