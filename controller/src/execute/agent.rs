@@ -10,7 +10,9 @@ use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
 use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
@@ -159,6 +161,13 @@ impl Agent {
         Ok(Call { stream: stream.into_inner(), agent: self.clone() })
     }
 
+    /// Claims a service, in a stream of requests.
+    pub(super) async fn claim(&mut self, requests: mpsc::Receiver<v1::ClaimRequest>) -> Result<Call<v1::ClaimReply>, CallError> {
+        let requests = ReceiverStream::new(requests);
+        let stream = self.client.claim(requests).await.map_err(|status| self.failure(&status))?;
+        Ok(Call { stream: stream.into_inner(), agent: self.clone() })
+    }
+
     /// Watches a service.
     pub(super) async fn watch(&mut self, service: &str) -> Result<Call<v1::WatchEvent>, CallError> {
         let request = v1::WatchRequest { service: service.to_owned() };
@@ -182,7 +191,7 @@ impl Agent {
         let message = plain(status.message());
         match status.code() {
             Code::PermissionDenied | Code::Unauthenticated => CallError::Refused { message, denied: true },
-            Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
+            Code::NotFound | Code::FailedPrecondition | Code::Aborted | Code::InvalidArgument | Code::Unimplemented => {
                 CallError::Refused { message, denied: false }
             }
             Code::ResourceExhausted => CallError::Busy(message),
@@ -191,7 +200,6 @@ impl Agent {
             | Code::Unknown
             | Code::DeadlineExceeded
             | Code::AlreadyExists
-            | Code::Aborted
             | Code::OutOfRange
             | Code::Internal
             | Code::Unavailable

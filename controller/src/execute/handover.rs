@@ -8,6 +8,7 @@ use baton_proto::v1;
 
 use super::agent::{Agent, CallError};
 use super::backoff::Backoff;
+use super::claim::Claim;
 use super::link::Dialler;
 use super::news::{Contact, News, Teller};
 use super::wire;
@@ -41,19 +42,24 @@ enum Followed {
 /// Hands one host over and tells how it ended. The deadline is the rollout's: it abandons this task.
 pub(super) async fn hand_over(order: Order, dialler: Dialler, teller: Teller) {
     let Order { host, service, release, rollout, contact } = order;
-    // Of two rollouts that looked at the same state only the first is served: the fence is that of the plan.
-    let request = v1::ReloadRequest {
+    let open = v1::ClaimOpen {
         service: service.clone(),
-        rollout,
-        attempt: 1,
-        fence: contact.before.fence.saturating_add(1),
-        release: release.unwrap_or_default(),
+        rollout: rollout.clone(),
+        session: rollout.clone(),
+        reason: release.as_ref().map_or_else(|| "restart".to_owned(), |release| format!("restart to release {release}")),
     };
+    let mut request =
+        v1::ReloadRequest { service: service.clone(), rollout, attempt: 1, fence: 0, release: release.unwrap_or_default() };
     let (outcome, contact) = match look_again(&host, &service, contact, &dialler).await {
-        Ok((before, agent)) => {
-            let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
-            (outcome, Contact { before, agent: Some(agent) })
-        }
+        Ok((before, agent)) => match Claim::open(agent.clone(), &host, &dialler, open).await {
+            Ok(claim) => {
+                request.fence = claim.fence;
+                let (outcome, agent) = pursue(&host, &request, &before, agent, &dialler, &teller).await;
+                claim.release().await;
+                (outcome, Contact { before, agent: Some(agent) })
+            }
+            Err(error) => (Outcome::Refused(error.refusal()), Contact { before, agent: Some(agent) }),
+        },
         Err((refusal, contact)) => (Outcome::Refused(refusal), contact),
     };
     teller.tell(News::Ended { host: host.name, outcome, contact: Box::new(contact) }).await;

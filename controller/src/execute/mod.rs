@@ -4,6 +4,7 @@
 
 mod agent;
 mod backoff;
+mod claim;
 mod guard;
 mod handover;
 mod link;

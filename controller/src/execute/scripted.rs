@@ -22,13 +22,17 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc};
 use tokio_rustls::TlsAcceptor;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::inventory::Fleet;
 use crate::outcome::Account;
 use crate::outcome::samples::{handed_over, undone};
 use crate::pki::{self, Validity};
+
+/// With what fence every claim is granted.
+pub(super) const FENCE: u64 = 1;
 
 /// What an agent does in the middle of a stream.
 #[derive(Debug, Clone)]
@@ -177,10 +181,21 @@ impl Agent for Scripted {
         Err(Status::permission_denied("not from afar"))
     }
 
-    type ClaimStream = tokio_stream::Empty<Result<v1::ClaimReply, Status>>;
+    type ClaimStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::ClaimReply, Status>> + Send>>;
 
-    async fn claim(&self, _: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
-        Err(Status::unimplemented("a scripted agent grants no claims"))
+    async fn claim(&self, request: Request<Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
+        use v1::claim_reply::Reply;
+        use v1::claim_request::Request;
+        // Whatever is opened is granted, for as long as the stream lasts.
+        let replies = request.into_inner().map_while(|request| {
+            let reply = match request.ok()?.request? {
+                Request::Open(_) => Reply::Granted(v1::ClaimGranted { fence: FENCE, lease_ns: 10_000_000_000 }),
+                Request::Renew(_) => Reply::Renewed(v1::ClaimRenewed {}),
+                Request::Release(_) => return None,
+            };
+            Some(Ok(v1::ClaimReply { reply: Some(reply) }))
+        });
+        Ok(Response::new(Box::pin(replies)))
     }
 
     type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchEvent, Status>> + Send>>;

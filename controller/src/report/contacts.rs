@@ -51,6 +51,7 @@ impl Contacts {
             | Told::Waiting { .. }
             | Told::Finished { .. }
             | Told::Fleet { .. }
+            | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
             | Told::Certified { .. } => {}

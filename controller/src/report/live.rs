@@ -63,6 +63,7 @@ impl Live {
             | Told::Stopping { .. }
             | Told::Waiting { .. }
             | Told::Fleet { .. }
+            | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
             | Told::Certified { .. } => false,
