@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod census;
+pub mod claim;
 pub mod config;
 pub mod dialect;
 pub mod doors;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the verdict is weighed on this side from the testimony; the agent's word for how it ended is only a word.
 
+mod claiming;
 mod follow;
 
 use std::io::{self, Write};
@@ -25,13 +26,17 @@ use tower::service_fn;
 
 use crate::args::Ask;
 use crate::os::clock;
-use crate::outcome::{Exit, claim};
+use crate::outcome::{Exit, Outcome, claim};
 use crate::report::{Conclusion, Event, Report};
+use claiming::Claim;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a question may take that is no reload.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a local reload claims its service for.
+const REASON: &str = "by hand on the host";
 
 /// How long a command is silent at most.
 const SAID_EVERY: Duration = Duration::from_secs(2);
@@ -93,7 +98,8 @@ fn is_usage(status: &Status) -> bool {
 
 /// Whether the agent, in its right mind, said no and did nothing.
 fn is_refusal(status: &Status) -> bool {
-    is_usage(status) || matches!(status.code(), Code::FailedPrecondition | Code::PermissionDenied | Code::ResourceExhausted)
+    is_usage(status)
+        || matches!(status.code(), Code::FailedPrecondition | Code::Aborted | Code::PermissionDenied | Code::ResourceExhausted)
 }
 
 impl From<Status> for LocalError {
@@ -181,9 +187,11 @@ impl Client {
         report: &mut Report<impl Write, impl Write>,
     ) -> Result<Exit, LocalError> {
         let reply = self.ask_status(service.unwrap_or_default(), census).await?;
-        let now = Duration::from_nanos(reply.agent.unwrap_or_default().now_ns);
+        let agent = reply.agent.unwrap_or_default();
+        let now = Duration::from_nanos(agent.now_ns);
         for service in &reply.services {
-            report.show(&Event::Status { service, now });
+            let claim = service.claim.as_ref().map(|claim| baton_proto::claim::Claim::told(claim, &agent));
+            report.show(&Event::Status { service, now, claim: claim.as_ref() });
         }
         Ok(Exit::Done)
     }
@@ -194,12 +202,29 @@ impl Client {
         release: &str,
         report: &mut Report<impl Write, impl Write>,
     ) -> Result<Exit, LocalError> {
-        let reply = self.ask_status(service, false).await?;
-        let fence = reply.services.first().map_or(0, |status| status.fence).saturating_add(1);
-        let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(LocalError::Random)?);
-        let request = v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence, release: release.to_owned() };
+        let random = LocalError::Random;
+        let rollout = rollout(Timestamp::now(), &clock::random_hex::<2>().map_err(random)?);
+        let open = v1::ClaimOpen {
+            service: service.to_owned(),
+            rollout: rollout.clone(),
+            session: clock::random_hex::<8>().map_err(random)?,
+            reason: REASON.to_owned(),
+        };
         let began = clock::since_boot();
-        let (outcome, lingering_pids) = follow::to_the_end(&mut self.0, &request, began, report).await?;
+        let mut request =
+            v1::ReloadRequest { service: service.to_owned(), rollout, attempt: 1, fence: 0, release: release.to_owned() };
+        let (outcome, lingering_pids) = match Claim::open(self.0.clone(), open).await {
+            Ok(claim) => {
+                request.fence = claim.fence;
+                let followed = follow::to_the_end(&mut self.0, &request, began, report).await;
+                claim.release().await;
+                followed?
+            }
+            Err(status) if is_refusal(&status) && !is_usage(&status) => {
+                (Outcome::Refused(status.message().to_owned()), Vec::new())
+            }
+            Err(status) => return Err(status.into()),
+        };
         report.show(&Event::Concluded(Conclusion {
             service,
             rollout: &request.rollout,

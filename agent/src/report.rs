@@ -11,6 +11,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::{Chronicle, Protocol};
 use baton_proto::v1;
 
@@ -28,6 +29,8 @@ pub enum Event<'a> {
         service: &'a v1::ServiceStatus,
         /// The time on the host.
         now: Duration,
+        /// The claim that stands.
+        claim: Option<&'a Claim>,
     },
     /// A handover made a step.
     Step {

@@ -2,11 +2,13 @@
 //!
 //! **Invariant:** nothing is decided here about a service; what a driver says is passed on as it is.
 
+mod claiming;
 mod refused;
 mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_proto::identity::Role;
@@ -17,10 +19,12 @@ use prost::Message as _;
 use tokio::spawn;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tonic::{Request, Response, Status};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::doors::Peer;
 use crate::service::{Attempt, Past, Refusal, Service};
+use claiming::Claimer;
 use refused::{Refused, shown};
 use told::{Reloading, Told, Watching};
 
@@ -29,6 +33,9 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// The largest message that is sent.
 pub const REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// What this agent can do: it grants claims, and reloads nothing that is not claimed.
+const LEVEL: u32 = 1;
 
 /// How much of a reply is left to what is not a record.
 const REPLY_BYTES_SPARE: usize = 4 << 10;
@@ -54,6 +61,8 @@ pub struct Speaker {
     pub boot_id: String,
     /// Tells the time since boot.
     pub now: fn() -> Duration,
+    /// Tells the time since 1970, by a clock that may be set.
+    pub wall: fn() -> Duration,
 }
 
 impl Speaker {
@@ -65,8 +74,8 @@ impl Speaker {
             incarnation: self.incarnation.clone(),
             boot_id: self.boot_id.clone(),
             now_ns: wire::nanoseconds((self.now)()),
-            unix_ns: 0,
-            level: 0,
+            unix_ns: wire::nanoseconds((self.wall)()),
+            level: LEVEL,
         }
     }
 }
@@ -75,8 +84,20 @@ impl Speaker {
 #[derive(Debug)]
 pub struct Rpc {
     speaker: Speaker,
-    services: BTreeMap<String, Service>,
+    services: Arc<Services>,
     stopping: watch::Receiver<bool>,
+}
+
+/// The services of this host, by their names.
+#[derive(Debug)]
+struct Services(BTreeMap<String, Service>);
+
+impl Services {
+    fn named(&self, name: &str) -> Result<&Service, Refused> {
+        name::check("service", name)?;
+        let unknown = || Refused::NoService { service: name.to_owned(), known: self.0.keys().cloned().collect() };
+        self.0.get(name).ok_or_else(unknown)
+    }
 }
 
 /// What a caller wants to do.
@@ -110,7 +131,7 @@ impl Rpc {
     /// Speaks for `services`; once `stopping` is true, watchers are sent away.
     pub fn new(speaker: Speaker, services: impl IntoIterator<Item = Service>, stopping: watch::Receiver<bool>) -> Self {
         let services = services.into_iter().map(|service| (service.name().to_owned(), service)).collect();
-        Self { speaker, services, stopping }
+        Self { speaker, services: Arc::new(Services(services)), stopping }
     }
 
     /// As a server, with the limits of its messages.
@@ -119,16 +140,13 @@ impl Rpc {
     }
 
     fn service(&self, name: &str) -> Result<&Service, Refused> {
-        name::check("service", name)?;
-        self.services
-            .get(name)
-            .ok_or_else(|| Refused::NoService { service: name.to_owned(), known: self.services.keys().cloned().collect() })
+        self.services.named(name)
     }
 
     async fn status_of(&self, peer: Option<Peer>, wanted: &str, census: bool) -> Result<Vec<v1::ServiceStatus>, Refused> {
         allowed(peer, Act::Look)?;
         let wanted: Vec<&Service> =
-            if wanted.is_empty() { self.services.values().collect() } else { vec![self.service(wanted)?] };
+            if wanted.is_empty() { self.services.0.values().collect() } else { vec![self.service(wanted)?] };
         let mut found = Vec::with_capacity(wanted.len());
         if census {
             // All are asked before the first answer is awaited: one walk serves them all.
@@ -264,6 +282,13 @@ fn changed<T>(who: &str, call: &'static str, service: &str, answer: Result<T, Re
     audited(who, call, service, answer)
 }
 
+/// The name of a peer that may claim.
+fn operator(peer: Option<Peer>) -> Result<String, Refused> {
+    let name = peer.as_ref().map(Peer::name);
+    allowed(peer, Act::Reload)?;
+    name.ok_or(Refused::NoPeer)
+}
+
 fn allowed(peer: Option<Peer>, act: Act) -> Result<(), Refused> {
     let peer = peer.ok_or(Refused::NoPeer)?;
     if let Peer::Stranger { uid, own } = peer {
@@ -320,10 +345,14 @@ impl Agent for Rpc {
         Ok(Response::new(v1::StopReply { service: Some(stopped), how }))
     }
 
-    type ClaimStream = tokio_stream::Empty<Result<v1::ClaimReply, Status>>;
+    type ClaimStream = ReceiverStream<Result<v1::ClaimReply, Status>>;
 
-    async fn claim(&self, _: Request<tonic::Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
-        Err(Status::unimplemented("claims are not granted yet"))
+    async fn claim(&self, request: Request<Streaming<v1::ClaimRequest>>) -> Result<Response<Self::ClaimStream>, Status> {
+        let peer = peer_of(&request);
+        let who = who(peer.as_ref());
+        let operator = audited(&who, "claim", "", operator(peer))?;
+        let claimer = Claimer { services: Arc::clone(&self.services), operator, who, stopping: self.stopping.clone() };
+        Ok(Response::new(claimer.converse(request.into_inner())))
     }
 
     type WatchStream = Told<Watching>;

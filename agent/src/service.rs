@@ -2,8 +2,12 @@
 //!
 //! **Invariant:** the handle holds no state of the service; every answer comes from its driver.
 
+use std::time::Duration;
+
 use baton_proto::v1;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::claim::Claimant;
 
 /// How many events a stream may lag behind before it is cut off; the client asks again and joins anew.
 pub const STREAM_EVENTS_MAX: usize = 256;
@@ -20,6 +24,12 @@ pub enum Command {
     Census(Reply<v1::ServiceStatus>),
     /// A handover, or to join the one with the same key, or its stored result.
     Reload(Attempt, Reply<mpsc::Receiver<v1::reload_event::Event>>),
+    /// To claim the service; answered when that is on disk.
+    Claim(Claimant, Reply<Granted>),
+    /// Another lease for the claim with this fence.
+    Renew(u64, Reply<()>),
+    /// To give the claim with this fence back.
+    Release(u64, Reply<()>),
     /// The state now, then what happens.
     Watch(Reply<mpsc::Receiver<Box<v1::WatchEvent>>>),
     /// The stored records, and what else befell the service.
@@ -41,6 +51,17 @@ pub struct Past {
     pub history: v1::History,
 }
 
+/// A claim that was granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// The number to reload with.
+    pub fence: u64,
+    /// For how long it stands unless it is renewed.
+    pub lease: Duration,
+    /// Tells why the claim has ended, once it has.
+    pub ended: oneshot::Receiver<String>,
+}
+
 /// The key of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -48,7 +69,7 @@ pub struct Attempt {
     pub rollout: String,
     /// Which try it is, from 1.
     pub number: u32,
-    /// The fence; above that of every other rollout that came before.
+    /// The fence that the rollout's claim was granted with.
     pub fence: u64,
     /// The name of the release to switch to; empty for none.
     pub release: String,
@@ -60,6 +81,12 @@ pub enum Refusal {
     /// The service is not in a state to be reloaded.
     #[error("{0}")]
     Precondition(String),
+    /// The claim does not stand, and nothing was begun.
+    #[error("{0}")]
+    NoClaim(String),
+    /// What was asked for must be on disk first, and cannot be written.
+    #[error("{0}")]
+    Unwritten(String),
     /// There is a limit to the streams of one service.
     #[error("too many streams are open on this service (at most {0})")]
     TooManyStreams(usize),
@@ -108,6 +135,30 @@ impl Service {
     /// When the service cannot be reloaded now.
     pub async fn reload(&self, attempt: Attempt) -> Result<mpsc::Receiver<v1::reload_event::Event>, Refusal> {
         self.ask(|reply| Command::Reload(attempt, reply)).await?
+    }
+
+    /// Claims the service.
+    ///
+    /// # Errors
+    /// When another rollout has it.
+    pub async fn claim(&self, claimant: Claimant) -> Result<Granted, Refusal> {
+        self.ask(|reply| Command::Claim(claimant, reply)).await?
+    }
+
+    /// Gives the claim with this fence another lease.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn renew(&self, fence: u64) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Renew(fence, reply)).await?
+    }
+
+    /// Gives the claim with this fence back.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn release(&self, fence: u64) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Release(fence, reply)).await?
     }
 
     /// Yields the state now, then what happens.

@@ -156,6 +156,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         incarnation: clock::incarnation().map_err(failed("get random bytes"))?,
         boot_id: clock::boot_id().map_err(failed("learn the boot's id"))?,
         now: clock::since_boot,
+        wall: clock::since_1970,
     };
     let doors = Doors::bind(&config).await?;
     let services = services(config, &speaker)?;

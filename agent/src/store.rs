@@ -51,12 +51,9 @@ pub struct Stored {
     /// The current generation; 0 before the first.
     #[prost(uint64, tag = "2")]
     pub generation: u64,
-    /// The highest fence that a reload carried.
+    /// The highest fence that was granted. The tag 4, beside it, was once the rollout that carried it.
     #[prost(uint64, tag = "3")]
     pub fence: u64,
-    /// The rollout that carried it.
-    #[prost(string, tag = "4")]
-    pub fence_rollout: String,
     /// The boot in which `master` was seen.
     #[prost(string, tag = "5")]
     pub boot_id: String,
@@ -93,6 +90,46 @@ pub struct Stored {
     /// What becomes of a service that the agent starts.
     #[prost(message, optional, tag = "30")]
     pub supervised: Option<Supervised>,
+    /// The claim that the highest fence was granted with.
+    #[prost(message, optional, tag = "50")]
+    pub claim: Option<Claim>,
+    /// The highest attempts of the rollouts that were here, the latest last.
+    #[prost(message, repeated, tag = "51")]
+    pub attempted: Vec<Attempted>,
+}
+
+/// A claim that was granted.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Claim {
+    /// The rollout.
+    #[prost(string, tag = "1")]
+    pub rollout: String,
+    /// The run of its controller.
+    #[prost(string, tag = "2")]
+    pub session: String,
+    /// Who claimed it.
+    #[prost(string, tag = "3")]
+    pub operator: String,
+    /// What for.
+    #[prost(string, tag = "4")]
+    pub reason: String,
+    /// Since when.
+    #[prost(message, optional, tag = "5")]
+    pub since: Option<v1::Moment>,
+    /// Whether it stands.
+    #[prost(bool, tag = "6")]
+    pub stands: bool,
+}
+
+/// The highest attempt of a rollout.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Attempted {
+    /// The rollout.
+    #[prost(string, tag = "1")]
+    pub rollout: String,
+    /// Its highest attempt that was begun.
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
 }
 
 /// What must be known of a service that the agent starts.
@@ -333,7 +370,8 @@ mod tests {
     use baton_proto::v1;
     use prost::Message as _;
 
-    use super::{FILE_BYTES, Flush, HEADER_BYTES, RECORDS_MAX, Store, StoreError, Stored};
+    use super::{Attempted, Claim, FILE_BYTES, Flush, HEADER_BYTES, RECORDS_MAX, Store, StoreError, Stored};
+    use crate::claim::ATTEMPTED_MAX;
     use crate::history::HAPPENINGS_MAX;
 
     async fn write(directory: &Path, epochs: &[u64]) {
@@ -407,9 +445,19 @@ mod tests {
             found,
         };
         let happening = v1::Happening { at: moment, what: Some(v1::happening::What::Drop(drop)) };
+        let moment = happening.at.clone();
         let happenings = vec![happening; HAPPENINGS_MAX];
         let history = Some(v1::History { happenings, forgotten: u64::MAX, epoch: u64::MAX });
-        Stored { epoch: 1, records: vec![record; RECORDS_MAX], history, ..Stored::default() }
+        let claim = Some(Claim {
+            rollout: "x".repeat(63),
+            session: "x".repeat(63),
+            operator: "x".repeat(63),
+            reason: "x".repeat(200),
+            since: moment,
+            stands: true,
+        });
+        let attempted = vec![Attempted { rollout: "x".repeat(63), number: 1 }; ATTEMPTED_MAX];
+        Stored { epoch: 1, records: vec![record; RECORDS_MAX], history, claim, attempted, ..Stored::default() }
     }
 
     #[tokio::test]

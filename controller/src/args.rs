@@ -73,6 +73,15 @@ pub enum Verb {
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         rollout: String,
     },
+    /// Show who has claimed what, since when and why
+    ///
+    /// Ends with 0 when every host has answered, claimed or not, and with 3 otherwise.
+    #[command(after_help = help())]
+    Claims {
+        /// Host names, globs and label=value, with commas between; a leading ! excludes
+        #[arg(value_name = "SELECTOR")]
+        selector: Option<String>,
+    },
     /// Make the fleet's certificates
     #[command(subcommand)]
     Pki(Pki),

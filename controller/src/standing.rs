@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::Process;
 
 use crate::step::Step;
@@ -76,8 +77,10 @@ pub struct Standing {
     pub held_for: Option<Duration>,
     /// The step of the handover under way.
     pub step: Option<Step>,
-    /// The highest fence that a reload carried.
+    /// The highest fence that was granted with a claim.
     pub fence: u64,
+    /// The claim that stands.
+    pub claim: Option<Claim>,
     /// The longest that a handover may take there; zero where the agent does not say.
     pub handover_within: Duration,
     /// How many processes were found holding the lock.
@@ -103,6 +106,12 @@ impl Standing {
             return self.findings.iter().find(|finding| finding.refuses).map(|finding| finding.sentence.clone());
         }
         Some(self.lapse())
+    }
+
+    /// Who else has claimed this service, as a sentence; none when nobody has, or this rollout itself.
+    #[must_use]
+    pub fn claimed_by_another(&self, rollout: &str) -> Option<String> {
+        self.claim.as_ref().filter(|claim| claim.rollout != rollout).map(Claim::sentence)
     }
 
     /// The number of the generation, and its release where that is known.
@@ -147,6 +156,7 @@ pub(crate) mod samples {
             held_for: Some(std::time::Duration::from_secs(3_700)),
             step: None,
             fence: 7,
+            claim: None,
             handover_within: std::time::Duration::from_secs(213),
             holders: 3,
             findings: Vec::new(),
@@ -159,9 +169,29 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use baton_proto::claim::Claim;
     use baton_proto::step::Step;
 
     use super::{Custody, Finding, Standing, samples::healthy};
+
+    #[test]
+    fn a_claim_is_told_to_everybody_but_its_own_rollout() {
+        let claim = Claim {
+            rollout: "r-1".into(),
+            operator: "ada".into(),
+            reason: "deploy v42".into(),
+            age: Duration::from_secs(12),
+            since: None,
+            lease_left: Duration::from_secs(7),
+            fence: 8,
+        };
+        let claimed = Standing { claim: Some(claim), ..healthy() };
+        assert_eq!((healthy().claimed_by_another("r-2"), claimed.claimed_by_another("r-1")), (None, None));
+        let sentence = "rollout r-1 of ada has claimed it 12 s ago (deploy v42)";
+        assert_eq!(claimed.claimed_by_another("r-2").as_deref(), Some(sentence));
+    }
 
     #[test]
     fn only_a_held_and_quiet_service_can_be_reloaded() {

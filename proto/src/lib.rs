@@ -3,6 +3,7 @@
 //! **Invariant:** this crate imports neither the agent nor the controller, and does no input or output: everything here
 //! is values in, values out.
 
+pub mod claim;
 pub mod custody;
 pub mod document;
 pub mod finding;

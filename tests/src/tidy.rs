@@ -17,7 +17,8 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 27] = [
+const PURE: [&str; 29] = [
+    "proto/src/claim",
     "proto/src/custody",
     "proto/src/document",
     "proto/src/finding",
@@ -27,6 +28,7 @@ const PURE: [&str; 27] = [
     "proto/src/step",
     "proto/src/wire",
     "agent/src/census",
+    "agent/src/claim",
     "agent/src/config",
     "agent/src/dialect",
     "agent/src/handover",

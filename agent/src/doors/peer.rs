@@ -43,6 +43,14 @@ impl Peer {
             Self::Stranger { .. } => None,
         }
     }
+
+    /// The name by which people know the peer: the one in its certificate, or its user.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Remote { identity, .. } => identity.name.clone(),
+            Self::Local { uid } | Self::Stranger { uid, .. } => format!("uid {uid}"),
+        }
+    }
 }
 
 impl fmt::Display for Peer {

@@ -7,6 +7,7 @@
 
 mod act;
 mod census;
+mod claiming;
 mod drain;
 mod errands;
 mod generation;
@@ -43,11 +44,12 @@ use crate::journal::Numbers;
 use crate::memory::Figures;
 use crate::os::{clock, process};
 use crate::probe::{Notice, Probed};
-use crate::service::{Attempt, Command, Refusal, Service};
+use crate::service::{Attempt, Command, Granted, Refusal, Reply, Service};
 use crate::store::{Store, StoreError, Stored};
 use crate::supervision::{self, End};
 use crate::waiter::{Grant, Waiters, Wake};
 use census::Census;
+use claiming::Claiming;
 use holder::{Held, Trouble};
 use lingering::Lingering;
 use past::Past;
@@ -76,6 +78,7 @@ enum Input {
     Probed(Seq, Probed),
     Notified(Notice),
     Persisted(Seq, Result<(), String>),
+    ClaimKept(u64, Result<(), String>, Reply<Granted>),
     Ran(Seq, Errand, Result<String, String>),
     Walked(FileIdentity, Vec<u32>),
     Measured(Option<Figures>),
@@ -129,6 +132,7 @@ pub fn start(config: config::Service, witness: Witness, files: &mut Files) -> Re
         waiters,
         store,
         past: Past::of(&stored),
+        claiming: Claiming::of(&stored),
         stored,
         held: None,
         trouble: Trouble::none(),
@@ -190,6 +194,7 @@ struct Driver {
     store: Store,
     stored: Stored,
     past: Past,
+    claiming: Claiming,
     held: Option<Held>,
     /// Why nobody is held, if nobody is.
     trouble: Trouble,
@@ -221,8 +226,7 @@ impl Driver {
         self.note_return();
         self.take_up_supervision();
         loop {
-            let due = [self.looks.map(|looks| looks.next), self.run.as_ref().and_then(Run::deadline), self.supervision_due()];
-            let wake = due.into_iter().flatten().min();
+            let wake = self.due();
             match inbox.next(wake).await {
                 Input::Awoken(wake) => self.woken_by(wake),
                 Input::Changed => self.changed(&mut inbox).await,
@@ -231,6 +235,7 @@ impl Driver {
                 Input::Notified(notice) => self.notified(notice),
                 Input::Probed(window, probed) => self.probed(window, probed, &mut inbox).await,
                 Input::Persisted(window, written) => self.persisted(window, written, &mut inbox).await,
+                Input::ClaimKept(fence, written, reply) => self.claim_kept(fence, written, reply),
                 Input::Ran(window, errand, ran) => self.ran(window, errand, ran, &mut inbox).await,
                 Input::Walked(file, found) => self.walked(file, found, &mut inbox).await,
                 Input::Measured(figures) => self.measured(figures, &mut inbox).await,
@@ -241,6 +246,13 @@ impl Driver {
                 Input::Stopped => return,
             }
         }
+    }
+
+    /// When something is to be done though nothing happens.
+    fn due(&self) -> Option<Duration> {
+        let looks = self.looks.map(|looks| looks.next);
+        let run = self.run.as_ref().and_then(Run::deadline);
+        [looks, run, self.supervision_due(), self.claiming.due()].into_iter().flatten().min()
     }
 
     async fn asked(&mut self, command: Command, inbox: &mut Inbox) {
@@ -264,6 +276,9 @@ impl Driver {
                 let first = self.watch_event(v1::watch_event::Event::Status(self.status()));
                 drop(reply.send(self.watchers.admit([Box::new(first)])));
             }
+            Command::Claim(claimant, reply) => self.asked_to_claim(claimant, reply),
+            Command::Renew(fence, reply) => self.asked_to_renew(fence, reply),
+            Command::Release(fence, reply) => self.asked_to_release(fence, reply),
             Command::Reload(attempt, reply) => self.reload_with_room(attempt, reply, inbox).await,
         }
     }
@@ -282,16 +297,7 @@ impl Driver {
         if let Some(run) = &mut self.run {
             return run.join(attempt);
         }
-        let Stored { fence, fence_rollout, .. } = &self.stored;
-        let is_next = attempt.fence == fence.saturating_add(1);
-        let is_same = attempt.fence == *fence && attempt.rollout == *fence_rollout;
-        if !is_next && !is_same {
-            let text = format!(
-                "rollout {fence_rollout:?} has reloaded this service since you looked (its fence is {fence}, yours is {})",
-                attempt.fence
-            );
-            return Err(Refusal::Precondition(text));
-        }
+        self.is_claimed_for(attempt)?;
         let Some(held) = &self.held else {
             // Whoever serves without a master says more than the pid file that names it still.
             let orphans = self.census.findings().iter().find(|finding| finding.kind == Kind::Orphans);
@@ -385,6 +391,7 @@ impl Driver {
             }
         }
         self.expire(now, inbox).await;
+        self.expire_claim(now);
         self.supervise_by_time(now);
     }
 
@@ -422,7 +429,7 @@ impl Driver {
             lingering: self.lingering.told(),
             release: self.stored.release.clone(),
             supervision: self.supervision(),
-            claim: None,
+            claim: self.claim_told(),
         }
     }
 

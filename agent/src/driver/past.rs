@@ -225,7 +225,7 @@ impl Driver {
     }
 
     /// A time of this boot, also by the wall clock as it is set now.
-    fn moment(&self, at: Duration) -> Moment {
+    pub(super) fn moment(&self, at: Duration) -> Moment {
         let ago = clock::since_boot().saturating_sub(at);
         Moment { at, boot: self.witness.boot.clone(), wall: clock::since_1970().saturating_sub(ago) }
     }

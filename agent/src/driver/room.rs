@@ -26,8 +26,8 @@ pub(super) struct Measuring(Vec<Waiting>);
 impl Driver {
     /// Lets a reload begin once there is known to be memory for it.
     pub(super) async fn reload_with_room(&mut self, attempt: Attempt, reply: Reply<mpsc::Receiver<Told>>, inbox: &mut Inbox) {
-        // One that is on record, or under way, begins nothing.
-        let is_new = self.run.is_none() && self.recorded(&attempt).is_none();
+        // One that is on record, or under way, begins nothing, and neither does one without a claim.
+        let is_new = self.run.is_none() && self.recorded(&attempt).is_none() && self.is_claimed_for(&attempt).is_ok();
         if is_new && self.held.is_none() {
             self.look_for_holder();
         }

@@ -229,8 +229,9 @@ impl Driver {
     /// Begins the handover that was prepared, if one was: its window is not opened yet.
     pub(super) async fn begin(&mut self, inbox: &mut Inbox) {
         let Some(run) = self.run.as_mut().filter(|run| run.opened.is_some()) else { return };
-        self.stored.fence = run.attempt.fence;
-        self.stored.fence_rollout.clone_from(&run.attempt.rollout);
+        let Attempt { rollout, number, .. } = run.attempt.clone();
+        self.note_attempt(&rollout, number);
+        let Some(run) = &mut self.run else { return };
         let actions = run.handover.begin();
         self.pursue(actions, inbox).await;
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::objects::{kept, milliseconds, with};
 use baton_proto::{finding, v1};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::outcome::Outcome;
 /// An event as one line of JSON.
 pub(super) fn of(event: &Event<'_>) -> String {
     let value = match event {
-        Event::Status { service, now } => status(service, *now),
+        Event::Status { service, now, claim } => status(service, *now, *claim),
         Event::Step { progress, after } => {
             let step = progress.step().verb();
             json!({ "event": "step", "at_ms": milliseconds(*after), "step": step, "detail": progress.detail })
@@ -30,7 +31,7 @@ pub(super) fn of(event: &Event<'_>) -> String {
     value.to_string()
 }
 
-fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
+fn status(service: &v1::ServiceStatus, now: Duration, claim: Option<&Claim>) -> Value {
     let held_for = |since| milliseconds(now.saturating_sub(Duration::from_nanos(since)));
     json!({
         "event": "status", "service": service.service, "dialect": service.dialect,
@@ -45,6 +46,7 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> Value {
         "census": service.census.iter().map(finding::holder).collect::<Vec<_>>(),
         "lingering": service.lingering.iter().map(|left| finding::lingering(left, now)).collect::<Vec<_>>(),
         "supervision": service.supervision.as_ref().map(|supervision| supervised(supervision, now)),
+        "claim": claim.map(Claim::object),
     })
 }
 

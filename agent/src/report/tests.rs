@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::{
     Basis, Chronicle, Doubt, Drop, Ended, FileIdentity, Handover, Happening, History, Kept, Moment, Process, Seq, Succession,
     Unbroken, What,
@@ -45,7 +46,7 @@ fn status() -> v1::ServiceStatus {
 }
 
 fn status_line(service: &v1::ServiceStatus, expected: &str) {
-    check(&Event::Status { service, now: Duration::from_secs(7_801) }, expected);
+    check(&Event::Status { service, now: Duration::from_secs(7_801), claim: None }, expected);
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn what_becomes_of_a_service_that_the_agent_starts_is_told_with_it() {
         ),
     ] {
         let service = supervised(supervision);
-        let (told, _) = shown(Output::Json, &Event::Status { service: &service, now: Duration::from_secs(7_801) });
+        let (told, _) = shown(Output::Json, &Event::Status { service: &service, now: Duration::from_secs(7_801), claim: None });
         assert!(told.contains(&format!("\"supervision\":{expected}")), "{told}");
     }
 }
@@ -196,10 +197,28 @@ fn object(event: &Event<'_>, expected: &str) {
 }
 
 #[test]
+fn a_claim_is_told_with_whose_it_is_and_how_it_ends() {
+    let claim = Claim {
+        rollout: "r-1".into(),
+        operator: "ada".into(),
+        reason: "deploy v42".into(),
+        age: Duration::from_secs(12),
+        since: None,
+        lease_left: Duration::from_secs(7),
+        fence: 3,
+    };
+    check(
+        &Event::Status { service: &status(), now: Duration::from_secs(7_801), claim: Some(&claim) },
+        "web              held     unicorn   master 100 for 2 h 10 min, generation 3, epoch 0, marked\n    rollout r-1 of ada has claimed \
+         it 12 s ago (deploy v42); unless it is renewed it ends in 7 s",
+    );
+}
+
+#[test]
 fn json_has_the_words_of_the_controllers() {
     object(
-        &Event::Status { service: &status(), now: Duration::from_secs(7_801) },
-        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[],"supervision":null}"#,
+        &Event::Status { service: &status(), now: Duration::from_secs(7_801), claim: None },
+        r#"{"event":"status","service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":0,"held_for_ms":7800000,"step":null,"fence":0,"trouble":"","lock_path":"","device":null,"inode":null,"mark":7696581394432,"holders":0,"findings":[],"census":[],"lingering":[],"supervision":null,"claim":null}"#,
     );
     let stopped = Event::Stopped { service: "web", how: "stopped, as told" };
     object(&stopped, r#"{"event":"stopped","service":"web","how":"stopped, as told"}"#);

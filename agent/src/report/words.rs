@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::{MARK_MIN, words};
 use baton_proto::span::Span;
 use baton_proto::{finding, v1};
@@ -17,7 +18,7 @@ pub(super) fn of(event: &Event<'_>) -> String {
 
 fn lines(event: &Event<'_>) -> String {
     match event {
-        Event::Status { service, now } => status(service, *now),
+        Event::Status { service, now, claim } => status(service, *now, *claim),
         Event::Step { progress, after } => timed("Step", *after, &format!("{}: {}", progress.step().verb(), progress.detail)),
         Event::Waiting { step: name, after } => timed("Waiting", *after, &format!("for the step {name} to end")),
         Event::Lost { reason, after } => timed("Retrying", *after, &format!("contact with the agent was lost: {reason}")),
@@ -34,7 +35,7 @@ fn timed(verb: &str, after: Duration, text: &str) -> String {
     format!("{verb:>12} [{:>6.1}s]   {text}", after.as_secs_f64())
 }
 
-fn status(service: &v1::ServiceStatus, now: Duration) -> String {
+fn status(service: &v1::ServiceStatus, now: Duration, claim: Option<&Claim>) -> String {
     let custody = custody_word(service.custody());
     let mut parts = Vec::new();
     if let Some(master) = &service.master {
@@ -61,7 +62,8 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
     let is_told = |finding: &&v1::Finding| finding.sentence == service.trouble;
     let findings = service.findings.iter().filter(|finding| !is_told(finding)).map(|finding| &finding.sentence);
     let troubles = Some(&service.trouble).into_iter().filter(|trouble| !trouble.is_empty());
-    for line in troubles.chain(findings) {
+    let claimed = claim.map(|claim| format!("{}; {}", claim.sentence(), how_long(claim)));
+    for line in troubles.chain(findings).chain(&claimed) {
         text.push_str("\n    ");
         text.push_str(line);
     }
@@ -70,6 +72,10 @@ fn status(service: &v1::ServiceStatus, now: Duration) -> String {
         text.push_str(&census_line(holder));
     }
     text
+}
+
+fn how_long(claim: &Claim) -> String {
+    format!("unless it is renewed it ends in {}", Span(claim.lease_left))
 }
 
 /// What becomes of a service that the agent starts.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::REASON_LENGTH_MAX;
 use baton_proto::identity::Role;
 use baton_proto::name::NotAName;
 use tonic::Status;
@@ -19,6 +20,15 @@ pub(super) enum Refused {
     /// Attempts count from 1.
     #[error("the attempt must be 1 or more")]
     AttemptZero,
+    /// A claim has a reason of a bearable length.
+    #[error("the reason has more than {REASON_LENGTH_MAX} characters")]
+    LongReason,
+    /// Whoever claims says so first, and once.
+    #[error("{0}")]
+    OutOfTurn(&'static str),
+    /// Whoever opens a stream of claiming says soon what he wants.
+    #[error("nothing was claimed within {} s", .0.as_secs())]
+    NotOpened(Duration),
     /// No such service here.
     #[error("no service {service:?} on this host; known: {}", known.join(", "))]
     NoService { service: String, known: Vec<String> },
@@ -49,11 +59,14 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
-            Refused::NotAName(_) | Refused::AttemptZero => Self::invalid_argument(message),
+            Refused::NotAName(_) | Refused::AttemptZero | Refused::LongReason | Refused::OutOfTurn(_) | Refused::NotOpened(_) => {
+                Self::invalid_argument(message)
+            }
             Refused::NoService { .. } | Refused::NoAttempt { .. } => Self::not_found(message),
             Refused::Role { .. } | Refused::NotFromAfar { .. } | Refused::Stranger { .. } => Self::permission_denied(message),
             Refused::Driver(Refusal::Precondition(_)) => Self::failed_precondition(message),
-            Refused::Driver(Refusal::TooManyStreams(_)) => Self::resource_exhausted(message),
+            Refused::Driver(Refusal::NoClaim(_)) => Self::aborted(message),
+            Refused::Driver(Refusal::TooManyStreams(_) | Refusal::Unwritten(_)) => Self::resource_exhausted(message),
             Refused::Driver(Refusal::Stopping) => Self::unavailable(message),
             Refused::Silent { .. } | Refused::NoPeer => Self::internal(message),
         }

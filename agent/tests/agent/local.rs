@@ -61,6 +61,28 @@ async fn a_refused_reload_says_why_and_that_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn a_reload_claims_its_service_and_gives_it_back() {
+    let agent = Running::start().await;
+    let (exit, stdout, _) = ask(&agent, &["reload", "web"]).await;
+    assert_eq!(exit, 0, "{stdout}");
+    let (claimants, attempts) = (agent.driver.claimants(), agent.driver.attempts());
+    assert_eq!((claimants.len(), claimants[0].reason.as_str()), (1, "by hand on the host"));
+    assert!(claimants[0].operator.starts_with("uid "), "{claimants:?}");
+    assert_eq!((attempts[0].rollout.as_str(), attempts[0].fence), (claimants[0].rollout.as_str(), 1));
+    assert_eq!(agent.driver.released(), [1]);
+}
+
+#[tokio::test]
+async fn a_reload_of_a_claimed_service_is_refused_and_says_whose_it_is() {
+    let agent = Running::start().await;
+    agent.driver.refuse_claims("rollout r-1 of ada has claimed it 12 s ago (deploy v42)");
+    let (exit, stdout, _) = ask(&agent, &["reload", "web"]).await;
+    assert_eq!(exit, 3);
+    assert!(stdout.ends_with("web   rollout r-1 of ada has claimed it 12 s ago (deploy v42); nothing was touched\n"), "{stdout}");
+    assert_eq!(agent.driver.attempts(), []);
+}
+
+#[tokio::test]
 async fn a_service_is_started_and_stopped_on_its_host() {
     let agent = Running::start().await;
     let (exit, stdout, stderr) = ask(&agent, &["start", "web"]).await;

@@ -109,7 +109,13 @@ impl Claimant {
             };
             match ended {
                 Ended::Released => return,
-                Ended::Lost(error) if self.is_final(&error) => return self.deny(&error).await,
+                // It has lapsed, or somebody has it.
+                Ended::Lost(CallError::Unclaimed(cause)) => {
+                    if let Some(refusal) = self.taken_over(cause).await {
+                        return self.deny(refusal).await;
+                    }
+                }
+                Ended::Lost(error) if self.is_final(&error) => return self.deny(refusal(&error)).await,
                 Ended::Lost(error) => {
                     tracing::info!(host = %self.host.name, error = error.sentence(), "the claim is sought again")
                 }
@@ -128,9 +134,14 @@ impl Claimant {
         matches!(error, CallError::Refused { .. }) || self.dials_left == 0
     }
 
-    async fn deny(&self, error: &CallError) {
-        let is_claimed = matches!(error, CallError::Refused { is_precondition: true, .. });
-        let refusal = Refusal { is_claimed, ..error.refusal() };
+    /// Why the claim is not to be taken back, where another run of the same rollout has it by now.
+    async fn taken_over(&mut self, cause: String) -> Option<Refusal> {
+        let looked = Agent::look(&self.dialler, &self.host, &self.title.service, None).await;
+        let (standing, _) = looked.ok()?;
+        standing.claim.map(|_| Refusal { is_claimed: true, ..cause.into() })
+    }
+
+    async fn deny(&self, refusal: Refusal) {
         self.told.send_replace(Hold::Denied(refusal.clone()));
         self.teller.tell(News::Event(Event::ClaimRefused(self.host.name.clone(), refusal))).await;
     }
@@ -182,6 +193,12 @@ impl Claimant {
             }
         }
     }
+}
+
+/// The refusal that it is; a claim that is refused for what stands in its way is another's.
+fn refusal(error: &CallError) -> Refusal {
+    let is_claimed = matches!(error, CallError::Refused { is_precondition: true, .. });
+    Refusal { is_claimed, ..error.refusal() }
 }
 
 /// The stream of a claim that stands.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_proto::custody::{Claim, Process, Testimony};
 use baton_proto::wire::Malformed;
-use baton_proto::{finding, step, v1};
+use baton_proto::{claim, finding, step, v1};
 
 use crate::outcome::{Account, Ending};
 use crate::record::{Past, Record};
@@ -50,6 +50,7 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         held_for: age.filter(|_| status.held_since_ns != 0),
         step: step(status.step),
         fence: status.fence,
+        claim: status.claim.as_ref().map(|told| claim(told, agent)),
         handover_within: Duration::from_nanos(status.handover_within_ns),
         holders: status.holders,
         findings: status.findings.iter().map(finding).collect(),
@@ -57,6 +58,12 @@ pub(crate) fn standing(agent: &v1::AgentInfo, status: &v1::ServiceStatus) -> Res
         boot: plain(&agent.boot_id),
         incarnation: plain(&agent.incarnation),
     })
+}
+
+fn claim(told: &v1::Claim, agent: &v1::AgentInfo) -> claim::Claim {
+    let told = claim::Claim::told(told, agent);
+    let claim::Claim { rollout, operator, reason, .. } = &told;
+    claim::Claim { rollout: plain(rollout), operator: plain(operator), reason: plain(reason), ..told }
 }
 
 fn lingering(now_ns: u64, left: &v1::Lingering) -> Lingering {
@@ -141,6 +148,15 @@ mod tests {
         for result in [0, 99] {
             assert!(ending(v1::Ending { result, ..Default::default() }).is_err());
         }
+    }
+
+    #[test]
+    fn what_a_claim_says_cannot_steer_a_terminal() {
+        let hostile = || "a\u{1b}[2J".to_owned();
+        let told = v1::Claim { rollout: hostile(), operator: hostile(), reason: hostile(), ..v1::Claim::default() };
+        let status = v1::ServiceStatus { custody: v1::Custody::Held.into(), claim: Some(told), ..Default::default() };
+        let claim = standing(&v1::AgentInfo::default(), &status).unwrap().claim.unwrap();
+        assert_eq!([claim.rollout, claim.operator, claim.reason], ["a [2J", "a [2J", "a [2J"]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ impl Contacts {
             | Told::Waiting { .. }
             | Told::Finished { .. }
             | Told::Fleet { .. }
+            | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
             | Told::Certified { .. } => {}

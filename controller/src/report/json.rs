@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::objects::{kept, milliseconds, with};
 use baton_proto::custody::{Basis, Protocol};
 use serde_json::{Map, Value, json};
 
-use super::{Told, human};
+use super::{Told, claims, human};
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
@@ -43,6 +44,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
         Told::Fleet { rows } => return fleet(rows),
+        Told::Claims { rows } => return claims::objects(rows),
         Told::Testimony { host, service, record } => {
             record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
         }
@@ -188,6 +190,7 @@ fn standing_fields(standing: &Standing) -> Value {
         "fence": standing.fence, "trouble": standing.trouble, "holders": standing.holders,
         "findings": standing.findings.iter().map(finding).collect::<Vec<_>>(),
         "lingering": standing.lingering.iter().map(lingering).collect::<Vec<_>>(),
+        "claim": standing.claim.as_ref().map(Claim::object),
     })
 }
 

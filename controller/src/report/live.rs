@@ -64,6 +64,7 @@ impl Live {
             | Told::Note { .. }
             | Told::Waiting { .. }
             | Told::Fleet { .. }
+            | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
             | Told::Certified { .. } => false,

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a reader that has gone away (a closed pipe) ends the telling, never the rollout.
 
+mod claims;
 mod contacts;
 mod human;
 mod json;
@@ -133,6 +134,11 @@ pub enum Told<'a> {
     },
     /// The fleet as it is.
     Fleet {
+        /// Each host with its services, or why it gives no answer.
+        rows: &'a [(Host, Result<Vec<Standing>, String>)],
+    },
+    /// The claims in the fleet.
+    Claims {
         /// Each host with its services, or why it gives no answer.
         rows: &'a [(Host, Result<Vec<Standing>, String>)],
     },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_proto::claim::Claim;
 use baton_proto::custody::{
     self, Chronicle, Doubt, Ended, FileIdentity, Found, Happening, History, Moment, Seq, Unwatched, What,
 };
@@ -270,11 +271,41 @@ fn the_fleet_is_a_table() {
 | web-10  -        ?     -           -       -      -          cannot connect to web-10.internal:7646: timed out after 5 s
 "#);
     insta::assert_snapshot!(objects(&told), @r#"
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
-{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[],"lingering":[]}
-{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"release":null,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[],"lingering":[]}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"api","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":"drain","fence":7,"trouble":"","holders":3,"findings":[],"lingering":[],"claim":null}
+{"event":"status","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"held","generation":3,"release":null,"master_pid":100,"epoch":2,"held_for_ms":3700000,"step":null,"fence":7,"trouble":"","holders":3,"findings":[],"lingering":[],"claim":null}
+{"event":"status","host":"web-2","address":"web-2.internal:7646","reachable":true,"service":"web","dialect":"unicorn","lock":"free","generation":3,"release":null,"master_pid":null,"epoch":2,"held_for_ms":null,"step":null,"fence":7,"trouble":"no pid file","holders":3,"findings":[],"lingering":[],"claim":null}
 {"event":"status","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
 "#);
+}
+
+#[test]
+fn claims_say_whose_they_are_and_who_gives_no_answer_is_shown() {
+    let claim = Claim {
+        rollout: "20261124-054100-3fa2".into(),
+        operator: "ada".into(),
+        reason: "restart to release v42".into(),
+        age: Duration::from_secs(12),
+        since: None,
+        lease_left: Duration::from_secs(7),
+        fence: 8,
+    };
+    let claimed = Standing { claim: Some(claim), ..healthy() };
+    let rows = vec![
+        (host("web-1", "a"), Ok(vec![Standing { service: "api".into(), ..healthy() }, claimed])),
+        (host("web-10", "b"), Err("cannot connect to web-10.internal:7646: timed out after 5 s".into())),
+    ];
+    let told = [(0, Told::Claims { rows: &rows })];
+    insta::assert_snapshot!(page(&told), @r#"
+| HOST    SERVICE  ROLLOUT               OPERATOR  SINCE  ENDS IN  REASON
+| web-1   web      20261124-054100-3fa2  ada       12 s   7 s      restart to release v42
+| web-10  -        ?                     -         -      -        cannot connect to web-10.internal:7646: timed out after 5 s
+"#);
+    insta::assert_snapshot!(objects(&told), @r#"
+{"event":"claim","host":"web-1","address":"web-1.internal:7646","reachable":true,"service":"web","rollout":"20261124-054100-3fa2","operator":"ada","reason":"restart to release v42","claimed_for_ms":12000,"since":null,"lease_left_ms":7000,"fence":8}
+{"event":"claim","host":"web-10","address":"web-10.internal:7646","reachable":false,"trouble":"cannot connect to web-10.internal:7646: timed out after 5 s"}
+"#);
+    let rows = vec![(host("web-1", "a"), Ok(vec![healthy()]))];
+    insta::assert_snapshot!(page(&[(0, Told::Claims { rows: &rows })]), @"| nothing is claimed on 1 host");
 }
 
 #[test]
@@ -283,7 +314,7 @@ fn what_lingers_is_an_object_with_its_age() {
     let old = Standing { lingering: vec![left(Some(Duration::from_secs(90))), left(None)], ..healthy() };
     let rows = vec![(host("web-1", "a"), Ok(vec![old]))];
     let told = objects(&[(0, Told::Fleet { rows: &rows })]);
-    let expected = r#""lingering":[{"generation":2,"lingers_for_ms":90000,"pids":[101,102]},{"generation":2,"lingers_for_ms":null,"pids":[101,102]}]}"#;
+    let expected = r#""lingering":[{"generation":2,"lingers_for_ms":90000,"pids":[101,102]},{"generation":2,"lingers_for_ms":null,"pids":[101,102]}],"claim":null}"#;
     assert!(told.trim_end().ends_with(expected), "{told}");
 }
 

@@ -1,5 +1,6 @@
 //! One run of `baton`: from the arguments to the exit code.
 
+mod claims;
 mod error;
 mod inventory;
 
@@ -43,6 +44,7 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     let setting = &Setting { global, surroundings };
     let done = match verb {
         Verb::Status { selector } => status(setting, selector.as_deref(), &mut report).await,
+        Verb::Claims { selector } => claims::claims(setting, selector.as_deref(), &mut report).await,
         Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
         Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
         Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,

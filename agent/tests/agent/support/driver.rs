@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use baton_agent::service::{Attempt, Command, Past, Refusal, Service};
+use baton_agent::claim::{Claimant, LEASE};
+use baton_agent::service::{Attempt, Command, Granted, Past, Refusal, Service};
 use baton_proto::custody::{History, Testimony};
 use baton_proto::v1::{self, reload_event, watch_event};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::testimony;
 
@@ -22,6 +23,10 @@ struct State {
     scripts: VecDeque<Vec<reload_event::Event>>,
     records: Vec<v1::Record>,
     history: v1::History,
+    claimants: Vec<Claimant>,
+    claimed: Option<String>,
+    claims: Vec<oneshot::Sender<String>>,
+    released: Vec<u64>,
     watchers: Vec<mpsc::Sender<Box<v1::WatchEvent>>>,
 }
 
@@ -54,6 +59,28 @@ impl Driver {
         self.state.lock().unwrap().scripts.push_back(events);
     }
 
+    /// Those who were granted a claim: the first with the fence 1, and so on.
+    pub(crate) fn claimants(&self) -> Vec<Claimant> {
+        self.state.lock().unwrap().claimants.clone()
+    }
+
+    /// The fences of the claims that were given back.
+    pub(crate) fn released(&self) -> Vec<u64> {
+        self.state.lock().unwrap().released.clone()
+    }
+
+    /// Refuses every claim from now on.
+    pub(crate) fn refuse_claims(&self, reason: &str) {
+        self.state.lock().unwrap().claimed = Some(reason.to_owned());
+    }
+
+    /// Ends every claim that was granted.
+    pub(crate) fn end_claims(&self, reason: &str) {
+        for claim in self.state.lock().unwrap().claims.drain(..) {
+            let _ = claim.send(reason.to_owned());
+        }
+    }
+
     /// What is on record, newest first.
     pub(crate) fn set_records(&self, records: Vec<v1::Record>) {
         self.state.lock().unwrap().records = records;
@@ -84,6 +111,12 @@ impl Driver {
                 Command::Status(reply) | Command::Farewell(reply) => drop(reply.send(status(&service))),
                 Command::Census(reply) => drop(reply.send(Ok(census(&service)))),
                 Command::Reload(attempt, reply) => drop(reply.send(self.reload(attempt))),
+                Command::Claim(claimant, reply) => drop(reply.send(self.claim(claimant))),
+                Command::Renew(_, reply) => drop(reply.send(Ok(()))),
+                Command::Release(fence, reply) => {
+                    self.state.lock().unwrap().released.push(fence);
+                    drop(reply.send(Ok(())));
+                }
                 Command::Start(reply) => drop(reply.send(Ok(status(&service)))),
                 Command::Stop(reply) => drop(reply.send(Ok((status(&service), "stopped, as told".into())))),
                 Command::Watch(reply) => drop(reply.send(Ok(self.watch(&service)))),
@@ -93,6 +126,17 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn claim(&self, claimant: Claimant) -> Result<Granted, Refusal> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(reason) = &state.claimed {
+            return Err(Refusal::Precondition(reason.clone()));
+        }
+        state.claimants.push(claimant);
+        let (claim, ended) = oneshot::channel();
+        state.claims.push(claim);
+        Ok(Granted { fence: state.claimants.len() as u64, lease: LEASE, ended })
     }
 
     fn reload(&self, attempt: Attempt) -> Result<mpsc::Receiver<reload_event::Event>, Refusal> {

@@ -106,5 +106,6 @@ fn speaker() -> Speaker {
         incarnation: "run-1".into(),
         boot_id: "boot-1".into(),
         now: || Duration::from_secs(7),
+        wall: || Duration::from_secs(1_795_509_067),
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::execute::scripted::{
-    Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, numbered_step, orphaned, progress, undone_end,
+    FENCE, Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, numbered_step, orphaned, progress,
+    undone_end,
 };
 use crate::execute::{Dialler, Interrupts, prepare, restart};
 use crate::inventory::Share;
@@ -106,7 +107,7 @@ async fn a_clean_walk_proves_every_host_and_asks_each_once() {
     for host in 0..3 {
         let asked = stage.asked(host);
         let [request] = asked.as_slice() else { panic!("{asked:?}") };
-        assert_eq!((request.rollout.as_str(), request.attempt, request.fence), ("r-1", 1, 8));
+        assert_eq!((request.rollout.as_str(), request.attempt, request.fence), ("r-1", 1, FENCE));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The table of `baton status`: below each service, a line for whatever else is amiss.
 
+use baton_proto::claim::Claim;
 use baton_proto::span::Span;
 
 use crate::inventory::Host;
@@ -32,10 +33,11 @@ pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
     cells.iter().zip(below).flat_map(|(row, below)| std::iter::once(aligned(row)).chain(below)).collect()
 }
 
-/// The findings that are not told as the service's trouble.
+/// The findings that are not told as the service's trouble, and whose it is.
 fn findings(standing: &Standing) -> Vec<String> {
     let others = standing.findings.iter().filter(|finding| finding.sentence != standing.trouble);
-    others.map(|finding| format!("    {}\n", finding.sentence)).collect()
+    let others = others.map(|finding| finding.sentence.clone());
+    others.chain(standing.claim.as_ref().map(Claim::sentence)).map(|line| format!("    {line}\n")).collect()
 }
 
 fn row(host: &Host, standing: &Standing) -> [String; HEAD.len()] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use baton_proto::span::Span;
 
-use super::Told;
+use super::{Told, claims};
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
@@ -82,6 +82,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Note { note } => Text::progress(noted(*note, look)),
         Told::Waiting { awaited } => Text::progress(waiting(awaited, |_| None, look)),
         Told::Finished { service, summary, .. } => finished(service, summary, look),
+        Told::Claims { rows } => Text::result(claims::table(rows)),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
         Told::History(chronicle) => Text::result(testimony::chronicle(chronicle)),
