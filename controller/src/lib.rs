@@ -7,14 +7,17 @@
 //!         inventory   text -> Fleet; selectors and shares
 //!         plan        Fleet + answers + Limits -> Plan
 //!         rollout     (state, event, now) -> actions
+//!         journal     entries -> what a later run must know
 //!         outcome     how a host ends, how a run ends; the exit codes
 //! ```
 //!
 //! **Invariant:** everything in the lower half is pure: values in, values out; no clock, no network, no file.
 
 pub mod args;
+
 pub mod execute;
 pub mod inventory;
+pub mod journal;
 pub mod outcome;
 pub mod pki;
 pub mod plan;
