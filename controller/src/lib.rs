@@ -1,7 +1,7 @@
 //! baton: the judge and the hand. It knows the fleet, asks its agents, and judges what they saw.
 //!
 //! ```text
-//! args ─▶ run ─▶ execute (tokio, tonic, rustls) ─▶ report (the only place that prints)
+//! args ─▶ run ─▶ execute (tokio, tonic, rustls), store (sqlx) ─▶ report (the only place that prints)
 //!                  │
 //!                  ▼ decides nothing itself:
 //!         inventory   text -> Fleet; selectors and shares
@@ -27,6 +27,7 @@ pub mod rollout;
 mod run;
 pub mod standing;
 pub mod step;
+pub mod store;
 pub mod text;
 pub mod unknown;
 
