@@ -14,6 +14,7 @@
 //! **Invariant:** everything in the lower half is pure: values in, values out; no clock, no network, no file.
 
 pub mod args;
+pub mod control;
 
 pub mod execute;
 pub mod inventory;
