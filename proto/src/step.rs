@@ -46,6 +46,24 @@ impl Step {
             Self::Undo => "undo",
         }
     }
+
+    /// The step of that name.
+    #[must_use]
+    pub fn named(verb: &str) -> Option<Self> {
+        let all = [
+            Self::Open,
+            Self::Prepare,
+            Self::Signal,
+            Self::Appear,
+            Self::Ready,
+            Self::Overlap,
+            Self::Retire,
+            Self::Drain,
+            Self::Close,
+            Self::Undo,
+        ];
+        all.into_iter().find(|step| step.verb() == verb)
+    }
 }
 
 impl fmt::Display for Step {

@@ -17,7 +17,7 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 29] = [
+const PURE: [&str; 30] = [
     "proto/src/claim",
     "proto/src/custody",
     "proto/src/document",
@@ -44,6 +44,7 @@ const PURE: [&str; 29] = [
     "agent/src/release/truth",
     "agent/src/supervision",
     "controller/src/inventory",
+    "controller/src/journal",
     "controller/src/outcome",
     "controller/src/plan",
     "controller/src/rollout",

@@ -5,6 +5,7 @@
 mod agent;
 mod backoff;
 mod claim;
+pub mod evidence;
 mod guard;
 mod handover;
 mod link;

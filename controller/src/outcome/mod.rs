@@ -146,6 +146,9 @@ pub enum Unproven {
     /// The testimony cannot be read.
     #[error("the agent's answer cannot be read: {0}")]
     Malformed(String),
+    /// It is read from a journal, without a testimony that it could be judged from anew.
+    #[error("{0}")]
+    Recorded(String),
 }
 
 impl Outcome {
