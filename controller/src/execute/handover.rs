@@ -5,17 +5,17 @@
 //! **Invariant:** nothing is asked before the loop says so, which is when its journal says that it will be.
 
 use baton_proto::v1;
-use prost::Message as _;
 use tokio::sync::watch;
 
 use super::agent::{Agent, CallError};
 use super::backoff::Backoff;
 use super::claim::Hold;
 use super::link::Dialler;
-use super::news::{Evidence, News, Teller};
-use super::wire;
+use super::news::{News, Teller};
+use super::{evidence, wire};
 use crate::inventory::{Host, HostName};
-use crate::outcome::{Outcome, Refusal, Unproven, settle};
+use crate::journal::Evidence;
+use crate::outcome::{Outcome, Refusal, Unproven};
 use crate::standing::Standing;
 use crate::text::plain;
 
@@ -175,7 +175,7 @@ async fn follow(
                 let Some(testimony) = testimony else {
                     return Followed::Lost("the stream ended without a testimony".into());
                 };
-                return judged(before, testimony, ending);
+                return judged(before, &testimony, &ending);
             }
             // Wire changes only add: it is an event that only newer agents tell.
             None => {}
@@ -184,13 +184,9 @@ async fn follow(
 }
 
 /// How the handover ended, as judged from what was told, which is kept as it came.
-fn judged(before: &Standing, testimony: v1::Testimony, ending: v1::Ending) -> Followed {
-    let evidence = Evidence { testimony: testimony.encode_to_vec(), ending: ending.encode_to_vec() };
-    let outcome = match wire::account(testimony, ending) {
-        Ok(account) => settle(before, account),
-        Err(error) => Outcome::Unproven(Unproven::Malformed(error.to_string())),
-    };
-    Followed::Ended(outcome, Some(evidence))
+fn judged(before: &Standing, testimony: &v1::Testimony, ending: &v1::Ending) -> Followed {
+    let evidence = evidence::gather(testimony, ending);
+    Followed::Ended(evidence::judge(before, &evidence), Some(evidence))
 }
 
 /// What a failed call means: a refusal ends it, and so does an agent that is busy from the start; anything else is asked again. Only the refusal of a request before which

@@ -21,6 +21,7 @@ pub use agent::CallError;
 pub use link::{CredentialsError, Dialler, LinkError, OwnError, chain, identify};
 pub use signals::Interrupts;
 
+use crate::control::Controls;
 use crate::inventory::{Host, HostName};
 use crate::outcome::Refusal;
 use crate::plan::{Fate, Limits, Looked, Plan};
@@ -28,12 +29,13 @@ use crate::record::Past;
 use crate::report::{Report, Told};
 use crate::rollout::{Rollout, Summary};
 use crate::standing::Standing;
+use crate::store::{Keep, StoreError};
 use crate::unknown::UnknownService;
 use agent::Agent;
 use claim::Title;
 use news::NEWS_MAX;
 use survey::{Surveyed, survey};
-use walk::{Party, Walk};
+use walk::{Party, Walk, Wishes};
 
 /// A host with its services, or why it gives no answer.
 pub type Row = (Host, Result<Vec<Standing>, String>);
@@ -93,6 +95,7 @@ pub async fn prepare(
             host: host.clone(),
             release: planned.release.clone(),
             before: Some((**standing).clone()),
+            attempt: 0,
             may_have_begun: false,
             agent,
         }),
@@ -109,12 +112,35 @@ fn the_one(host: &HostName, mut standings: Vec<Standing>, service: &str) -> Resu
     }
 }
 
-/// Walks over the fleet as planned.
-pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts: Interrupts, report: &mut Report) -> Summary {
+/// In whose name a rollout is walked.
+#[derive(Debug, Clone)]
+pub struct Undertaking {
+    /// The rollout.
+    pub rollout: String,
+    /// Which run of it this is: a name that no other has.
+    pub session: String,
+    /// What for, for whoever finds a service claimed.
+    pub reason: String,
+}
+
+/// Walks over the fleet as planned; `journal` has each step before it is done.
+///
+/// # Errors
+/// When the journal takes no more. What is in flight then is finished by its agents.
+pub async fn restart<J: Keep>(
+    prepared: Prepared,
+    rollout: Rollout,
+    undertaking: Undertaking,
+    dialler: Dialler,
+    wishes: (Interrupts, Option<Controls>),
+    journal: &mut J,
+    report: &mut Report,
+) -> Result<Summary, StoreError> {
     let Prepared { plan, parties } = prepared;
-    let rollout = Rollout::new(&plan);
-    let title = Title { service: plan.service().to_owned(), rollout: id.to_owned(), session: "1".into(), reason: String::new() };
-    Walk::new(title, parties, dialler, report).run(rollout, interrupts).await
+    let Undertaking { rollout: id, session, reason } = undertaking;
+    let title = Title { service: plan.service().to_owned(), rollout: id, session, reason };
+    let (interrupts, controls) = wishes;
+    Walk::new(title, parties, dialler, journal, report).run(rollout, Wishes { interrupts, controls }).await
 }
 
 /// What the agent of `host` keeps of a service.

@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::agent::Agent;
 use crate::inventory::HostName;
+use crate::journal::Evidence;
 use crate::outcome::Outcome;
 use crate::rollout::Event;
 use crate::standing::Standing;
@@ -27,13 +28,6 @@ pub(super) enum News {
     Looked { host: HostName, standing: Box<Standing>, agent: Agent },
     /// A handover has ended: how, what that was judged from, and the connection, if there is one.
     Ended { host: HostName, outcome: Outcome, evidence: Option<Evidence>, agent: Option<Agent> },
-}
-
-/// What an agent told at the end of a handover, as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Evidence {
-    pub(super) testimony: Vec<u8>,
-    pub(super) ending: Vec<u8>,
 }
 
 /// Where a task sends its news. The loop outlives the tasks; when it is gone, nobody wants to know.

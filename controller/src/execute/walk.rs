@@ -1,7 +1,9 @@
-//! The loop of a rollout: it waits, turns whatever came into one event, and performs what the rollout answers.
+//! The loop of a rollout: it waits, turns whatever came into events, and performs what the rollout answers.
 //!
-//! **Invariant:** what the tasks have told is heard before time or the operator: a host that says nothing of having been
-//! asked has not been.
+//! News that wait already are taken in together, so that one flush of the journal does for all of them.
+//!
+//! **Invariant:** what the tasks have told is heard before time or the operator.
+//! **Invariant:** nothing is done before the journal has it: not asked, not told, not ended.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -18,11 +20,18 @@ use super::handover::{self, Order};
 use super::link::Dialler;
 use super::news::{NEWS_MAX, News, Teller};
 use super::signals::Interrupts;
+use crate::control::{Controls, Request};
 use crate::inventory::{Host, HostName};
+use crate::journal::step::{Known, entries};
+use crate::journal::{Entry, Evidence};
 use crate::outcome::Outcome;
-use crate::report::{Report, Told};
+use crate::report::{Report, Told, ordered};
 use crate::rollout::{Action, Event, Guard, Rollout, Summary};
 use crate::standing::Standing;
+use crate::store::{Keep, StoreError};
+
+/// After so many entries they are written, though more news wait.
+const ENTRIES_AT_ONCE_MAX: usize = 256;
 
 /// A chosen host, and what is known of it.
 #[derive(Debug)]
@@ -32,15 +41,26 @@ pub(super) struct Party {
     pub(super) release: Option<String>,
     /// How the service stood before its handover, or when it was last looked at.
     pub(super) before: Option<Standing>,
+    /// The attempt that it was asked for last; 0 before the first.
+    pub(super) attempt: u32,
     /// Whether an earlier run may have asked it.
     pub(super) may_have_begun: bool,
     /// The connection, if there is one.
     pub(super) agent: Option<Agent>,
 }
 
+/// Where the operator's wishes come from.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    /// From the terminal.
+    pub(super) interrupts: Interrupts,
+    /// From other terminals; none where nobody listens.
+    pub(super) controls: Option<Controls>,
+}
+
 /// What a rollout is walked with.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, J> {
     title: Title,
     parties: BTreeMap<HostName, Party>,
     claims: BTreeMap<HostName, Keeper>,
@@ -49,19 +69,28 @@ pub(super) struct Walk<'a> {
     dialler: Dialler,
     teller: Teller,
     news: mpsc::Receiver<News>,
+    journal: &'a mut J,
     report: &'a mut Report,
+}
+
+/// What was decided and is not done yet: it has to be written down first.
+#[derive(Debug, Default)]
+struct Decided {
+    entries: Vec<Entry>,
+    actions: Vec<Action>,
 }
 
 /// What woke the loop.
 enum Woken {
     News(News),
+    Ordered(Request),
     Interrupt,
     Deadline,
     Silence,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(title: Title, parties: Vec<Party>, dialler: Dialler, report: &'a mut Report) -> Self {
+impl<'a, J: Keep> Walk<'a, J> {
+    pub(super) fn new(title: Title, parties: Vec<Party>, dialler: Dialler, journal: &'a mut J, report: &'a mut Report) -> Self {
         let (teller, news) = mpsc::channel(NEWS_MAX);
         Self {
             title,
@@ -72,59 +101,86 @@ impl<'a> Walk<'a> {
             dialler,
             teller: Teller(teller),
             news,
+            journal,
             report,
         }
     }
 
-    /// Walks until nothing is left to do.
-    pub(super) async fn run(mut self, mut rollout: Rollout, mut interrupts: Interrupts) -> Summary {
+    /// Walks until nothing is left to do, or the journal takes no more.
+    pub(super) async fn run(mut self, mut rollout: Rollout, mut wishes: Wishes) -> Result<Summary, StoreError> {
         let begun = Instant::now();
-        let mut event = Event::Started;
-        loop {
-            let now = begun.elapsed();
-            if let Some(summary) = self.step(&mut rollout, now, event) {
-                self.let_go().await;
-                return summary;
+        let mut decided = Decided::default();
+        self.decide(&mut rollout, begun.elapsed(), Event::Started, None, &mut decided);
+        let ended = loop {
+            match self.carry_out(&mut decided, &rollout).await {
+                Ok(None) => {}
+                Ok(Some(summary)) => break Ok(summary),
+                Err(error) => break Err(error),
             }
-            event = loop {
-                let deadline = rollout.deadline_next().map(|deadline| begun + deadline);
-                let woken = self.wait(deadline, &mut interrupts).await;
-                if let Some(event) = self.hear(woken, &rollout) {
-                    break event;
-                }
-            };
-        }
+            let deadline = rollout.deadline_next().map(|deadline| begun + deadline);
+            let woken = self.wait(deadline, &mut wishes).await;
+            if let Err(error) = self.hear(woken, &mut rollout, begun, &mut decided).await {
+                break Err(error);
+            }
+        };
+        self.let_go().await;
+        ended
     }
 
-    async fn wait(&mut self, deadline: Option<Instant>, interrupts: &mut Interrupts) -> Woken {
+    async fn wait(&mut self, deadline: Option<Instant>, wishes: &mut Wishes) -> Woken {
         let deadline = pin!(until(deadline));
         let silence = pin!(tokio::time::sleep(self.report.silence_left()));
+        let ordered = async {
+            match &mut wishes.controls {
+                Some(controls) => controls.next().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             news = self.news.recv() => news.map_or(Woken::Deadline, Woken::News),
-            () = interrupts.next() => Woken::Interrupt,
+            () = wishes.interrupts.next() => Woken::Interrupt,
+            request = ordered => Woken::Ordered(request),
             () = deadline => Woken::Deadline,
             () = silence => Woken::Silence,
         }
     }
 
-    /// Turns what came into an event; none for what only people want to know.
-    fn hear(&mut self, woken: Woken, rollout: &Rollout) -> Option<Event> {
+    /// Lets the rollout decide on what came, and on the news that wait already.
+    async fn hear(&mut self, woken: Woken, rollout: &mut Rollout, begun: Instant, decided: &mut Decided) -> Result<(), StoreError> {
         match woken {
-            Woken::Interrupt => Some(Event::Interrupted),
-            Woken::Deadline => Some(Event::Tick),
-            Woken::Silence => {
-                self.report.tell(&Told::Waiting { awaited: &rollout.awaited() });
-                None
+            Woken::Interrupt => self.decide(rollout, begun.elapsed(), Event::Interrupted, None, decided),
+            Woken::Deadline => self.decide(rollout, begun.elapsed(), Event::Tick, None, decided),
+            Woken::Silence => self.report.tell(&Told::Waiting { awaited: &rollout.awaited() }),
+            Woken::Ordered(request) => return self.obey(request, rollout, begun, decided).await,
+            Woken::News(news) => {
+                let mut next = Some(news);
+                while let Some(news) = next {
+                    if let Some((event, evidence)) = self.learn(news) {
+                        self.decide(rollout, begun.elapsed(), event, evidence, decided);
+                    }
+                    next = self.news.try_recv().ok().filter(|_| decided.entries.len() < ENTRIES_AT_ONCE_MAX);
+                }
             }
-            Woken::News(news) => self.learn(news),
         }
+        Ok(())
+    }
+
+    /// Takes an order, and answers when the journal has it.
+    async fn obey(&mut self, request: Request, rollout: &mut Rollout, begun: Instant, decided: &mut Decided) -> Result<(), StoreError> {
+        let event = Event::Ordered(request.order);
+        self.decide(rollout, begun.elapsed(), event.clone(), None, decided);
+        let is_taken = !decided.actions.contains(&Action::Ignore(event));
+        self.journal.keep(&std::mem::take(&mut decided.entries)).await?;
+        let order = request.order;
+        request.answer(ordered(order, is_taken, &rollout.awaited()));
+        Ok(())
     }
 
     /// Takes in what a task tells.
-    fn learn(&mut self, news: News) -> Option<Event> {
+    fn learn(&mut self, news: News) -> Option<(Event, Option<Evidence>)> {
         match news {
-            News::Event(event) => Some(event),
+            News::Event(event) => Some((event, None)),
             News::Step { host, step, detail } => {
                 self.report.tell(&Told::Step { host: &host, step, detail: &detail });
                 None
@@ -144,22 +200,45 @@ impl<'a> Walk<'a> {
                     party.before = Some((*standing).clone());
                     party.agent = Some(agent);
                 }
-                Some(Event::Looked(host, standing))
+                Some((Event::Looked(host, standing), None))
             }
-            News::Ended { host, outcome, evidence: _, agent } => {
+            News::Ended { host, outcome, evidence, agent } => {
                 if let Some(party) = self.parties.get_mut(&host) {
                     party.agent = agent;
                 }
-                Some(Event::Settled(host, outcome))
+                Some((Event::Settled(host, outcome), evidence))
             }
         }
     }
 
-    /// Lets the rollout decide, and does it; the summary when it is over.
-    fn step(&mut self, rollout: &mut Rollout, now: Duration, event: Event) -> Option<Summary> {
+    /// Lets the rollout decide.
+    fn decide(&mut self, rollout: &mut Rollout, now: Duration, event: Event, evidence: Option<Evidence>, decided: &mut Decided) {
         tracing::debug!(?now, ?event, "event");
-        let actions = rollout.handle(now, event);
+        let actions = rollout.handle(now, event.clone());
         tracing::debug!(?actions, "actions");
+        for action in &actions {
+            if let Action::Ask(host, attempt) = action
+                && let Some(party) = self.parties.get_mut(host)
+            {
+                party.attempt = *attempt;
+            }
+        }
+        let known = |host: &HostName| {
+            let party = self.parties.get(host)?;
+            Some(Known { before: party.before.as_ref()?, attempt: party.attempt })
+        };
+        decided.entries.extend(entries(&event, &actions, evidence, known));
+        decided.actions.extend(actions);
+    }
+
+    /// Writes down what was decided, then does it; the summary when it is over.
+    async fn carry_out(&mut self, decided: &mut Decided, rollout: &Rollout) -> Result<Option<Summary>, StoreError> {
+        let Decided { entries, actions } = std::mem::take(decided);
+        self.journal.keep(&entries).await?;
+        Ok(self.perform(actions, rollout))
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, rollout: &Rollout) -> Option<Summary> {
         let mut finished = None;
         for action in actions {
             match action {

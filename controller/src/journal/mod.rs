@@ -6,6 +6,7 @@
 //! **Invariant:** for one attempt only the first look counts as the one before it: later ones may be of the new generation.
 
 pub mod record;
+pub mod step;
 pub mod undo;
 
 mod raw;

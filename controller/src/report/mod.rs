@@ -28,6 +28,7 @@ use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use contacts::Contacts;
+pub use human::ordered;
 use live::Live;
 
 /// Where the operator is, wherever the output goes.

@@ -1,6 +1,7 @@
 //! Text for people: a verb in a gutter, then when, who and what.
 
 mod fleet;
+mod order;
 mod sentence;
 mod testimony;
 mod waiting;
@@ -16,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::text::day;
+pub use order::ordered;
 pub(super) use sentence::outcome as outcome_text;
 pub(super) use waiting::waiting;
 
