@@ -31,7 +31,7 @@ impl Claiming {
     }
 
     /// Says something that is refused.
-    async fn is_refused(mut self, request: claim_request::Request, code: Code, message: &str) {
+    async fn refuses(mut self, request: claim_request::Request, code: Code, message: &str) {
         self.say(request).await;
         let refused = self.hear().await.expect_err("it is refused");
         assert_eq!((refused.code(), refused.message()), (code, message));
@@ -115,19 +115,19 @@ async fn what_is_malformed_or_out_of_turn_is_refused_in_so_many_words() {
     let malformed = Code::InvalidArgument;
     let long = v1::ClaimOpen { reason: "x".repeat(201), ..open() };
     let text = "the reason has more than 200 characters";
-    Claiming::begin(&mut client).await.unwrap().is_refused(opening(long), malformed, text).await;
+    Claiming::begin(&mut client).await.unwrap().refuses(opening(long), malformed, text).await;
     let unknown = v1::ClaimOpen { service: "wbe".into(), ..open() };
     let text = "no service \"wbe\" on this host; known: api, web";
-    Claiming::begin(&mut client).await.unwrap().is_refused(opening(unknown), Code::NotFound, text).await;
+    Claiming::begin(&mut client).await.unwrap().refuses(opening(unknown), Code::NotFound, text).await;
     for nameless in [v1::ClaimOpen { rollout: String::new(), ..open() }, v1::ClaimOpen { session: "a b".into(), ..open() }] {
         let mut claiming = Claiming::begin(&mut client).await.unwrap();
         claiming.say(opening(nameless)).await;
         assert_eq!(claiming.hear().await.expect_err("it is no name").code(), malformed);
     }
     let text = "a claim is opened before it is renewed or released";
-    Claiming::begin(&mut client).await.unwrap().is_refused(renewing(), malformed, text).await;
+    Claiming::begin(&mut client).await.unwrap().refuses(renewing(), malformed, text).await;
     assert_eq!(agent.driver.claimants(), []);
-    granted(&mut client).await.is_refused(opening(open()), malformed, "a claim is opened once in a stream").await;
+    granted(&mut client).await.refuses(opening(open()), malformed, "a claim is opened once in a stream").await;
     agent.assert_alive().await;
 }
 
@@ -138,7 +138,7 @@ async fn a_service_that_another_has_claimed_is_refused_as_the_driver_says() {
     let mut client = local(agent.socket()).await;
     let claiming = Claiming::begin(&mut client).await.unwrap();
     let text = "rollout r-9 of bob has claimed it 12 s ago";
-    claiming.is_refused(opening(open()), Code::FailedPrecondition, text).await;
+    claiming.refuses(opening(open()), Code::FailedPrecondition, text).await;
 }
 
 #[tokio::test]
