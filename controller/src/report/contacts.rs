@@ -54,6 +54,7 @@ impl Contacts {
             | Told::Fleet { .. }
             | Told::Testimony { .. }
             | Told::History(_)
+            | Told::Journal(_)
             | Told::Certified { .. } => {}
         }
     }

@@ -66,6 +66,7 @@ impl Live {
             | Told::Fleet { .. }
             | Told::Testimony { .. }
             | Told::History(_)
+            | Told::Journal(_)
             | Told::Certified { .. } => false,
         }
     }

@@ -6,6 +6,7 @@
 
 mod contacts;
 mod human;
+mod journal;
 mod json;
 mod live;
 
@@ -27,6 +28,7 @@ use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use contacts::Contacts;
+pub use journal::{Condition, Journal};
 use live::Live;
 
 /// Where the operator is, wherever the output goes.
@@ -147,6 +149,8 @@ pub enum Told<'a> {
     },
     /// What befell a service.
     History(Chronicle<'a>),
+    /// What the journal of rollouts says.
+    Journal(Journal<'a>),
     /// A certificate was made.
     Certified {
         /// Who it is; none for an authority.
