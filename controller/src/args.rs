@@ -32,6 +32,9 @@ pub struct Global {
     /// Text for people, or one JSON object a line
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub output: Format,
+    /// Where the journal of rollouts lies [default: $XDG_STATE_HOME/baton, else ~/.local/state/baton]
+    #[arg(long, global = true, env = "BATON_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Log more to stderr: -v what happens, -vv every event and action
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -81,6 +84,47 @@ pub enum Verb {
         /// Host names, globs and label=value, with commas between; a leading ! excludes
         #[arg(value_name = "SELECTOR")]
         selector: Option<String>,
+    },
+    /// Show the rollouts that were begun on this machine, newest first
+    #[command(after_help = help())]
+    History {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Show a rollout: who walked it, each event in its order, each host's verdict
+    #[command(after_help = help())]
+    Show {
+        /// The rollout, or as much of its name as only it has
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Show what this host's agent saw instead, and what that proves
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+    },
+    /// Let a running rollout start nothing new until it is resumed; what is in flight goes on to its end
+    #[command(after_help = help())]
+    Pause {
+        /// The rollout, or as much of its name as only it has
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Let a rollout go on: one that is paused, waits for a person, or whose controller has ended
+    #[command(after_help = help())]
+    Resume {
+        /// The rollout, or as much of its name as only it has
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Try the hosts again that had failed
+        #[arg(long)]
+        retry_failed: bool,
+    },
+    /// End a rollout for good: nothing new starts, what is in flight goes on to its end
+    #[command(after_help = help())]
+    Abort {
+        /// The rollout, or as much of its name as only it has
+        #[arg(value_name = "ID")]
+        id: String,
     },
     /// Make the fleet's certificates
     #[command(subcommand)]

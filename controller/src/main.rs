@@ -14,7 +14,7 @@ use tracing_subscriber::fmt;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let surroundings = Surroundings { home: env::home_dir(), plain };
+    let surroundings = Surroundings { home: env::home_dir(), state_home: env::var_os("XDG_STATE_HOME").map(Into::into), plain };
     let level = match arguments.global.verbose {
         0 => Level::WARN,
         1 => Level::INFO,

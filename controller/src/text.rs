@@ -28,17 +28,25 @@ pub fn day(since_1970: Duration) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d").to_string()
 }
 
+/// The second in UTC, such as `2026-11-24 05:41:00`, of a time since 1970.
+#[must_use]
+pub fn second(since_1970: Duration) -> String {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{day, plain};
+    use super::{day, plain, second};
 
     #[test]
     fn a_day_is_told_in_utc() {
         assert_eq!(day(Duration::ZERO), "1970-01-01");
         assert_eq!(day(Duration::from_mins(29_924_981)), "2026-11-24");
         assert_eq!(day(Duration::MAX), "9999-12-30");
+        assert_eq!(second(Duration::from_secs(1_795_498_861)), "2026-11-24 05:41:01");
     }
 
     #[test]

@@ -147,7 +147,13 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Lets the rollout decide on what came, and on the news that wait already.
-    async fn hear(&mut self, woken: Woken, rollout: &mut Rollout, begun: Instant, decided: &mut Decided) -> Result<(), StoreError> {
+    async fn hear(
+        &mut self,
+        woken: Woken,
+        rollout: &mut Rollout,
+        begun: Instant,
+        decided: &mut Decided,
+    ) -> Result<(), StoreError> {
         match woken {
             Woken::Interrupt => self.decide(rollout, begun.elapsed(), Event::Interrupted, None, decided),
             Woken::Deadline => self.decide(rollout, begun.elapsed(), Event::Tick, None, decided),
@@ -167,7 +173,13 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Takes an order, and answers when the journal has it.
-    async fn obey(&mut self, request: Request, rollout: &mut Rollout, begun: Instant, decided: &mut Decided) -> Result<(), StoreError> {
+    async fn obey(
+        &mut self,
+        request: Request,
+        rollout: &mut Rollout,
+        begun: Instant,
+        decided: &mut Decided,
+    ) -> Result<(), StoreError> {
         let event = Event::Ordered(request.order);
         self.decide(rollout, begun.elapsed(), event.clone(), None, decided);
         let is_taken = !decided.actions.contains(&Action::Ignore(event));

@@ -108,9 +108,9 @@ fn what_the_testimony_does_not_show_is_unproven_whatever_was_written() {
     };
     assert_eq!(judged(proven(), proven()), proven());
     assert_eq!(judged(rolled_back(), rolled_back()), rolled_back());
-    let told = |outcome: Outcome| match outcome {
-        Outcome::Unproven(unproven) => unproven.to_string(),
-        other => panic!("{other:?}"),
+    let told = |outcome: Outcome| {
+        let Outcome::Unproven(unproven) = outcome else { panic!("{outcome:?}") };
+        unproven.to_string()
     };
     assert_eq!(
         told(judged(proven(), rolled_back())),

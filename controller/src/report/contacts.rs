@@ -55,6 +55,7 @@ impl Contacts {
             | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
+            | Told::Journal(_)
             | Told::Certified { .. } => {}
         }
     }

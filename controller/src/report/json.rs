@@ -1,5 +1,7 @@
 //! One JSON object for each thing told, on a line of its own. Fields are only ever added.
 
+mod journal;
+
 use std::time::Duration;
 
 use baton_proto::claim::Claim;
@@ -49,6 +51,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
             record.tell(host.as_str(), service, |protocol: &Protocol<'_>| protocol.object())
         }
         Told::History(chronicle) => chronicle.object(),
+        Told::Journal(journal) => return journal::render(journal),
         Told::Certified { identity, fleet, files, until, cut_short } => json!({
             "event": "certificate", "fleet": fleet, "identity": identity.map(ToString::to_string),
             "certificate": files.certificate, "key": files.key,

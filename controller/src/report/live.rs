@@ -67,6 +67,7 @@ impl Live {
             | Told::Claims { .. }
             | Told::Testimony { .. }
             | Told::History(_)
+            | Told::Journal(_)
             | Told::Certified { .. } => false,
         }
     }

@@ -7,6 +7,7 @@
 mod claims;
 mod contacts;
 mod human;
+mod journal;
 mod json;
 mod live;
 
@@ -29,6 +30,7 @@ use crate::standing::Standing;
 use crate::step::Step;
 use contacts::Contacts;
 pub use human::ordered;
+pub use journal::{Condition, Journal};
 use live::Live;
 
 /// Where the operator is, wherever the output goes.
@@ -154,6 +156,8 @@ pub enum Told<'a> {
     },
     /// What befell a service.
     History(Chronicle<'a>),
+    /// What the journal of rollouts says.
+    Journal(Journal<'a>),
     /// A certificate was made.
     Certified {
         /// Who it is; none for an authority.

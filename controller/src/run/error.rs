@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use baton_proto::document::Mistakes;
 use baton_proto::identity::Identity;
 
+use crate::control::ControlError;
 use crate::execute::{CallError, CredentialsError};
 use crate::inventory::SelectorError;
 use crate::outcome::Exit;
 use crate::pki::PkiError;
+use crate::report::Condition;
+use crate::store::{Held, StoreError};
 use crate::unknown::UnknownService;
 
 /// Why a run came to nothing.
@@ -79,6 +82,51 @@ pub enum RunError {
         /// The service.
         service: String,
     },
+    /// There is no place for the journal.
+    #[error("no place for the journal of rollouts is known: neither --state nor HOME says")]
+    NoState,
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lock of a rollout cannot be taken.
+    #[error(transparent)]
+    Held(#[from] Held),
+    /// An order could not be given.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Nobody walks the rollout.
+    #[error("rollout {id} is not running ({condition})")]
+    NotRunning {
+        /// The rollout.
+        id: String,
+        /// How it stands instead.
+        condition: Condition,
+    },
+    /// There is nothing left to end.
+    #[error("rollout {id} has ended already ({condition})")]
+    Over {
+        /// The rollout.
+        id: String,
+        /// How.
+        condition: Condition,
+    },
+    /// Somebody ended it for good.
+    #[error("rollout {0} was aborted, and is not resumed")]
+    WasAborted(String),
+    /// This program cannot walk on yet.
+    #[error("rollout {0} is not running, and this program cannot walk on with it")]
+    NotResumed(String),
+    /// A run that is under way has its own limits.
+    #[error("rollout {0} is running: failed hosts are tried again only by a run that begins")]
+    RetryWhileRunning(String),
+    /// The journal has no testimony of the host.
+    #[error("the journal has no testimony of {host} in rollout {id}")]
+    NoTestimony {
+        /// The host.
+        host: String,
+        /// The rollout.
+        id: String,
+    },
     /// This machine does not let us.
     #[error("cannot {doing}")]
     Machine {
@@ -104,9 +152,17 @@ impl RunError {
             | Self::Credentials(_)
             | Self::MayNotRestart(_)
             | Self::UnknownService(_)
+            | Self::NoState
+            | Self::NotRunning { .. }
+            | Self::Over { .. }
+            | Self::WasAborted(_)
+            | Self::RetryWhileRunning(_)
+            | Self::NotResumed(_)
             | Self::Pki(_) => Exit::Usage,
-            Self::Call { .. } | Self::NoRecord { .. } => Exit::Failed,
-            Self::Machine { .. } => Exit::Fault,
+            Self::Store(error) => error.exit(),
+            Self::Held(Held::ByAnother { .. }) => Exit::Claimed,
+            Self::Call { .. } | Self::NoRecord { .. } | Self::NoTestimony { .. } => Exit::Failed,
+            Self::Held(Held::Failed { .. }) | Self::Control(_) | Self::Machine { .. } => Exit::Fault,
         }
     }
 
@@ -121,12 +177,22 @@ impl RunError {
             Self::Pki(error) => error.hint(),
             Self::Call { source, .. } => source.hint().map(str::to_owned),
             Self::Credentials(error) => Some(error.hint()),
+            Self::Store(error) => error.hint(),
+            Self::Control(error) => error.hint(),
+            Self::NoState => Some("--state DIR or BATON_STATE says where it may lie".into()),
+            Self::NotRunning { id, .. } => Some(format!("`baton resume {id}` lets it go on")),
+            Self::RetryWhileRunning(id) => Some(format!("`baton show {id}` shows how far it is")),
+            Self::NoTestimony { id, .. } | Self::Over { id, .. } | Self::NotResumed(id) => {
+                Some(format!("`baton show {id}` shows what was written down"))
+            }
+            Self::WasAborted(id) => Some(format!("`baton show {id}` shows how far it came; `baton restart` begins a new one")),
             Self::MayNotRestart(_) => Some("`baton pki issue operator NAME` makes a certificate that may reload".into()),
             Self::Inventory { .. }
             | Self::Mistakes { .. }
             | Self::TooLong { .. }
             | Self::Name(_)
             | Self::NoRecord { .. }
+            | Self::Held(_)
             | Self::Machine { .. } => None,
         }
     }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     fn told(path: &Path, expected: &[&str]) {
-        let global = Global { config: Some(path.to_owned()), output: Format::Human, verbose: 0 };
+        let global = Global { config: Some(path.to_owned()), output: Format::Human, state: None, verbose: 0 };
         let error: RunError = load(&Setting { global: &global, surroundings: &Surroundings::default() }).unwrap_err();
         let text = chain(&error).replace(&path.display().to_string(), "FILE");
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);

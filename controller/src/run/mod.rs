@@ -2,7 +2,11 @@
 
 mod claims;
 mod error;
+mod history;
 mod inventory;
+mod order;
+mod resume;
+mod state;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +32,8 @@ use crate::report::{Report, Told, status_exit};
 pub struct Surroundings {
     /// The operator's home directory.
     pub home: Option<PathBuf>,
+    /// Where programs keep their state, if that is not below the home directory.
+    pub state_home: Option<PathBuf>,
     /// Whether text is wanted without colours.
     pub plain: bool,
 }
@@ -48,6 +54,12 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
         Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
         Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
         Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,
+        Verb::History { limit } => history::history(setting, limit, &mut report).await,
+        Verb::Show { id, host: None } => history::show(setting, &id, &mut report).await,
+        Verb::Show { id, host: Some(host) } => history::show_host(setting, &id, &host, &mut report).await,
+        Verb::Pause { id } => order::pause(setting, &id, &mut report).await,
+        Verb::Resume { id, retry_failed } => order::resume(setting, &id, retry_failed, &mut report).await,
+        Verb::Abort { id } => order::abort(setting, &id, &mut report).await,
         Verb::Pki(pki) => certify(pki, &mut report),
     };
     done.unwrap_or_else(|error| {
@@ -93,7 +105,11 @@ async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Rep
     let interrupts =
         Interrupts::take_over().map_err(|source| RunError::Machine { doing: "take over the interrupt signal", source })?;
     report.begin();
-    let summary = execute::restart(prepared, &id, walker.dialler, interrupts, report).await;
+    let rollout = crate::rollout::Rollout::new(prepared.plan());
+    let undertaking = execute::Undertaking { rollout: id.clone(), session: "1".into(), reason: String::new() };
+    let mut journal = crate::store::MemoryJournal::default();
+    let wishes = (interrupts, None);
+    let summary = execute::restart(prepared, rollout, undertaking, walker.dialler, wishes, &mut journal, report).await?;
     report.tell(&Told::Finished { service: &walk.service, rollout: &id, summary: &summary });
     Ok(summary.exit())
 }

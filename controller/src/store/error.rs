@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::MigrateError;
 
 use crate::journal::record::Damage;
+use crate::outcome::Exit;
 
 /// How many ids are spelt out.
 const IDS_MAX: usize = 10;
@@ -121,6 +122,20 @@ impl StoreError {
             sqlx::Error::Migrate(Box::new(source))
         };
         Self::of(path, "bring it up to date", source)
+    }
+
+    /// The exit code of a run that comes to nothing for it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::OpenToOthers { .. } | Self::Newer { .. } | Self::NoRollout(_) | Self::Ambiguous { .. } => Exit::Usage,
+            Self::Directory { .. }
+            | Self::File { .. }
+            | Self::Damaged { .. }
+            | Self::Entry { .. }
+            | Self::Busy { .. }
+            | Self::Failed { .. } => Exit::Fault,
+        }
     }
 
     /// What to do about it.

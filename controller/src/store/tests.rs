@@ -275,9 +275,9 @@ async fn begin(directory: &Directory) {
 
 /// The attempts that one author has settled, as they stand in the journal.
 fn settled_by(name: &str, written: &[Written]) -> Vec<u32> {
-    let of = |written: &Written| match &written.entry {
-        Entry::Settled { host, attempt, .. } if host.as_str() == name => Some(*attempt),
-        _ => None,
+    let of = |written: &Written| {
+        let Entry::Settled { host, attempt, .. } = &written.entry else { return None };
+        (host.as_str() == name).then_some(*attempt)
     };
     written.iter().filter_map(of).collect()
 }

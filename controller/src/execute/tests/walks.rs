@@ -14,12 +14,13 @@ use crate::execute::scripted::{
     FENCE, Papers, Script, Scripted, Turn, after, clean_end, dropped, end, healthy, held, numbered_step, orphaned, progress,
     undone_end,
 };
-use crate::execute::{Dialler, Interrupts, prepare, restart};
+use crate::execute::{Dialler, Interrupts, Undertaking, prepare, restart};
 use crate::inventory::Share;
 use crate::outcome::samples;
 use crate::plan::Limits;
 use crate::report::{Format, Report};
-use crate::rollout::Summary;
+use crate::rollout::{Rollout, Summary};
+use crate::store::MemoryJournal;
 
 type Reload = Result<Vec<Turn<v1::ReloadEvent>>, Status>;
 
@@ -86,8 +87,11 @@ impl Stage {
         let dialler = Dialler::new(&fleet).unwrap();
         let mut report = Report::to(Format::Json, Box::new(self.page.clone()), Box::new(self.page.clone()));
         let prepared = prepare("web", None, fleet.hosts(), self.limits, &dialler, &mut report).await.unwrap();
-        let walked = restart(prepared, "r-1", dialler, interrupts, &mut report);
-        timeout(DEADLINE, walked).await.expect("the rollout ends in time")
+        let rollout = Rollout::new(prepared.plan());
+        let undertaking = Undertaking { rollout: "r-1".into(), session: "s-1".into(), reason: "a test".into() };
+        let mut journal = MemoryJournal::default();
+        let walked = restart(prepared, rollout, undertaking, dialler, (interrupts, None), &mut journal, &mut report);
+        timeout(DEADLINE, walked).await.expect("the rollout ends in time").expect("this journal takes everything")
     }
 
     fn asked(&self, host: usize) -> Vec<v1::ReloadRequest> {

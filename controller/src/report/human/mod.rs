@@ -1,6 +1,7 @@
 //! Text for people: a verb in a gutter, then when, who and what.
 
 mod fleet;
+mod journal;
 mod order;
 mod sentence;
 mod testimony;
@@ -88,6 +89,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
         Told::History(chronicle) => Text::result(testimony::chronicle(chronicle)),
+        Told::Journal(told) => journal::render(told, look),
         Told::Certified { identity, fleet, files, until, cut_short } => {
             let who = identity.map_or_else(|| format!("the authority of {fleet}"), ToString::to_string);
             let why = if *cut_short { " (its authority is valid no longer)" } else { "" };
@@ -236,7 +238,23 @@ fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
     if awaited.is_empty() {
         return String::new();
     }
-    let why = match stop {
+    let why = because(stop);
+    let again = match stop {
+        Stop::Interrupted => " (^C again leaves at once)",
+        Stop::Doubt(_)
+        | Stop::PastBudget { .. }
+        | Stop::Claimed(_)
+        | Stop::Floor { .. }
+        | Stop::StopAfter(_)
+        | Stop::Deadline
+        | Stop::Aborted => "",
+    };
+    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting {}{again}", sentence::awaited(awaited)))
+}
+
+/// Why nothing new starts.
+fn because(stop: &Stop) -> String {
+    match stop {
         Stop::Doubt(host) => format!("because of {host}"),
         Stop::PastBudget { host, max: 0, zone } => format!("because {host} failed{}", within(zone.as_deref())),
         Stop::PastBudget { host, max, zone } => {
@@ -250,18 +268,7 @@ fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
         Stop::Deadline => "because the rollout's deadline has passed".to_owned(),
         Stop::Aborted => "as ordered".to_owned(),
         Stop::Interrupted => "as asked".to_owned(),
-    };
-    let again = match stop {
-        Stop::Interrupted => " (^C again leaves at once)",
-        Stop::Doubt(_)
-        | Stop::PastBudget { .. }
-        | Stop::Claimed(_)
-        | Stop::Floor { .. }
-        | Stop::StopAfter(_)
-        | Stop::Deadline
-        | Stop::Aborted => "",
-    };
-    line("Halting", Colour::Yellow, look, &format!("nothing new starts, {why}; waiting {}{again}", sentence::awaited(awaited)))
+    }
 }
 
 fn within(zone: Option<&str>) -> String {

@@ -6,7 +6,8 @@ use crate::rollout::{Awaited, Order};
 /// What came of an order.
 #[must_use]
 pub fn ordered(order: Order, is_taken: bool, awaited: &Awaited) -> String {
-    let waiting = if awaited.hosts().next().is_none() { String::new() } else { format!("; waiting {}", sentence::awaited(awaited)) };
+    let waiting =
+        if awaited.hosts().next().is_none() { String::new() } else { format!("; waiting {}", sentence::awaited(awaited)) };
     let what = match (order, is_taken) {
         (Order::Pause, true) => "paused: nothing new starts until it is resumed",
         (Order::Resume, true) => "it goes on",

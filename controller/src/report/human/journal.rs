@@ -1,0 +1,154 @@
+//! The journal of rollouts for people.
+
+use super::{Colour, Look, Text, because, count, line, sentence, verb};
+use crate::journal::Entry;
+use crate::outcome::Outcome;
+use crate::report::{Condition, Journal};
+use crate::rollout::{Note, Order, Past};
+use crate::store::{Listed, RolloutRow, RunRow, Written};
+use crate::text::{plain, second};
+
+const HEAD: [&str; 8] = ["ID", "BEGAN (UTC)", "SERVICE", "RELEASE", "OPERATOR", "PROVEN", "ENDED", "REASON"];
+
+/// Renders one thing.
+pub(super) fn render(journal: &Journal<'_>, look: &Look) -> Text {
+    match journal {
+        Journal::Rollouts([]) => Text::progress("no rollout was begun here yet\n".into()),
+        Journal::Rollouts(rows) => Text::result(table(rows)),
+        Journal::Rollout { rollout, runs, plan: _, condition } => Text::result(headline(rollout, runs, *condition, look)),
+        Journal::Entry(written) => Text::result(entry(written, look)),
+        Journal::Hosts { rollout, past } => Text::result(hosts(rollout, past, look)),
+        Journal::Taken { rollout, order, answer } => Text::result(taken(rollout, *order, answer, look)),
+    }
+}
+
+fn table(rows: &[(Listed, Condition)]) -> String {
+    let mut cells = vec![HEAD.map(str::to_owned)];
+    cells.extend(rows.iter().map(|(listed, condition)| row(listed, *condition)));
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
+    let aligned = |row: &[String; HEAD.len()]| {
+        let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", columns.join("  ").trim_end())
+    };
+    cells.iter().map(aligned).collect()
+}
+
+fn row(listed: &Listed, condition: Condition) -> [String; HEAD.len()] {
+    let Listed { rollout, words, .. } = listed;
+    let proven = words.get("proven").copied().unwrap_or_default();
+    let called_off = if rollout.aborted { "aborted; " } else { "" };
+    [
+        rollout.id.clone(),
+        second(rollout.began),
+        plain(&rollout.service),
+        rollout.release.as_deref().map_or_else(|| "-".to_owned(), plain),
+        plain(&rollout.operator),
+        format!("{proven}/{}", rollout.hosts),
+        format!("{called_off}{condition}"),
+        rollout.reason.as_deref().map(plain).unwrap_or_default(),
+    ]
+}
+
+fn headline(rollout: &RolloutRow, runs: &[RunRow], condition: Condition, look: &Look) -> String {
+    let RolloutRow { id, fleet, service, release, operator, reason, inventory, undo_of, hosts, began, aborted } = rollout;
+    let release = release.as_ref().map(|release| format!(" to release {}", plain(release))).unwrap_or_default();
+    let hosts = count(usize::try_from(*hosts).unwrap_or(usize::MAX), "host");
+    let plainly = |verb: &str, text: &str| line(verb, Colour::Plain, look, text);
+    let mut text = plainly("Rollout", &format!("{id}: {}{release} on {hosts} of {}", plain(service), plain(fleet)));
+    if let Some(undone) = undo_of {
+        text.push_str(&plainly("Undoes", undone));
+    }
+    let reason = reason.as_ref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+    text.push_str(&plainly("By", &format!("{}, {} UTC{reason}", plain(operator), second(*began))));
+    text.push_str(&plainly("Inventory", &plain(&inventory.to_string_lossy())));
+    for run in runs {
+        text.push_str(&plainly("Run", &ran(run)));
+    }
+    let aborted = if *aborted { "aborted; " } else { "" };
+    text.push_str(&plainly("Stands", &format!("{aborted}{condition}")));
+    text
+}
+
+fn ran(run: &RunRow) -> String {
+    let RunRow { number, operator, pid, began, ended, exit } = run;
+    let ended = match (ended, exit) {
+        (Some(ended), Some(exit)) => format!("to {}, {}", second(*ended), Condition::Ended { exit: *exit }),
+        (Some(_) | None, _) => "no end written down".to_owned(),
+    };
+    format!("{number} by {}, process {pid}, from {} {ended}", plain(operator), second(*began))
+}
+
+fn entry(written: &Written, look: &Look) -> String {
+    let at = second(written.at);
+    let told = |verb: &str, colour: Colour, text: &str| line(verb, colour, look, &format!("{at}   {text}"));
+    let plainly = |verb: &str, text: &str| told(verb, Colour::Plain, text);
+    match &written.entry {
+        Entry::Begun { run, operator, retry_failed } => {
+            let again = if *retry_failed { "; failed hosts are tried again" } else { "" };
+            plainly("Begun", &format!("run {run} by {}{again}", plain(operator)))
+        }
+        Entry::Claimed(host) => plainly("Claimed", host.as_str()),
+        Entry::Asked { host, attempt, before } => {
+            plainly("Asked", &format!("{host}   attempt {attempt}, generation {}", before.named_generation()))
+        }
+        Entry::Settled { host, outcome, .. } | Entry::Outcome { host, outcome } => {
+            let (verb, colour) = verb(outcome);
+            told(verb, colour, &format!("{host}   {}", sentence::outcome(outcome)))
+        }
+        Entry::Stopping(stop) => told("Halting", Colour::Yellow, &format!("nothing new starts, {}", because(stop))),
+        Entry::Noted(note) => plainly("Walk", &noted(*note)),
+        Entry::Ordered(order) => plainly("Ordered", order_word(*order)),
+        Entry::Finished { exit } => plainly("Finished", &Condition::Ended { exit: *exit }.to_string()),
+    }
+}
+
+fn noted(note: Note) -> String {
+    match note {
+        Note::WaveBegins(wave) => format!("wave {} begins", wave + 1),
+        Note::WaveEnds(wave) => format!("wave {} is done", wave + 1),
+        Note::Soaking { wave, .. } => format!("wave {} soaks", wave + 1),
+        Note::AwaitingPerson { wave } => format!("wave {} waits for a person", wave + 1),
+        Note::Paused => "paused".to_owned(),
+        Note::GoingOn => "going on".to_owned(),
+    }
+}
+
+fn order_word(order: Order) -> &'static str {
+    match order {
+        Order::Pause => "pause",
+        Order::Resume => "resume",
+        Order::Abort => "abort",
+    }
+}
+
+/// Each host's verdict, and how to see what it is made of.
+fn hosts(rollout: &RolloutRow, past: &Past, look: &Look) -> String {
+    let mut text = String::new();
+    let width = past.hosts.keys().map(|host| host.as_str().len()).max().unwrap_or_default().min(40);
+    for (host, known) in &past.hosts {
+        let (verb, colour, what) = match &known.outcome {
+            Some(outcome) => {
+                let (verb, colour) = verb(outcome);
+                (verb, colour, sentence::outcome(outcome))
+            }
+            None if known.attempt == 0 => ("Untouched", Colour::Plain, String::new()),
+            None => ("In flight", Colour::Yellow, format!("asked as attempt {}, and no end is written down", known.attempt)),
+        };
+        let testimony = match &known.settled {
+            Some(Outcome::Refused(_)) | None => String::new(),
+            Some(_) => format!("; `baton show {} --host {host}`", rollout.id),
+        };
+        text.push_str(&line(verb, colour, look, format!("{host:<width$}   {what}{testimony}").trim_end()));
+    }
+    let silent = rollout.hosts.saturating_sub(u64::try_from(past.hosts.len()).unwrap_or(u64::MAX));
+    if silent > 0 {
+        let hosts = count(usize::try_from(silent).unwrap_or(usize::MAX), "more host");
+        text.push_str(&line("Untouched", Colour::Plain, look, &hosts));
+    }
+    text
+}
+
+fn taken(rollout: &str, order: Order, answer: &str, look: &Look) -> String {
+    line("Taken", Colour::Green, look, &format!("{} of {rollout}: {answer}", order_word(order)))
+}
