@@ -232,6 +232,8 @@ impl<'a, J: Keep> Walk<'a, J> {
             if let Action::Ask(host, attempt) = action
                 && let Some(party) = self.parties.get_mut(host)
             {
+                // Nobody has asked for another attempt yet.
+                party.may_have_begun &= party.attempt == *attempt;
                 party.attempt = *attempt;
             }
         }

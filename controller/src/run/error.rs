@@ -11,6 +11,7 @@ use crate::execute::{CallError, CredentialsError};
 use crate::inventory::SelectorError;
 use crate::outcome::Exit;
 use crate::pki::PkiError;
+use crate::plan::{Difference, DocumentError, Objection};
 use crate::report::Condition;
 use crate::store::{Held, StoreError};
 use crate::unknown::UnknownService;
@@ -113,9 +114,22 @@ pub enum RunError {
     /// Somebody ended it for good.
     #[error("rollout {0} was aborted, and is not resumed")]
     WasAborted(String),
-    /// This program cannot walk on yet.
-    #[error("rollout {0} is not running, and this program cannot walk on with it")]
-    NotResumed(String),
+    /// The plan that was written down is none.
+    #[error("the plan of rollout {id} that the journal has cannot be read")]
+    PlanLost {
+        /// The rollout.
+        id: String,
+        /// Why.
+        source: DocumentError,
+    },
+    /// The journal took no more, and what it does not have is not done.
+    #[error("rollout {id} was left: what comes next could not be written down")]
+    Unwritten {
+        /// The rollout.
+        id: String,
+        /// Why.
+        source: StoreError,
+    },
     /// A run that is under way has its own limits.
     #[error("rollout {0} is running: failed hosts are tried again only by a run that begins")]
     RetryWhileRunning(String),
@@ -126,6 +140,49 @@ pub enum RunError {
         host: String,
         /// The rollout.
         id: String,
+    },
+    /// The plan must not be carried out.
+    #[error("{}", all(.0))]
+    Objections(Vec<Objection>),
+    /// The fleet is not as it was when the plan was shown.
+    #[error("the fleet has changed since the plan was made, and nothing was touched:\n{}", lines(.differences))]
+    Changed {
+        /// What has.
+        differences: Vec<Difference>,
+        /// Whether another rollout has a claim by now.
+        claimed: bool,
+    },
+    /// A plan cannot be read.
+    #[error("cannot read the plan {}", path.display())]
+    ReadPlan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The plan is nothing that `baton plan` wrote.
+    #[error("{} is longer than {max} bytes: it is no plan", path.display())]
+    PlanTooLong {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are read.
+        max: u64,
+    },
+    /// The file has no plan in it.
+    #[error("{} is no plan", path.display())]
+    NoPlan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: DocumentError,
+    },
+    /// A plan cannot be written down.
+    #[error("cannot write the plan {}", path.display())]
+    WritePlan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// This machine does not let us.
     #[error("cannot {doing}")]
@@ -157,12 +214,18 @@ impl RunError {
             | Self::Over { .. }
             | Self::WasAborted(_)
             | Self::RetryWhileRunning(_)
-            | Self::NotResumed(_)
+            | Self::PlanLost { .. }
+            | Self::ReadPlan { .. }
+            | Self::PlanTooLong { .. }
+            | Self::NoPlan { .. }
+            | Self::WritePlan { .. }
+            | Self::Changed { claimed: false, .. }
             | Self::Pki(_) => Exit::Usage,
+            Self::Objections(objections) if objections.iter().all(|objection| objection.exit() != Exit::Claimed) => Exit::Usage,
+            Self::Objections(_) | Self::Changed { claimed: true, .. } | Self::Held(Held::ByAnother { .. }) => Exit::Claimed,
             Self::Store(error) => error.exit(),
-            Self::Held(Held::ByAnother { .. }) => Exit::Claimed,
             Self::Call { .. } | Self::NoRecord { .. } | Self::NoTestimony { .. } => Exit::Failed,
-            Self::Held(Held::Failed { .. }) | Self::Control(_) | Self::Machine { .. } => Exit::Fault,
+            Self::Unwritten { .. } | Self::Held(Held::Failed { .. }) | Self::Control(_) | Self::Machine { .. } => Exit::Fault,
         }
     }
 
@@ -178,22 +241,51 @@ impl RunError {
             Self::Call { source, .. } => source.hint().map(str::to_owned),
             Self::Credentials(error) => Some(error.hint()),
             Self::Store(error) => error.hint(),
+            Self::Unwritten { id, .. } => {
+                Some(format!("what is in flight its agents finish; once that is mended, `baton resume {id}` goes on"))
+            }
             Self::Control(error) => error.hint(),
             Self::NoState => Some("--state DIR or BATON_STATE says where it may lie".into()),
             Self::NotRunning { id, .. } => Some(format!("`baton resume {id}` lets it go on")),
             Self::RetryWhileRunning(id) => Some(format!("`baton show {id}` shows how far it is")),
-            Self::NoTestimony { id, .. } | Self::Over { id, .. } | Self::NotResumed(id) => {
+            Self::NoTestimony { id, .. } | Self::Over { id, .. } | Self::PlanLost { id, .. } => {
                 Some(format!("`baton show {id}` shows what was written down"))
             }
             Self::WasAborted(id) => Some(format!("`baton show {id}` shows how far it came; `baton restart` begins a new one")),
             Self::MayNotRestart(_) => Some("`baton pki issue operator NAME` makes a certificate that may reload".into()),
+            Self::Objections(objections) => objections.first().map(Objection::hint),
+            Self::Changed { .. } => Some("`baton plan` shows what would be done now, and `--out FILE` writes it down".into()),
+            Self::NoPlan { .. } | Self::PlanTooLong { .. } => Some("`baton plan SERVICE --out FILE` writes one".into()),
             Self::Inventory { .. }
             | Self::Mistakes { .. }
             | Self::TooLong { .. }
+            | Self::ReadPlan { .. }
+            | Self::WritePlan { .. }
             | Self::Name(_)
             | Self::NoRecord { .. }
             | Self::Held(_)
             | Self::Machine { .. } => None,
         }
     }
+}
+
+/// How many reasons are spelt out.
+const LINES_MAX: usize = 10;
+
+/// One objection as a sentence, several as a list.
+fn all(objections: &[Objection]) -> String {
+    match objections {
+        [objection] => format!("{objection}; nothing was touched"),
+        [] | [_, ..] => format!("the plan must not be carried out, and nothing was touched:\n{}", lines(objections)),
+    }
+}
+
+/// A line for each, as far as that can be read.
+fn lines<T: ToString>(all: &[T]) -> String {
+    let mut lines: Vec<String> = all.iter().take(LINES_MAX).map(|one| format!("  {}", one.to_string())).collect();
+    let more = all.len().saturating_sub(LINES_MAX);
+    if more > 0 {
+        lines.push(format!("  and {more} more"));
+    }
+    lines.join("\n")
 }

@@ -82,5 +82,5 @@ pub(super) async fn resume(setting: &Setting<'_>, id: &str, retry_failed: bool, 
     if rollout.aborted {
         return Err(RunError::WasAborted(rollout.id));
     }
-    resume::walk_on(setting, resume::Halted { directory, store, rollout, lock }, retry_failed, report).await
+    resume::walk_on(setting, resume::Halted { directory, store, rollout, condition, lock }, retry_failed, report).await
 }

@@ -1,34 +1,58 @@
 //! A rollout that nobody walks any more is walked on.
 
-use super::{RunError, Setting};
+use super::walk::Walk;
+use super::walker::Walker;
+use super::{RunError, Setting, restart};
+use crate::execute::Prepared;
 use crate::outcome::Exit;
-use crate::report::Report;
+use crate::plan::Plan;
+use crate::report::{Condition, Report, Told};
+use crate::rollout::Rollout;
 use crate::store::{Directory, RolloutRow, RunLock, Store};
 
 /// A rollout that nobody walks, and all that is needed to walk it.
 #[derive(Debug)]
-pub(crate) struct Halted {
+pub(super) struct Halted {
     /// Where its socket goes.
-    #[expect(dead_code, reason = "whoever walks on listens there")]
-    pub(crate) directory: Directory,
+    pub(super) directory: Directory,
     /// The journal.
-    pub(crate) store: Store,
+    pub(super) store: Store,
     /// The rollout.
-    pub(crate) rollout: RolloutRow,
+    pub(super) rollout: RolloutRow,
+    /// How its last run ended.
+    pub(super) condition: Condition,
     /// Its lock: nobody else walks it while we have it.
-    pub(crate) lock: RunLock,
+    pub(super) lock: RunLock,
 }
 
 /// Walks on where the journal ends.
-pub(crate) async fn walk_on(
-    _setting: &Setting<'_>,
+pub(super) async fn walk_on(
+    setting: &Setting<'_>,
     halted: Halted,
-    _retry_failed: bool,
-    _report: &mut Report,
+    retry_failed: bool,
+    report: &mut Report,
 ) -> Result<Exit, RunError> {
-    let Halted { mut store, rollout, lock, .. } = halted;
-    let _past = store.entries(&rollout.id).await?;
-    store.close().await?;
-    drop(lock);
-    Err(RunError::NotResumed(rollout.id))
+    let Halted { directory, mut store, rollout: RolloutRow { id, inventory, reason, .. }, condition, lock } = halted;
+    if condition == (Condition::Ended { exit: Exit::Proven.code() }) {
+        return Err(RunError::Over { id, condition });
+    }
+    let document = store.plan(&id).await?;
+    let plan = Plan::from_document(&document).map_err(|source| RunError::PlanLost { id: id.clone(), source })?;
+    let walker = Walker::again(setting, &plan, inventory)?;
+    let past = store.walk_through(&id, |_| {}).await?;
+    report.tell(&Told::Planned { plan: &plan, rollout: Some(&id) });
+    let walk = Walk {
+        run: past.runs + 1,
+        retry_failed,
+        reason: restart::told(reason.as_deref().unwrap_or_default(), &plan),
+        operator: walker.own.identity.name.clone(),
+        directory,
+        store,
+        lock,
+        rollout: Rollout::resume(&plan, &past, retry_failed),
+        prepared: Prepared::again(plan, walker.hosts, &past),
+        dialler: walker.dialler,
+        id,
+    };
+    walk.walk(report).await
 }

@@ -17,7 +17,7 @@ use crate::execute::scripted::{
 use crate::execute::{Dialler, Interrupts, Undertaking, prepare, restart};
 use crate::inventory::Share;
 use crate::outcome::samples;
-use crate::plan::Limits;
+use crate::plan::{Choices, Circumstances, Limits, Releases};
 use crate::report::{Format, Report};
 use crate::rollout::{Rollout, Summary};
 use crate::store::MemoryJournal;
@@ -66,11 +66,7 @@ impl Stage {
             let name = format!("web-{}", number + 1);
             agents.push(Scripted::start(papers.path(), &name, &papers.authority(), script).await);
         }
-        let limits = Limits {
-            max_in_flight: Share::Count(1),
-            max_failures: Share::Count(0),
-            host_deadline: Some(Duration::from_secs(20)),
-        };
+        let limits = Limits { host_deadline: Some(Duration::from_secs(20)), ..Limits::default() };
         Self { papers, agents, page: Page::default(), limits }
     }
 
@@ -86,7 +82,8 @@ impl Stage {
         let fleet = self.papers.fleet("ada", &hosts);
         let dialler = Dialler::new(&fleet).unwrap();
         let mut report = Report::to(Format::Json, Box::new(self.page.clone()), Box::new(self.page.clone()));
-        let prepared = prepare("web", None, fleet.hosts(), self.limits, &dialler, &mut report).await.unwrap();
+        let choices = Choices { service: "web".into(), releases: Releases::Current, limits: self.limits };
+        let prepared = prepare(choices, fleet.hosts(), Circumstances::default(), &dialler, &mut report).await.unwrap();
         let rollout = Rollout::new(prepared.plan());
         let undertaking = Undertaking { rollout: "r-1".into(), session: "s-1".into(), reason: "a test".into() };
         let mut journal = MemoryJournal::default();

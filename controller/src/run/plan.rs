@@ -1,0 +1,33 @@
+//! `baton plan`: what a restart would do. It touches nothing but the file that it is told to write.
+
+use std::fs;
+use std::path::Path;
+
+use baton_proto::identity::Role;
+
+use super::walker::Walker;
+use super::{RunError, Setting, state};
+use crate::args::Walk;
+use crate::outcome::Exit;
+use crate::report::{Report, Told};
+
+pub(super) async fn plan(setting: &Setting<'_>, walk: &Walk, out: Option<&Path>, report: &mut Report) -> Result<Exit, RunError> {
+    let walker = Walker::new(setting, walk)?;
+    // It is good to know, and nothing that a plan depends on.
+    let usual = match state::open(setting).await {
+        Ok((_, mut store)) => store.usual_duration(walker.service()).await.unwrap_or_default(),
+        Err(_) => None,
+    };
+    let prepared = walker.prepare(usual, report).await?;
+    let plan = prepared.plan();
+    report.tell(&Told::Planned { plan, rollout: None });
+    if walker.own.identity.role != Role::Operator {
+        report.tell(&Told::MayNotRestart { identity: &walker.own.identity });
+    }
+    // A plan that must not be carried out is nothing to be carried out later.
+    if let Some(path) = out.filter(|_| plan.objections().is_empty()) {
+        fs::write(path, plan.to_document()).map_err(|source| RunError::WritePlan { path: path.to_owned(), source })?;
+        report.tell(&Told::PlanWritten { path });
+    }
+    Ok(plan.exit())
+}
