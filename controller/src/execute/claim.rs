@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::agent::{Agent, Call, CallError};
-use super::backoff::Backoff;
 use super::link::Dialler;
 use crate::inventory::Host;
 
@@ -26,6 +25,9 @@ const GRANT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long the end of a claim is waited for.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long after a stream has broken the claim is opened again.
+const OPEN_EVERY: Duration = Duration::from_millis(200);
 
 /// Requests that may wait to be sent.
 const REQUESTS_MAX: usize = 2;
@@ -83,6 +85,19 @@ impl Stream {
         let _ = self.requests.send(v1::ClaimRequest { request: Some(request) }).await;
     }
 
+    /// Gives the claim back; whether the agent has heard it.
+    async fn release(&mut self) -> bool {
+        self.say(Request::Release(v1::ClaimRelease {})).await;
+        // The agent ends the stream when that is done.
+        loop {
+            match self.replies.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// Renews the claim until it is to be released, which is true, or its stream breaks.
     async fn renew(&mut self, released: &mut oneshot::Receiver<()>) -> bool {
         loop {
@@ -95,30 +110,32 @@ impl Stream {
     }
 }
 
+/// Renews the claim until it is to be released, and then sees to it that the agent knows: also one that was lost in the meantime.
 async fn keep(host: Host, dialler: Dialler, open: v1::ClaimOpen, mut stream: Stream, mut released: oneshot::Receiver<()>) {
-    while !stream.renew(&mut released).await {
-        let reopened = tokio::select! {
-            _ = &mut released => None,
-            stream = reopen(&host, &dialler, &open) => stream,
+    let mut is_over = false;
+    loop {
+        is_over = is_over || stream.renew(&mut released).await;
+        if is_over && stream.release().await {
+            return;
+        }
+        stream = loop {
+            tokio::select! {
+                _ = &mut released, if !is_over => is_over = true,
+                () = sleep(OPEN_EVERY) => {}
+            }
+            match reopen(&host, &dialler, &open).await {
+                Ok(stream) => break stream,
+                Err(CallError::Refused { .. }) => return,
+                Err(error) => {
+                    tracing::debug!(host = %host.name, error = error.sentence(), "a claim cannot be opened again yet");
+                }
+            }
         };
-        let Some(reopened) = reopened else { return };
-        stream = reopened;
     }
-    stream.say(Request::Release(v1::ClaimRelease {})).await;
-    // The agent ends the stream when that is done.
-    while let Ok(Some(_)) = stream.replies.next().await {}
 }
 
-/// Opens the claim over a new connection; none when the agent refuses it.
-async fn reopen(host: &Host, dialler: &Dialler, open: &v1::ClaimOpen) -> Option<Stream> {
-    let mut backoff = Backoff::new();
-    loop {
-        backoff.wait().await;
-        let Ok(agent) = Agent::dial(dialler, host).await else { continue };
-        match Stream::open(agent, open.clone()).await {
-            Ok((_, stream)) => return Some(stream),
-            Err(CallError::Refused { .. }) => return None,
-            Err(error) => tracing::debug!(host = %host.name, error = error.sentence(), "a claim cannot be opened again yet"),
-        }
-    }
+/// Opens the claim over a new connection.
+async fn reopen(host: &Host, dialler: &Dialler, open: &v1::ClaimOpen) -> Result<Stream, CallError> {
+    let agent = Agent::dial(dialler, host).await?;
+    Ok(Stream::open(agent, open.clone()).await?.1)
 }
