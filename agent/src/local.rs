@@ -220,9 +220,9 @@ impl Client {
                 claim.release().await;
                 followed?
             }
-            Err(status) if is_refusal(&status) && !is_usage(&status) => {
-                (Outcome::Refused(status.message().to_owned()), Vec::new())
-            }
+            // Who asks for what cannot be, or may not ask, is told that no outcome came of it.
+            Err(status) if is_usage(&status) || status.code() == Code::PermissionDenied => return Err(status.into()),
+            Err(status) if is_refusal(&status) => (Outcome::Refused(status.message().to_owned()), Vec::new()),
             Err(status) => return Err(status.into()),
         };
         report.show(&Event::Concluded(Conclusion {

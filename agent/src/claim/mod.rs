@@ -274,10 +274,10 @@ impl Claims {
 
     fn why_not(&self, fence: u64) -> String {
         let Some((last, state)) = self.last.as_ref().filter(|_| fence == self.fence) else {
-            return if fence == 0 || fence > self.fence {
-                format!("no claim was granted with the fence {fence}")
-            } else {
+            return if fence > 0 && fence < self.fence {
                 format!("the claim with the fence {fence} has ended: one with the fence {} was granted since", self.fence)
+            } else {
+                format!("no claim was granted with the fence {fence}")
             };
         };
         let rollout = &last.claimant.rollout;

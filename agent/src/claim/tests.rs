@@ -109,6 +109,13 @@ fn a_fence_that_was_never_granted_or_is_another_rollouts_admits_nothing() {
 }
 
 #[test]
+fn a_fence_of_before_there_were_claims_admits_nothing_and_is_never_granted_again() {
+    let mut claims = Claims::restored(Kept { fence: 5, ..Kept::default() }, Duration::ZERO);
+    is_no_claim(&mut claims, 1, "r-1", 5, "no claim was granted with the fence 5");
+    assert_eq!(claims.open(&at(2), by("r-1", "s-1"), None), Ok(Opened { fence: 6, takes_over: false }));
+}
+
+#[test]
 fn over_the_death_of_the_agent_a_claim_stands_for_one_fresh_lease() {
     let mut claims = Claims::restored(claimed().kept(), Duration::from_secs(500));
     assert_eq!(claims.deadline(), Some(Duration::from_secs(500) + LEASE));

@@ -13,7 +13,7 @@ use crate::os::clock;
 use crate::service::{Attempt, Granted, Refusal, Reply};
 use crate::store::{self, Flush, Stored};
 
-/// How many streams of one claim may be open: the ones before were lost, and their ends did not come yet.
+/// How many streams of one claim may be open: those before the last were lost, and their ends did not come yet.
 const STREAMS_MAX: usize = 8;
 
 /// The claims on a service, and who is to be told when the one that stands ends.
@@ -47,15 +47,14 @@ impl Claiming {
         }
     }
 
-    /// Another stream that is to be told.
-    fn admit(&mut self) -> Result<oneshot::Receiver<String>, Refusal> {
+    /// Another stream that is to be told. Of too many the oldest is sent away.
+    fn admit(&mut self) -> oneshot::Receiver<String> {
         self.streams.retain(|stream| !stream.is_closed());
-        if self.streams.len() >= STREAMS_MAX {
-            return Err(Refusal::TooManyStreams(STREAMS_MAX));
-        }
+        let excess = (self.streams.len() + 1).saturating_sub(STREAMS_MAX);
+        self.streams.drain(..excess);
         let (stream, ended) = oneshot::channel();
         self.streams.push(stream);
-        Ok(ended)
+        ended
     }
 }
 
@@ -92,8 +91,7 @@ impl Driver {
         let answer = match written {
             Ok(()) => {
                 let renewed = self.claiming.claims.renew(now, fence).map_err(|why| Refusal::NoClaim(why.to_string()));
-                let ended = renewed.and_then(|()| self.claiming.admit());
-                ended.map(|ended| Granted { fence, lease: LEASE, ended })
+                renewed.map(|()| Granted { fence, lease: LEASE, ended: self.claiming.admit() })
             }
             Err(why) => {
                 self.claiming.claims.forgo(fence);

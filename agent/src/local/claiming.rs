@@ -28,7 +28,7 @@ const GRANT_WITHIN: Duration = Duration::from_secs(15);
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long after a stream has broken the claim is opened again.
-const OPEN_EVERY: Duration = Duration::from_secs(1);
+const OPEN_EVERY: Duration = Duration::from_millis(200);
 
 /// Requests that may wait to be sent.
 const REQUESTS_MAX: usize = 2;
@@ -84,6 +84,19 @@ impl Stream {
         let _ = self.requests.send(v1::ClaimRequest { request: Some(request) }).await;
     }
 
+    /// Gives the claim back; whether the agent has heard it.
+    async fn release(&mut self) -> bool {
+        self.say(Request::Release(v1::ClaimRelease {})).await;
+        // The agent ends the stream when that is done.
+        loop {
+            match self.replies.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// Renews the claim until it is to be released, which is true, or its stream breaks.
     async fn renew(&mut self, released: &mut oneshot::Receiver<()>) -> bool {
         loop {
@@ -96,17 +109,17 @@ impl Stream {
     }
 }
 
+/// Renews the claim until it is to be released, and then sees to it that the agent knows: also one that was lost in the meantime.
 async fn keep(agent: AgentClient<Channel>, open: v1::ClaimOpen, mut stream: Stream, mut released: oneshot::Receiver<()>) {
+    let mut is_over = false;
     loop {
-        if stream.renew(&mut released).await {
-            stream.say(Request::Release(v1::ClaimRelease {})).await;
-            // The agent ends the stream when that is done.
-            while let Ok(Some(_)) = stream.replies.message().await {}
+        is_over = is_over || stream.renew(&mut released).await;
+        if is_over && stream.release().await {
             return;
         }
         stream = loop {
             tokio::select! {
-                _ = &mut released => return,
+                _ = &mut released, if !is_over => is_over = true,
                 () = sleep(OPEN_EVERY) => {}
             }
             match Stream::open(agent.clone(), open.clone()).await {

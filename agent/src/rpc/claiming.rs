@@ -51,6 +51,8 @@ enum Next {
     /// The caller says no more.
     Silence,
     Ended(String),
+    /// The session has opened the claim again, in other streams.
+    Replaced,
     Stopping,
 }
 
@@ -88,6 +90,7 @@ impl Claimer {
                 Next::Asked(Request::Open(_)) => return Err(Refused::OutOfTurn("a claim is opened once in a stream")),
                 Next::Silence => return Ok(()),
                 Next::Ended(why) => return Err(Refusal::NoClaim(why).into()),
+                Next::Replaced => return Err(Refused::Replaced),
                 Next::Stopping => return Err(Refusal::Stopping.into()),
             }
         }
@@ -96,19 +99,20 @@ impl Claimer {
     async fn next(&mut self, requests: &mut Streaming<v1::ClaimRequest>, claimed: &mut Claimed) -> Next {
         tokio::select! {
             biased;
-            ended = &mut claimed.ended => ended.map_or(Next::Stopping, Next::Ended),
             _ = self.stopping.wait_for(|stopping| *stopping) => Next::Stopping,
+            ended = &mut claimed.ended => ended.map_or(Next::Replaced, Next::Ended),
             request = asked(requests) => request.map_or(Next::Silence, Next::Asked),
         }
     }
 
     async fn open(&self, open: v1::ClaimOpen, replies: &Replies) -> Result<Claimed, Refused> {
         let (service, rollout, session) = (shown(&open.service), shown(&open.rollout), shown(&open.session));
-        let (who, opened) = (&self.who, self.opened(open).await);
+        let (who, why) = (&self.who, shown(&open.reason));
+        let opened = self.opened(open).await;
         match &opened {
             Ok((claimed, lease)) => {
                 let fence = claimed.fence;
-                tracing::info!(target: "audit", who, service, rollout, session, fence, "a claim was granted");
+                tracing::info!(target: "audit", who, service, rollout, session, fence, why, "a claim was granted");
                 say(replies, Reply::Granted(v1::ClaimGranted { fence, lease_ns: wire::nanoseconds(*lease) })).await;
             }
             Err(reason) => tracing::info!(target: "audit", who, service, rollout, session, %reason, "a claim was refused"),

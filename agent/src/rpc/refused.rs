@@ -29,6 +29,9 @@ pub(super) enum Refused {
     /// Whoever opens a stream of claiming says soon what he wants.
     #[error("nothing was claimed within {} s", .0.as_secs())]
     NotOpened(Duration),
+    /// Too many streams of one claim: the older ones have no use.
+    #[error("the claim was opened again in other streams")]
+    Replaced,
     /// No such service here.
     #[error("no service {service:?} on this host; known: {}", known.join(", "))]
     NoService { service: String, known: Vec<String> },
@@ -67,7 +70,7 @@ impl From<Refused> for Status {
             Refused::Driver(Refusal::Precondition(_)) => Self::failed_precondition(message),
             Refused::Driver(Refusal::NoClaim(_)) => Self::aborted(message),
             Refused::Driver(Refusal::TooManyStreams(_) | Refusal::Unwritten(_)) => Self::resource_exhausted(message),
-            Refused::Driver(Refusal::Stopping) => Self::unavailable(message),
+            Refused::Replaced | Refused::Driver(Refusal::Stopping) => Self::unavailable(message),
             Refused::Silent { .. } | Refused::NoPeer => Self::internal(message),
         }
     }

@@ -122,7 +122,7 @@ impl Claimant {
             }
             self.told.send_replace(Hold::Sought);
             tokio::select! {
-                _ = self.released.recv() => return,
+                _ = self.released.recv() => return self.give_back().await,
                 () = backoff.wait() => {}
             }
         }
@@ -132,6 +132,13 @@ impl Claimant {
     fn is_final(&mut self, error: &CallError) -> bool {
         self.dials_left = self.dials_left.saturating_sub(1);
         matches!(error, CallError::Refused { .. }) || self.dials_left == 0
+    }
+
+    /// The stream is broken, and the claim may stand for the rest of its lease: it is opened once more to be given back.
+    async fn give_back(&mut self) {
+        if let Ok(open) = self.open(None).await {
+            open.release().await;
+        }
     }
 
     /// Why the claim is not to be taken back, where another run of the same rollout has it by now.
@@ -169,10 +176,7 @@ impl Claimant {
             tokio::select! {
                 biased;
                 _ = self.released.recv() => {
-                    let _ = requests.try_send(request(Request::Release(v1::ClaimRelease {})));
-                    drop(requests);
-                    // The agent ends the stream when it has let go.
-                    while let Ok(Some(_)) = call.next().await {}
+                    Open { requests, call, lease }.release().await;
                     return Ended::Released;
                 }
                 reply = call.next() => match reply {
@@ -208,6 +212,15 @@ struct Open {
     lease: Duration,
 }
 
-pub(super) fn request(request: Request) -> v1::ClaimRequest {
+impl Open {
+    async fn release(mut self) {
+        let _ = self.requests.try_send(request(Request::Release(v1::ClaimRelease {})));
+        drop(self.requests);
+        // The agent ends the stream when it has let go.
+        while let Ok(Some(_)) = self.call.next().await {}
+    }
+}
+
+fn request(request: Request) -> v1::ClaimRequest {
     v1::ClaimRequest { request: Some(request) }
 }
