@@ -99,6 +99,7 @@ fn standing() -> Standing {
         held_for: None,
         step: None,
         fence: 7,
+        claim: None,
         handover_within: Duration::from_secs(213),
         holders: 3,
         findings: Vec::new(),
@@ -200,7 +201,7 @@ async fn what_nobody_walks_cannot_be_paused_and_is_not_resumed_once_it_was_abort
     run.says(&["not running (crashed)"]);
     run.says(&["hint", &format!("baton resume {ID}")]);
     machine.baton(&["abort", ID]).expect_code(0).says(&["Taken", "will not be resumed"]);
-    machine.baton(&["abort", ID]).expect_code(0);
+    let _ = machine.baton(&["abort", ID]).expect_code(0);
     machine.baton(&["resume", ID]).expect_code(2).says(&["was aborted"]);
     machine.baton(&["history"]).expect_code(0).says(&[ID, "aborted; crashed"]);
     machine.baton(&["show", ID]).expect_code(0).says(&["Ordered", "abort"]);
