@@ -89,7 +89,11 @@ impl<J: Fn(&Standing, &Evidence) -> Outcome> Reader<J> {
                 let outcome = self.weigh(&host, attempt, outcome, evidence.as_ref());
                 Entry::Settled { host, attempt, outcome, evidence }
             }
-            RawEntry::Outcome { host: name, outcome } => Entry::Outcome { host: host(&name)?, outcome: outcome.unjudged() },
+            RawEntry::Outcome { host: name, outcome } => {
+                let host = host(&name)?;
+                let outcome = self.weigh_again(&host, outcome);
+                Entry::Outcome { host, outcome }
+            }
             RawEntry::Stopping { stop } => Entry::Stopping(stop.try_into()?),
             RawEntry::Noted { note } => Entry::Noted(note.into()),
             RawEntry::Ordered { order } => Entry::Ordered(order.into()),
@@ -102,6 +106,15 @@ impl<J: Fn(&Standing, &Evidence) -> Outcome> Reader<J> {
     /// What is known after all that was read.
     pub fn past(self) -> Past {
         self.past
+    }
+
+    /// What was judged of the host's handover, where it is that again; nothing else can be proven without evidence.
+    fn weigh_again(&self, host: &HostName, written: RawOutcome) -> Outcome {
+        let settled = self.past.hosts.get(host).and_then(|known| known.settled.as_ref());
+        match settled.filter(|settled| settled.word() == written.word() && needs_evidence(settled)) {
+            Some(settled) => settled.clone(),
+            None => written.unjudged(),
+        }
     }
 
     /// What the evidence shows; where that is something else than was written, nobody can tell what happened.
@@ -118,5 +131,13 @@ impl<J: Fn(&Standing, &Evidence) -> Outcome> Reader<J> {
         }
         let text = format!("the journal says {}, and by the testimony that it has it is {}", written.word(), judged.word());
         Outcome::Unproven(Unproven::Recorded(text))
+    }
+}
+
+/// Whether only a testimony shows such an outcome.
+fn needs_evidence(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Proven(_) | Outcome::RolledBack { .. } => true,
+        Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_) => false,
     }
 }

@@ -125,6 +125,16 @@ fn what_the_testimony_does_not_show_is_unproven_whatever_was_written() {
 }
 
 #[test]
+fn a_host_that_is_known_again_to_be_as_it_was_settled_is_so_by_the_same_evidence() {
+    let settled = Entry::Settled { host: host("a"), attempt: 1, outcome: proven(), evidence: Some(evidence()) };
+    let told = |outcome: Outcome| Entry::Outcome { host: host("a"), outcome };
+    let regained = [asked("a", 1), settled, told(Outcome::Unknown("lost".into())), told(proven())];
+    assert_eq!(of(&read(&regained, |_, _| proven()).unwrap().1, "a").outcome, Some(proven()));
+    let unseen = read(&[asked("a", 1), told(proven())], |_, _| proven()).unwrap().1;
+    assert!(matches!(of(&unseen, "a").outcome, Some(Outcome::Unproven(_))));
+}
+
+#[test]
 fn what_is_no_entry_is_damage() {
     for body in [
         "",

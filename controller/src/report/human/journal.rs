@@ -73,10 +73,10 @@ fn headline(rollout: &RolloutRow, runs: &[RunRow], condition: Condition, look: &
 fn ran(run: &RunRow) -> String {
     let RunRow { number, operator, pid, began, ended, exit } = run;
     let ended = match (ended, exit) {
-        (Some(ended), Some(exit)) => format!("to {}, {}", second(*ended), Condition::Ended { exit: *exit }),
-        (Some(_) | None, _) => "no end written down".to_owned(),
+        (Some(ended), Some(exit)) => format!(" to {}, {}", second(*ended), Condition::Ended { exit: *exit }),
+        (Some(_) | None, _) => "; no end is written down".to_owned(),
     };
-    format!("{number} by {}, process {pid}, from {} {ended}", plain(operator), second(*began))
+    format!("{number} by {}, process {pid}, from {}{ended}", plain(operator), second(*began))
 }
 
 fn entry(written: &Written, look: &Look) -> String {
@@ -151,4 +151,104 @@ fn hosts(rollout: &RolloutRow, past: &Past, look: &Look) -> String {
 
 fn taken(rollout: &str, order: Order, answer: &str, look: &Look) -> String {
     line("Taken", Colour::Green, look, &format!("{} of {rollout}: {answer}", order_word(order)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::Look;
+    use super::render;
+    use crate::inventory::HostName;
+    use crate::outcome::samples::proven;
+    use crate::report::{Condition, Journal};
+    use crate::rollout::{Past, PastHost};
+    use crate::store::{Listed, RolloutRow, RunRow};
+
+    const LOOK: Look = Look { at: Duration::ZERO, host_width: 5, painted: false };
+
+    fn rollout(id: &str) -> RolloutRow {
+        RolloutRow {
+            id: id.into(),
+            fleet: "prod".into(),
+            service: "web".into(),
+            release: Some("v2".into()),
+            operator: "ada".into(),
+            reason: Some("the new\u{1b}[2J front page".into()),
+            inventory: "/home/ada/fleet.toml".into(),
+            undo_of: None,
+            hosts: 3,
+            began: Duration::from_mins(29_924_981),
+            aborted: false,
+        }
+    }
+
+    fn run(exit: Option<u8>) -> RunRow {
+        let (began, ended) = (Duration::from_mins(29_924_981), exit.map(|_| Duration::from_secs(1_795_498_930)));
+        RunRow { number: 1, operator: "ada".into(), pid: 4117, began, ended, exit }
+    }
+
+    fn told(journal: &Journal<'_>) -> Vec<String> {
+        render(journal, &LOOK).result.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_list_has_a_line_for_each_rollout() {
+        let words = BTreeMap::from([("proven".to_owned(), 2), ("rolled back".to_owned(), 1)]);
+        let listed = Listed { rollout: rollout("20261124-054100-3fa2"), run: Some(run(Some(3))), words };
+        let aborted = RolloutRow { aborted: true, release: None, reason: None, ..rollout("20261124-054100-0001") };
+        let crashed = Listed { rollout: aborted, run: Some(run(None)), words: BTreeMap::new() };
+        let running = Listed { rollout: rollout("r-3"), ..crashed.clone() };
+        let rows =
+            [(listed, Condition::Ended { exit: 3 }), (crashed, Condition::Crashed), (running, Condition::Running { pid: 4117 })];
+        let told = told(&Journal::Rollouts(&rows));
+        assert_eq!(told.len(), 4);
+        assert!(
+            told[0].starts_with("ID                    BEGAN (UTC)          SERVICE  RELEASE  OPERATOR  PROVEN  ENDED"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with("20261124-054100-3fa2  2026-11-24 05:41:00  web      v2       ada       2/3     3: some host")
+        );
+        assert!(told[1].ends_with("the new [2J front page"), "{told:?}");
+        assert_eq!(told[2], "20261124-054100-0001  2026-11-24 05:41:00  web      -        ada       0/3     aborted; crashed");
+        assert!(told[3].contains("running (4117)"), "{told:?}");
+    }
+
+    #[test]
+    fn a_rollout_says_who_walked_it_and_how_it_stands() {
+        let (rollout, runs) = (rollout("r-1"), [run(Some(0)), RunRow { number: 2, ..run(None) }]);
+        let condition = Condition::Crashed;
+        let told = told(&Journal::Rollout { rollout: &rollout, runs: &runs, plan: "{}", condition });
+        assert_eq!(
+            told,
+            [
+                "     Rollout   r-1: web to release v2 on 3 hosts of prod",
+                "          By   ada, 2026-11-24 05:41:00 UTC: the new [2J front page",
+                "   Inventory   /home/ada/fleet.toml",
+                "         Run   1 by ada, process 4117, from 2026-11-24 05:41:00 to 2026-11-24 05:42:10, 0: every host proven",
+                "         Run   2 by ada, process 4117, from 2026-11-24 05:41:00; no end is written down",
+                "      Stands   crashed",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_host_has_its_verdict_and_where_its_testimony_is() {
+        let host = |name| HostName::parse(name).unwrap();
+        let proven = PastHost { attempt: 1, settled: Some(proven()), outcome: Some(proven()), ..PastHost::default() };
+        let under_way = PastHost { attempt: 2, ..PastHost::default() };
+        let hosts = BTreeMap::from([(host("web-1"), proven), (host("web-2"), under_way)]);
+        let past = Past { hosts, ..Past::default() };
+        let told = told(&Journal::Hosts { rollout: &rollout("r-1"), past: &past });
+        assert_eq!(
+            told,
+            [
+                "        Kept   web-1   100 -> 200   overlap 212 ms, marked; `baton show r-1 --host web-1`",
+                "   In flight   web-2   asked as attempt 2, and no end is written down",
+                "   Untouched   1 more host",
+            ]
+        );
+    }
 }
