@@ -349,10 +349,9 @@ mod tests {
 
     fn walk(arguments: &[&str]) -> super::Walk {
         let all = ["baton", "plan"].iter().chain(arguments);
-        match Arguments::try_parse_from(all).unwrap().verb {
-            Verb::Plan { walk, .. } => walk,
-            other => panic!("{other:?}"),
-        }
+        let verb = Arguments::try_parse_from(all).unwrap().verb;
+        let Verb::Plan { walk, .. } = verb else { panic!("{verb:?}") };
+        walk
     }
 
     #[test]

@@ -73,12 +73,13 @@ fn plan() -> impl Strategy<Value = Plan> {
                 standing.release = text.clone();
                 standing.epoch = numbers.0;
                 standing.fence = numbers.1;
-                standing.held_for = age;
+                standing.held_for = age.map(|age| age.min(Duration::from_nanos(u64::MAX)));
                 standing.step = Some(Step::Unknown(i32::MAX));
                 standing.master = None;
                 standing.findings =
                     vec![Finding { kind: "helper".into(), sentence: text.clone(), pids: vec![numbers.2], refuses: false }];
-                standing.lingering = vec![Lingering { generation: numbers.0, lingers_for: age, pids: vec![1, numbers.2] }];
+                standing.lingering =
+                    vec![Lingering { generation: numbers.0, lingers_for: standing.held_for, pids: vec![1, numbers.2] }];
             }
         }
         plan

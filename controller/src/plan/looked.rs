@@ -24,7 +24,7 @@ impl Clock {
     /// The clock that showed `theirs` when ours showed `ours`, both since 1970.
     #[must_use]
     pub fn compare(theirs: Duration, ours: Duration) -> Self {
-        if theirs >= ours { Self::Ahead(theirs - ours) } else { Self::Behind(ours - theirs) }
+        theirs.checked_sub(ours).map_or_else(|| Self::Behind(ours.saturating_sub(theirs)), Self::Ahead)
     }
 
     /// How far it is off.

@@ -6,9 +6,9 @@
 //! **Invariant:** no text that was read can steer a terminal.
 
 mod raw;
-mod standing;
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 
 use raw::{RawBounds, RawChoices, RawCircumstances, RawPlan, RawPlanned, RawWave};
 
@@ -40,7 +40,7 @@ pub enum DocumentError {
 }
 
 /// Something in a document that cannot be.
-fn wrong(place: &str, what: impl ToString) -> DocumentError {
+fn wrong(place: &str, what: &dyn fmt::Display) -> DocumentError {
     DocumentError::Wrong { place: place.to_owned(), what: what.to_string() }
 }
 
@@ -84,11 +84,11 @@ impl Plan {
         let choices = choices.read().map_err(|error| within("choices", error))?;
         let circumstances = circumstances.read().map_err(|error| within("circumstances", error))?;
         let mut planned = Vec::with_capacity(hosts.len());
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = BTreeSet::new();
         for (place, host) in hosts.into_iter().enumerate() {
             let host = host.read().map_err(|error| within(&format!("hosts[{place}]"), error))?;
             if !names.insert(host.host.clone()) {
-                return Err(wrong(&format!("hosts[{place}].host"), format!("the host {} is there twice", host.host)));
+                return Err(wrong(&format!("hosts[{place}].host"), &format_args!("the host {} is there twice", host.host)));
             }
             planned.push(host);
         }
@@ -141,8 +141,8 @@ mod tests {
 {"kind":{"zone":null},"begin":2,"end":3,"then":"go_on"}
 ],
 "hosts":[
-{"host":"web-1","address":"web-1.internal:7646","zone":"a","release":null,"certificate_ends":"9s","clock":null,"fate":{"restart":{"service":"web","dialect":"unicorn","custody":"held","trouble":"","generation":3,"release":"","master":{"pid":100,"start_ticks":5000},"epoch":2,"held_for":"3700s","step":null,"fence":7,"handover_within":"213s","holders":3,"findings":[],"lingering":[],"boot":"boot-1","incarnation":"run-1"}}},
-{"host":"web-2","address":"web-2.internal:7646","zone":"b","release":null,"certificate_ends":null,"clock":{"ahead":"1.500000000s"},"fate":{"restart":{"service":"web","dialect":"unicorn","custody":"held","trouble":"","generation":3,"release":"","master":{"pid":100,"start_ticks":5000},"epoch":2,"held_for":"3700s","step":null,"fence":7,"handover_within":"213s","holders":3,"findings":[],"lingering":[],"boot":"boot-1","incarnation":"run-1"}}},
+{"host":"web-1","address":"web-1.internal:7646","zone":"a","release":null,"certificate_ends":"9s","clock":null,"fate":{"restart":{"service":"web","dialect":"unicorn","custody":"held","trouble":"","generation":3,"release":"","master":{"pid":100,"start_ticks":5000},"epoch":2,"held_for_ns":3700000000000,"step":null,"fence":7,"handover_within_ns":213000000000,"holders":3,"findings":[],"lingering":[],"boot":"boot-1","incarnation":"run-1"}}},
+{"host":"web-2","address":"web-2.internal:7646","zone":"b","release":null,"certificate_ends":null,"clock":{"ahead":"1.500000000s"},"fate":{"restart":{"service":"web","dialect":"unicorn","custody":"held","trouble":"","generation":3,"release":"","master":{"pid":100,"start_ticks":5000},"epoch":2,"held_for_ns":3700000000000,"step":null,"fence":7,"handover_within_ns":213000000000,"holders":3,"findings":[],"lingering":[],"boot":"boot-1","incarnation":"run-1"}}},
 {"host":"web-3","address":"web-3.internal:7646","zone":null,"release":null,"certificate_ends":null,"clock":null,"fate":{"leave_out":{"cause":"connection refused","hint":null,"is_claimed":false}}}
 ]}
 "#);
@@ -155,7 +155,7 @@ mod tests {
         let document = document();
         assert!(document.contains(from), "{from}");
         let told = Plan::from_document(&document.replacen(from, to, 1)).map_err(|error| error.to_string());
-        assert_eq!(told.map(|_| String::new()).unwrap_or_else(|error| error), expected);
+        assert_eq!(told.map_or_else(|error| error, |_| String::new()), expected);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::standing::RawStanding;
-use super::{DocumentError, within, wrong};
+use super::{DocumentError, wrong};
 use crate::inventory::{HostName, Share, in_flight};
+use crate::journal::RawStanding;
 use crate::outcome::Refusal;
 use crate::plan::{Bounds, Choices, Circumstances, Clock, Fate, Limits, Planned, Releases, Then, Wave, WaveKind};
+use crate::standing::Standing;
 use crate::text::plain;
 
 /// What every format begins with.
@@ -145,12 +146,12 @@ struct RawRefusal {
 }
 
 /// A time without a loss, such as `30s` or `0.000000001s`.
-pub(super) fn time(duration: Duration) -> String {
+fn time(duration: Duration) -> String {
     let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
     if nanoseconds == 0 { format!("{seconds}s") } else { format!("{seconds}.{nanoseconds:09}s") }
 }
 
-pub(super) fn read_time(place: &str, text: &str) -> Result<Duration, DocumentError> {
+fn read_time(place: &str, text: &str) -> Result<Duration, DocumentError> {
     let parse = || {
         let number = text.strip_suffix('s')?;
         let (seconds, nanoseconds) = number.split_once('.').unwrap_or((number, "000000000"));
@@ -158,29 +159,33 @@ pub(super) fn read_time(place: &str, text: &str) -> Result<Duration, DocumentErr
         let is_whole = are_digits && nanoseconds.len() == 9;
         is_whole.then(|| Some(Duration::new(seconds.parse().ok()?, nanoseconds.parse().ok()?))).flatten()
     };
-    parse().ok_or_else(|| wrong(place, format!("{:?} is no time", text.chars().take(40).collect::<String>())))
+    parse().ok_or_else(|| wrong(place, &format_args!("{:?} is no time", text.chars().take(40).collect::<String>())))
 }
 
-pub(super) fn read_time_if(place: &str, text: Option<&String>) -> Result<Option<Duration>, DocumentError> {
+fn read_time_if(place: &str, text: Option<&String>) -> Result<Option<Duration>, DocumentError> {
     text.map(|text| read_time(place, text)).transpose()
 }
 
 /// A text that cannot steer a terminal.
-pub(super) fn read_text(place: &str, text: String) -> Result<String, DocumentError> {
-    if plain(&text) == text { Ok(text) } else { Err(wrong(place, "it has characters that text has not")) }
+fn read_text(place: &str, text: String) -> Result<String, DocumentError> {
+    check_text(place, &text).map(|()| text)
+}
+
+fn check_text(place: &str, text: &str) -> Result<(), DocumentError> {
+    if plain(text) == text { Ok(()) } else { Err(wrong(place, &"it has characters that text has not")) }
 }
 
 fn read_name(place: &str, what: &'static str, text: String) -> Result<String, DocumentError> {
-    baton_proto::name::check(what, &text).map_err(|error| wrong(place, error))?;
+    baton_proto::name::check(what, &text).map_err(|error| wrong(place, &error))?;
     Ok(text)
 }
 
 fn read_share(place: &str, text: &str) -> Result<Share, DocumentError> {
-    text.parse().map_err(|error: crate::inventory::NotAShare| wrong(place, error))
+    text.parse().map_err(|error: crate::inventory::NotAShare| wrong(place, &error))
 }
 
 fn read_host(place: &str, text: &str) -> Result<HostName, DocumentError> {
-    HostName::parse(text).map_err(|error| wrong(place, error))
+    HostName::parse(text).map_err(|error| wrong(place, &error))
 }
 
 impl From<&Choices> for RawChoices {
@@ -214,7 +219,7 @@ impl From<&Choices> for RawChoices {
 impl RawChoices {
     pub(super) fn read(self) -> Result<Choices, DocumentError> {
         let limits = Limits {
-            max_in_flight: in_flight(&self.max_in_flight).map_err(|error| wrong("max_in_flight", error))?,
+            max_in_flight: in_flight(&self.max_in_flight).map_err(|error| wrong("max_in_flight", &error))?,
             max_failures: read_share("max_failures", &self.max_failures)?,
             max_failures_per_zone: self
                 .max_failures_per_zone
@@ -339,14 +344,23 @@ impl RawPlanned {
             certificate_ends: read_time_if("certificate_ends", self.certificate_ends.as_ref())?,
             clock: self.clock.map(clock).transpose()?,
             fate: match self.fate {
-                RawFate::Restart(standing) => {
-                    Fate::Restart(Box::new(standing.read().map_err(|error| within("fate.restart", error))?))
-                }
+                RawFate::Restart(standing) => Fate::Restart(Box::new(read_standing(*standing)?)),
                 RawFate::LeaveOut(refusal) => Fate::LeaveOut(refusal.read()?),
                 RawFate::Refuse(refusal) => Fate::Refuse(refusal.read()?),
             },
         })
     }
+}
+
+/// A standing whose texts cannot steer a terminal.
+fn read_standing(raw: RawStanding) -> Result<Standing, DocumentError> {
+    let standing = Standing::try_from(raw).map_err(|damage| wrong("fate.restart", &damage))?;
+    let Standing { service, dialect, trouble, release, boot, incarnation, findings, .. } = &standing;
+    let found = findings.iter().flat_map(|finding| [&finding.kind, &finding.sentence]);
+    for text in [service, dialect, trouble, release, boot, incarnation].into_iter().chain(found) {
+        check_text("fate.restart", text)?;
+    }
+    Ok(standing)
 }
 
 impl RawRefusal {

@@ -71,8 +71,11 @@ pub(super) fn in_full(plan: &Plan, look: &Look) -> String {
 pub(super) fn hints(plan: &Plan) -> String {
     let objections = plan.objections().into_iter().map(|objection| (objection.word(), objection.hint()));
     let warnings = plan.warnings().into_iter().map(|warning| (warning.word(), warning.hint()));
-    let mut told = BTreeSet::new();
-    objections.chain(warnings).filter(|(word, _)| told.insert(*word)).map(|(_, hint)| format!("hint: {hint}\n")).collect()
+    let (mut told, mut text) = (BTreeSet::new(), String::new());
+    for (_, hint) in objections.chain(warnings).filter(|(word, _)| told.insert(*word)) {
+        text.extend(["hint: ", hint.as_str(), "\n"]);
+    }
+    text
 }
 
 fn headline(plan: &Plan) -> String {
@@ -259,7 +262,7 @@ fn objections(plan: &Plan, look: &Look) -> String {
         0 => {}
         1 => text.push_str(&line("Objection", Colour::Red, look, "a host is refused, and is not left out")),
         refused => {
-            text.push_str(&line("Objection", Colour::Red, look, &format!("{refused} hosts are refused, and not left out")))
+            text.push_str(&line("Objection", Colour::Red, look, &format!("{refused} hosts are refused, and not left out")));
         }
     }
     if !objections.is_empty() {
