@@ -137,6 +137,24 @@ pub enum Verb {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Take the hosts of a rollout back to the releases that they had
+    ///
+    /// It is a rollout of its own, within the limits of the first.
+    #[command(after_help = help())]
+    Undo {
+        /// The rollout, or as much of its name as only it has
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Leave hosts as they are that cannot be taken back
+        #[arg(long)]
+        leave_out_broken: bool,
+        /// Why, for whoever finds the service claimed, and for the journal: at most 200 characters
+        #[arg(long, value_name = "TEXT", value_parser = reason, default_value = "", hide_default_value = true)]
+        reason: String,
+        /// Do not ask for confirmation. Without a terminal nobody is asked anyway
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Make the fleet's certificates
     #[command(subcommand)]
     Pki(Pki),

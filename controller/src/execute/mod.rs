@@ -16,13 +16,16 @@ mod survey;
 mod walk;
 mod wire;
 
+use std::collections::BTreeMap;
+
 pub use agent::CallError;
 pub use link::{CredentialsError, Dialler, LinkError, Own, OwnError, chain, identify};
 pub use preflight::{Prepared, prepare};
 pub use signals::Interrupts;
 
 use crate::control::Controls;
-use crate::inventory::Host;
+use crate::inventory::{Host, HostName};
+use crate::outcome::Refusal;
 use crate::record::Past;
 use crate::report::Report;
 use crate::rollout::{Rollout, Summary};
@@ -32,6 +35,7 @@ use crate::unknown::UnknownService;
 use agent::Agent;
 use claim::Title;
 use preflight::{ask_all, the_one};
+use survey::Answer;
 use walk::{Walk, Wishes};
 
 /// A host with its services, or why it gives no answer.
@@ -42,6 +46,22 @@ pub async fn status(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> V
     let answers = ask_all(hosts, dialler, report).await;
     let rows = hosts.iter().cloned().zip(answers);
     rows.map(|(host, answer)| (host, answer.map(|answer| answer.standings).map_err(|refusal| refusal.cause))).collect()
+}
+
+/// Looks at one service on all `hosts`.
+pub async fn standings(
+    hosts: &[Host],
+    service: &str,
+    dialler: &Dialler,
+    report: &mut Report,
+) -> BTreeMap<HostName, Result<Standing, Refusal>> {
+    let answers = ask_all(hosts, dialler, report).await;
+    let stand = |(host, answer): (&Host, Result<Answer, Refusal>)| {
+        let standing = answer
+            .and_then(|answer| the_one(&host.name, answer.standings, service).map_err(|unknown| unknown.to_string().into()));
+        (host.name.clone(), standing)
+    };
+    hosts.iter().zip(answers).map(stand).collect()
 }
 
 /// In whose name a rollout is walked.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{Entry, fold};
 use crate::inventory::HostName;
 use crate::outcome::{Outcome, Refusal};
+use crate::plan::Releases;
 use crate::rollout::PastHost;
 use crate::standing::Standing;
 
@@ -44,19 +45,30 @@ pub enum Why {
     NoAnswer(String),
 }
 
-/// What becomes of each host that the rollout to `release` touched, by its journal and by how the hosts stand now.
+impl Why {
+    /// Whether there is nothing to be undone.
+    #[must_use]
+    pub fn is_as_wanted(&self) -> bool {
+        match self {
+            Self::AsBefore(_) => true,
+            Self::NoneKnown | Self::Another { .. } | Self::NowUnknown | Self::NoAnswer(_) => false,
+        }
+    }
+}
+
+/// What becomes of each host that the rollout to `releases` touched, by its journal and by how the hosts stand now.
 ///
 /// A host without a standing was not looked at, and is left.
 #[must_use]
 pub fn choose(
     entries: &[Entry],
-    release: Option<&str>,
+    releases: &Releases,
     now: &BTreeMap<HostName, Result<Standing, Refusal>>,
 ) -> Vec<(HostName, Undo)> {
     let (past, before) = (fold(entries), before(entries));
     let of = |(host, before): (&HostName, &str)| {
         let known = past.hosts.get(host)?;
-        Some((host.clone(), undo(before, left(known, release), now.get(host))))
+        Some((host.clone(), undo(before, left(known, releases.of(host)), now.get(host))))
     };
     before.into_iter().filter_map(of).collect()
 }
@@ -121,6 +133,7 @@ mod tests {
     use crate::journal::Entry;
     use crate::outcome::samples::{proven, rolled_back};
     use crate::outcome::{Outcome, Proof};
+    use crate::plan::Releases;
     use crate::standing::Standing;
     use crate::standing::samples::healthy;
 
@@ -138,7 +151,8 @@ mod tests {
             entries.extend(outcome.map(|outcome| Entry::Settled { host: host.clone(), attempt, outcome, evidence: None }));
         }
         let now = now.map_or_else(|| Err("connection refused".into()), |release| Ok(on(release)));
-        let chosen = choose(&entries, to, &BTreeMap::from([(host, now)]));
+        let releases = to.map_or(Releases::Current, |release| Releases::One(release.to_owned()));
+        let chosen = choose(&entries, &releases, &BTreeMap::from([(host, now)]));
         let told: Vec<String> = chosen
             .into_iter()
             .map(|(_, undo)| match undo {

@@ -46,6 +46,7 @@ impl Contacts {
             Told::Asking { .. }
             | Told::Planned { .. }
             | Told::PlanWritten { .. }
+            | Told::NotUndone { .. }
             | Told::MayNotRestart { .. }
             | Told::Regained { .. }
             | Told::Stopping { .. }

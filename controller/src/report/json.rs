@@ -22,6 +22,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     let value = match told {
         Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
         Told::Planned { plan, rollout } => planned::object(plan, *rollout),
+        Told::NotUndone { host, why } => json!({"event": "not_undone", "host": host.as_str(), "cause": why.to_string()}),
         Told::PlanWritten { path } => json!({"event": "plan_written", "path": path}),
         Told::MayNotRestart { identity } => json!({"event": "may_not_restart", "identity": identity.to_string()}),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),

@@ -58,6 +58,7 @@ impl Live {
             Told::Asking { .. }
             | Told::Planned { .. }
             | Told::PlanWritten { .. }
+            | Told::NotUndone { .. }
             | Told::MayNotRestart { .. }
             | Told::Retrying { .. }
             | Told::Regained { .. }

@@ -23,6 +23,7 @@ use baton_proto::identity::Identity;
 use tokio::time::Instant;
 
 use crate::inventory::{Host, HostName};
+use crate::journal::undo::Why;
 use crate::outcome::{Exit, Outcome};
 use crate::pki::Files;
 use crate::plan::Plan;
@@ -82,6 +83,13 @@ pub enum Told<'a> {
     MayNotRestart {
         /// Who.
         identity: &'a Identity,
+    },
+    /// A host of a rollout that is undone is left as it is.
+    NotUndone {
+        /// The host.
+        host: &'a HostName,
+        /// Why.
+        why: &'a Why,
     },
     /// A handover begins.
     Started {

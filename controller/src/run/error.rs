@@ -114,6 +114,20 @@ pub enum RunError {
     /// Somebody ended it for good.
     #[error("rollout {0} was aborted, and is not resumed")]
     WasAborted(String),
+    /// It is not over yet.
+    #[error("rollout {0} is running, and is not undone meanwhile")]
+    StillRunning(String),
+    /// Some hosts cannot be taken back.
+    #[error("rollout {id} cannot be undone on every host, and nothing was touched:\n{}", lines(.hosts))]
+    CannotUndo {
+        /// The rollout.
+        id: String,
+        /// The hosts, and why.
+        hosts: Vec<String>,
+    },
+    /// No host runs what it left.
+    #[error("rollout {0} left nothing to undo: no host that it touched runs another release than before")]
+    NothingToUndo(String),
     /// The plan that was written down is none.
     #[error("the plan of rollout {id} that the journal has cannot be read")]
     PlanLost {
@@ -215,6 +229,9 @@ impl RunError {
             | Self::WasAborted(_)
             | Self::RetryWhileRunning(_)
             | Self::PlanLost { .. }
+            | Self::StillRunning(_)
+            | Self::CannotUndo { .. }
+            | Self::NothingToUndo(_)
             | Self::ReadPlan { .. }
             | Self::PlanTooLong { .. }
             | Self::NoPlan { .. }
@@ -248,7 +265,9 @@ impl RunError {
             Self::NoState => Some("--state DIR or BATON_STATE says where it may lie".into()),
             Self::NotRunning { id, .. } => Some(format!("`baton resume {id}` lets it go on")),
             Self::RetryWhileRunning(id) => Some(format!("`baton show {id}` shows how far it is")),
-            Self::NoTestimony { id, .. } | Self::Over { id, .. } | Self::PlanLost { id, .. } => {
+            Self::StillRunning(id) => Some(format!("`baton abort {id}` ends it; then it can be undone")),
+            Self::CannotUndo { .. } => Some("--leave-out-broken undoes it on the other hosts".into()),
+            Self::NoTestimony { id, .. } | Self::Over { id, .. } | Self::PlanLost { id, .. } | Self::NothingToUndo(id) => {
                 Some(format!("`baton show {id}` shows what was written down"))
             }
             Self::WasAborted(id) => Some(format!("`baton show {id}` shows how far it came; `baton restart` begins a new one")),

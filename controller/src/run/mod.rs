@@ -10,6 +10,7 @@ mod plan;
 mod restart;
 mod resume;
 mod state;
+mod undo;
 mod walk;
 mod walker;
 
@@ -63,6 +64,10 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
         Verb::Pause { id } => order::pause(setting, &id, &mut report).await,
         Verb::Resume { id, retry_failed } => order::resume(setting, &id, retry_failed, &mut report).await,
         Verb::Abort { id } => order::abort(setting, &id, &mut report).await,
+        Verb::Undo { id, leave_out_broken, reason, yes } => {
+            let wanted = undo::Wanted { id: &id, leave_out_broken, reason: &reason, yes };
+            undo::undo(setting, &wanted, &mut report).await
+        }
         Verb::Pki(pki) => certify(pki, &mut report),
     };
     done.unwrap_or_else(|error| {

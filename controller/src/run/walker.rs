@@ -1,5 +1,6 @@
 //! Who walks, where, and within which limits: all that is known before anybody is asked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use baton_proto::identity::Role;
 use super::{RunError, Setting, choose, file, introduce, inventory, raise_file_limit, since_1970};
 use crate::args::Walk;
 use crate::execute::{self, Dialler, Own, Prepared};
-use crate::inventory::{Fleet, Host, Policy};
+use crate::inventory::{Fleet, Host, HostName, Policy};
 use crate::outcome::Exit;
 use crate::plan::{self, Choices, Circumstances, Limits, Plan, Releases};
 use crate::report::Report;
@@ -64,6 +65,19 @@ impl Walker {
         // Whoever walks on may stand elsewhere.
         let inventory = std::path::absolute(&inventory).unwrap_or(inventory);
         Ok(Self { choices, hosts, shown, inventory, own, dialler })
+    }
+
+    /// Takes hosts back to the releases that are named, instead of what was chosen; no other host is touched.
+    pub(super) fn go_back(
+        &mut self,
+        releases: BTreeMap<HostName, String>,
+        service: String,
+        limits: Limits,
+        leave_out_broken: bool,
+    ) {
+        self.hosts.retain(|host| releases.contains_key(&host.name));
+        let limits = Limits { leave_out_broken, ..limits };
+        self.choices = Choices { service, releases: Releases::Each(releases), limits };
     }
 
     /// The service.

@@ -63,6 +63,7 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
         )),
         Told::Planned { plan, rollout: Some(rollout) } => Text::result(plan::briefly(plan, rollout, look)),
         Told::Planned { plan, rollout: None } => Text { result: plan::in_full(plan, look), progress: plan::hints(plan) },
+        Told::NotUndone { host, why } => Text::result(line("Left", Colour::Plain, look, &format!("{host}: {why}"))),
         Told::PlanWritten { path } => {
             let what = format!("{}; `baton restart --plan FILE` does exactly that", path.display());
             Text::result(line("Written", Colour::Plain, look, &what))
