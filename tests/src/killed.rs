@@ -91,3 +91,28 @@ impl Killer {
         command.env("BATON_TEST_KILL_ON", point.deed.word()).env("BATON_TEST_KILL_WHEN", point.when.word());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::{Deed, Killer, Point, When};
+
+    /// What is in the journal of a shell that writes three letters, one by one, and is killed.
+    fn written(at: u32, when: When) -> (bool, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.current_dir(folder.path()).args(["-c", "for letter in a b c; do printf $letter; done >journal.db"]);
+        Killer::compile(folder.path()).kill_at(&mut shell, Point { deed: Deed::Write, at, when });
+        let survived = shell.status().unwrap().success();
+        (survived, fs::read_to_string(folder.path().join("journal.db")).unwrap())
+    }
+
+    #[test]
+    fn whoever_writes_is_killed_before_or_after_the_write_that_is_counted_out() {
+        assert_eq!(written(2, When::Before), (false, "a".to_owned()));
+        assert_eq!(written(2, When::After), (false, "ab".to_owned()));
+        assert_eq!(written(4, When::Before), (true, "abc".to_owned()));
+    }
+}
