@@ -15,6 +15,7 @@
 //! - [`witnessed`]: one host beside that record
 //! - [`dice`]: chance that can be repeated
 //! - [`steps`]: a rollout whose steps are read as they come
+//! - [`recorded`]: the rollouts that the journal knows, and what each service lived through
 //! - [`tidy`]: the architecture, as checks
 //!
 //! A harness fails by panicking: that is how a test fails. The panic says what was waited for and what was seen last.
@@ -38,6 +39,7 @@ pub mod net;
 pub mod notify;
 pub mod pki;
 pub mod quiet;
+pub mod recorded;
 pub mod restless;
 pub mod sandbox;
 pub mod server;
