@@ -56,3 +56,16 @@ fn a_lossy_link_costs_nothing_but_time() {
         |fleet| assert!(fleet.network().lost(0) > 0, "nothing was lost"),
     );
 }
+
+/// What others do then: the next host is taken out as well (ansible/ansible#18782, #82834).
+#[test]
+fn a_host_that_stays_parted_in_flight_halts_the_rollout_and_no_other_is_begun() {
+    let fleet = Fleet::of(HOSTS).server(Kind::Patient).timing(TIMING).in_namespaces().start();
+    let mut walk = Steps::begin_with(&fleet, &["restart", SERVICE, "--yes", "--host-deadline", "5s"]);
+    while walk.next_step().expect("it goes on") != "ready" {}
+    fleet.network().part(0);
+    let (text, code) = walk.finish();
+    assert_eq!(code, 4, "{text}");
+    let asked: Vec<usize> = fleet.hosts.iter().map(|host| host.server.handovers_asked()).collect();
+    assert_eq!(asked, [1, 0], "{text}");
+}
