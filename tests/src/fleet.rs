@@ -59,6 +59,7 @@ pub struct Builder {
     log: &'static str,
     is_in_namespaces: bool,
     is_relayed: bool,
+    zones: Vec<&'static str>,
 }
 
 impl Builder {
@@ -147,6 +148,13 @@ impl Builder {
         self
     }
 
+    /// The zones of the hosts, one after the other and round again.
+    #[must_use]
+    pub fn zones(mut self, zones: &[&'static str]) -> Self {
+        self.zones = zones.to_vec();
+        self
+    }
+
     /// The controller reaches each agent through a relay.
     #[must_use]
     pub fn relayed(mut self) -> Self {
@@ -190,7 +198,7 @@ impl Builder {
         let hosts: Vec<Host> = (1..=self.hosts).map(|number| self.start_host(number, place(number), &sandbox, &pki)).collect();
         let relays = if self.is_relayed { hosts.iter().map(|host| relay(host, network.as_ref())).collect() } else { Vec::new() };
         let fleet = Fleet { hosts, pki, relays, network, sandbox };
-        fs::write(fleet.config(), fleet.inventory()).expect("a file in the sandbox can be written");
+        fs::write(fleet.config(), fleet.inventory(&self.zones)).expect("a file in the sandbox can be written");
         fleet
     }
 
@@ -265,6 +273,7 @@ impl Fleet {
             log: "info,baton_agent=debug",
             is_in_namespaces: false,
             is_relayed: false,
+            zones: Vec::new(),
         }
     }
 
@@ -366,15 +375,16 @@ impl Fleet {
         word("basis").map_or_else(|| verdict.to_owned(), |basis| format!("{verdict}, {basis}"))
     }
 
-    fn inventory(&self) -> String {
+    fn inventory(&self, zones: &[&str]) -> String {
         let fleet = self.pki.fleet();
         let head = format!(
             "[fleet]\nname = \"{fleet}\"\ncertificate = \"{OPERATOR}.crt\"\nkey = \"{OPERATOR}.key\"\nauthority = \"fleet-ca.crt\"\n"
         );
-        let dialled = |number: usize| self.relays.get(number).map_or_else(|| self.hosts[number].agent.address(), Relay::address);
-        let hosts = self.hosts.iter().enumerate();
-        let entries =
-            hosts.map(|(number, host)| format!("\n[[host]]\nname = \"{}\"\naddress = \"{}\"\n", host.name, dialled(number)));
-        std::iter::once(head).chain(entries).collect()
+        let entry = |(number, host): (usize, &Host)| {
+            let address = self.relays.get(number).map_or_else(|| host.agent.address(), Relay::address);
+            let zone = zones.iter().cycle().nth(number).map(|zone| format!("labels = {{ zone = \"{zone}\" }}\n"));
+            format!("\n[[host]]\nname = \"{}\"\naddress = \"{address}\"\n{}", host.name, zone.unwrap_or_default())
+        };
+        std::iter::once(head).chain(self.hosts.iter().enumerate().map(entry)).collect()
     }
 }
