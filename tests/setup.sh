@@ -11,6 +11,8 @@ command -v nginx >/dev/null || missing+=(nginx-light)
 command -v uwsgi >/dev/null || missing+=(uwsgi-core)
 [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] || missing+=(uwsgi-plugin-python3)
 command -v php-fpm8.2 >/dev/null || missing+=(php8.2-fpm)
+command -v ip >/dev/null || missing+=(iproute2)
+command -v nft >/dev/null || missing+=(nftables)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 
 if [ ${#missing[@]} -eq 0 ]; then

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::fleet::Timing;
+use crate::net::Namespace;
 use crate::notify::Notifications;
 use crate::pki::Pki;
 use crate::server::Server;
@@ -45,6 +46,8 @@ pub struct Setup<'a> {
     pub timing: Timing,
     /// How much it logs: a test wants to know everything, a bench wants to know what it costs as it is run.
     pub log: &'static str,
+    /// Where it is run, if not where the test is.
+    pub namespace: Option<Namespace>,
 }
 
 /// A running agent, killed when dropped.
@@ -54,6 +57,7 @@ pub struct Agent {
     directory: PathBuf,
     address: SocketAddr,
     log: &'static str,
+    namespace: Option<Namespace>,
     process: Child,
 }
 
@@ -66,7 +70,7 @@ impl Agent {
         fs::create_dir_all(setup.directory).expect("a directory in the sandbox can be made");
         let anywhere = SocketAddr::from((setup.address, 0));
         write_config(setup, anywhere);
-        let agent = Self::run(setup.directory, setup.log);
+        let agent = Self::run_in(setup.namespace.clone(), setup.directory, setup.log);
         write_config(setup, agent.address);
         agent
     }
@@ -76,9 +80,13 @@ impl Agent {
     /// # Panics
     /// When it does not become ready.
     pub fn run(directory: &Path, log: &'static str) -> Self {
+        Self::run_in(None, directory, log)
+    }
+
+    fn run_in(namespace: Option<Namespace>, directory: &Path, log: &'static str) -> Self {
         let program = binaries::find("baton-agent");
-        let (process, address) = launch(&program, directory, log);
-        Self { program, directory: directory.to_owned(), address, log, process }
+        let (process, address) = launch(namespace.as_ref(), &program, directory, log);
+        Self { program, directory: directory.to_owned(), address, log, namespace, process }
     }
 
     /// Where it serves gRPC.
@@ -152,7 +160,7 @@ impl Agent {
     /// # Panics
     /// When it does not become ready.
     pub fn start_again(&mut self) {
-        let (process, address) = launch(&self.program, &self.directory, self.log);
+        let (process, address) = launch(self.namespace.as_ref(), &self.program, &self.directory, self.log);
         assert_eq!(address, self.address, "the agent's address is in its configuration");
         self.process = process;
     }
@@ -173,9 +181,11 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("agent.log")
 }
 
-fn launch(program: &Path, directory: &Path, log: &str) -> (Child, SocketAddr) {
+fn launch(namespace: Option<&Namespace>, program: &Path, directory: &Path, log: &str) -> (Child, SocketAddr) {
     let mut notifications = Notifications::open(&directory.join("notify.sock")).expect("a socket in the sandbox can be made");
-    let mut process = spawn(program, directory, log, notifications.path()).expect("the agent starts");
+    let start = || spawn(program, directory, log, notifications.path());
+    let started = namespace.map_or_else(start, |namespace| namespace.run(start));
+    let mut process = started.expect("the agent starts");
     let address = wait::until("the agent to be ready", READY_WITHIN, || match process.try_wait() {
         Ok(None) => notifications.ready(),
         // Nothing will come any more: the deadline is not waited for.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::agent::{Agent, Setup};
 use crate::controller::{self, Run, Running};
 use crate::fault::Fault;
+use crate::net::{Network, Place, Relay};
 use crate::pki::Pki;
 use crate::sandbox::Sandbox;
 use crate::server::{Kind, Release, Server};
@@ -56,6 +57,9 @@ pub struct Builder {
     drain: String,
     more: String,
     log: &'static str,
+    is_in_namespaces: bool,
+    is_relayed: bool,
+    zones: Vec<&'static str>,
 }
 
 impl Builder {
@@ -137,6 +141,27 @@ impl Builder {
         self
     }
 
+    /// Each host is in a network namespace, with an address of its own; the controller is on the other side of a bridge.
+    #[must_use]
+    pub fn in_namespaces(mut self) -> Self {
+        self.is_in_namespaces = true;
+        self
+    }
+
+    /// The zones of the hosts, one after the other and round again.
+    #[must_use]
+    pub fn zones(mut self, zones: &[&'static str]) -> Self {
+        self.zones = zones.to_vec();
+        self
+    }
+
+    /// The controller reaches each agent through a relay.
+    #[must_use]
+    pub fn relayed(mut self) -> Self {
+        self.is_relayed = true;
+        self
+    }
+
     /// Starts everything, and waits until every lock is seen to be held.
     ///
     /// # Panics
@@ -168,26 +193,40 @@ impl Builder {
         fs::create_dir(&directory).expect("a directory in the sandbox can be made");
         let pki = Pki::init(&self.name, &directory);
         pki.issue("operator", OPERATOR);
-        let hosts: Vec<Host> = (1..=self.hosts).map(|number| self.start_host(number, &sandbox, &pki)).collect();
-        let fleet = Fleet { hosts, pki, sandbox };
-        fs::write(fleet.config(), fleet.inventory()).expect("a file in the sandbox can be written");
+        let network = self.is_in_namespaces.then(|| Network::of(self.hosts));
+        let place = |number: usize| network.as_ref().map(|network| &network.hosts()[number - 1]);
+        let hosts: Vec<Host> = (1..=self.hosts).map(|number| self.start_host(number, place(number), &sandbox, &pki)).collect();
+        let relays = if self.is_relayed { hosts.iter().map(|host| relay(host, network.as_ref())).collect() } else { Vec::new() };
+        let fleet = Fleet { hosts, pki, relays, network, sandbox };
+        fs::write(fleet.config(), fleet.inventory(&self.zones)).expect("a file in the sandbox can be written");
         fleet
     }
 
-    fn start_host(&self, number: usize, sandbox: &Sandbox, pki: &Pki) -> Host {
+    fn start_host(&self, number: usize, place: Option<&Place>, sandbox: &Sandbox, pki: &Pki) -> Host {
         let name = format!("web-{number}");
         pki.issue("agent", &name);
         let directory = sandbox.path().join(&name);
-        let address = address::next();
-        let server = Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
+        let namespace = place.map(|place| place.namespace.clone());
+        let address = place.map_or_else(address::next, |place| place.address);
+        let start = || Server::start_with(self.kind, &directory.join("server"), address, &self.release, &self.faults);
+        let server = namespace.as_ref().map_or_else(start, |namespace| namespace.run(start));
         let timing = self.exceptions.get(&name).copied().unwrap_or(self.timing);
         let Self { ready, drain, more, log, .. } = self;
         let dialect = self.dialect.unwrap_or(self.kind.dialect());
         let directory = directory.join("agent");
         let (host, directory) = (name.as_str(), directory.as_path());
-        let setup = Setup { host, directory, address, pki, server: &server, dialect, ready, drain, more, timing, log };
+        let setup = Setup { host, directory, address, pki, server: &server, dialect, ready, drain, more, timing, log, namespace };
         let agent = Agent::start(&setup);
         Host { name, agent, server }
+    }
+}
+
+/// A relay before a host's agent, on the controller's side.
+fn relay(host: &Host, network: Option<&Network>) -> Relay {
+    let agent = host.agent.address();
+    match network {
+        Some(network) => network.switch().run(|| Relay::start(network.address(), agent)),
+        None => Relay::start(address::next(), agent),
     }
 }
 
@@ -209,6 +248,9 @@ pub struct Fleet {
     pub hosts: Vec<Host>,
     /// The certificates.
     pub pki: Pki,
+    /// The relays before the agents, if there are any, in the same order.
+    pub relays: Vec<Relay>,
+    network: Option<Network>,
     // Last, so that it is dropped last.
     sandbox: Sandbox,
 }
@@ -229,6 +271,9 @@ impl Fleet {
             drain: String::new(),
             more: String::new(),
             log: "info,baton_agent=debug",
+            is_in_namespaces: false,
+            is_relayed: false,
+            zones: Vec::new(),
         }
     }
 
@@ -240,6 +285,14 @@ impl Fleet {
     /// Where the fleet's files are.
     pub fn directory(&self) -> &Path {
         self.sandbox.path()
+    }
+
+    /// The network that the fleet is in.
+    ///
+    /// # Panics
+    /// When it has none of its own.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the fleet was built in namespaces")
     }
 
     /// Where the servers serve HTTP.
@@ -256,7 +309,11 @@ impl Fleet {
 
     /// `baton` with this fleet's configuration, to be given arguments.
     pub fn command(&self) -> Command {
-        controller::command(&self.config())
+        let command = controller::command(&self.config());
+        match &self.network {
+            Some(network) => network.switch().command(&command),
+            None => command,
+        }
     }
 
     /// Starts `baton` with `args`.
@@ -318,12 +375,16 @@ impl Fleet {
         word("basis").map_or_else(|| verdict.to_owned(), |basis| format!("{verdict}, {basis}"))
     }
 
-    fn inventory(&self) -> String {
+    fn inventory(&self, zones: &[&str]) -> String {
         let fleet = self.pki.fleet();
         let head = format!(
             "[fleet]\nname = \"{fleet}\"\ncertificate = \"{OPERATOR}.crt\"\nkey = \"{OPERATOR}.key\"\nauthority = \"fleet-ca.crt\"\n"
         );
-        let host = |host: &Host| format!("\n[[host]]\nname = \"{}\"\naddress = \"{}\"\n", host.name, host.agent.address());
-        std::iter::once(head).chain(self.hosts.iter().map(host)).collect()
+        let entry = |(number, host): (usize, &Host)| {
+            let address = self.relays.get(number).map_or_else(|| host.agent.address(), Relay::address);
+            let zone = zones.iter().cycle().nth(number).map(|zone| format!("labels = {{ zone = \"{zone}\" }}\n"));
+            format!("\n[[host]]\nname = \"{}\"\naddress = \"{address}\"\n{}", host.name, zone.unwrap_or_default())
+        };
+        std::iter::once(head).chain(self.hosts.iter().enumerate().map(entry)).collect()
     }
 }

@@ -33,6 +33,9 @@ use crate::fault::Fault;
 use crate::http::{self, Answer, Broken, Reply};
 use crate::{address, binaries, sandbox, wait};
 
+/// What the patient writes into its log at each USR2, whatever comes of it.
+pub const HANDOVER_ASKED: &str = "USR2: asked to hand over";
+
 const BOOT_WITHIN: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
@@ -287,6 +290,15 @@ impl Server {
     /// When it cannot be read.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).expect("a server that was started has a log")
+    }
+
+    /// How often a patient was signalled to hand over.
+    ///
+    /// # Panics
+    /// When the server is not the patient, or its log cannot be read.
+    pub fn handovers_asked(&self) -> usize {
+        assert!(self.kind.is_patient(), "only the patient tells of each signal");
+        self.log().matches(HANDOVER_ASKED).count()
     }
 
     /// The master that its pid file names.

@@ -24,12 +24,29 @@ impl Steps {
     /// # Panics
     /// When `baton` does not start.
     pub fn begin(fleet: &Fleet) -> Self {
+        Self::begin_with(fleet, &["restart", SERVICE, "--yes"])
+    }
+
+    /// Starts `baton` with `args`, and to tell what happens as JSON.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn begin_with(fleet: &Fleet, args: &[&str]) -> Self {
         let mut command = fleet.command();
-        command.args(["restart", SERVICE, "--yes", "--output", "json"]);
+        command.args(args).args(["--output", "json"]);
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("baton starts");
         let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         Self { process, lines }
+    }
+
+    /// The next thing that is told; none when the rollout is over.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    pub fn next_event(&mut self) -> Option<Value> {
+        let line = self.lines.next()?;
+        Some(serde_json::from_str(&line.expect("a line")).expect("JSON"))
     }
 
     /// The next step that a host tells of; none when the rollout is over.
@@ -37,10 +54,25 @@ impl Steps {
     /// # Panics
     /// When a line is no JSON.
     pub fn next_step(&mut self) -> Option<String> {
-        self.lines.by_ref().find_map(|line| {
-            let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-            (event["event"] == "step").then(|| event["step"].as_str().expect("a step's name").to_owned())
-        })
+        loop {
+            let event = self.next_event()?;
+            if event["event"] == "step" {
+                return Some(event["step"].as_str().expect("a step's name").to_owned());
+            }
+        }
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(mut self) {
+        self.process.kill().and_then(|()| self.process.wait().map(drop)).expect("our own child can be killed");
     }
 
     /// Reads on to the end: what was printed from here on, and the exit code.

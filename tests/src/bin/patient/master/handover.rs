@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use baton_tests::fault::{Fault, Faults};
+use baton_tests::server::HANDOVER_ASKED;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
@@ -22,6 +23,7 @@ const BETWEEN_SUCCESSORS: Duration = Duration::from_millis(100);
 
 impl Master {
     pub(super) fn hand_over(&mut self) -> Result<Turn, Failed> {
+        say(HANDOVER_ASKED);
         let faults = boot::faults(&self.args.faults)?;
         if self.is_leaving || !self.successors.is_empty() && !faults.has(Fault::TwoSuccessors) {
             say("USR2 ignored: leaving, or the successor is alive");
