@@ -21,6 +21,25 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// How many names are spelt out in one line.
+pub const NAMES_MAX: usize = 10;
+
+/// Some names, and how many more: "web-1, web-2 and web-3", or "nothing".
+#[must_use]
+pub fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let rest = format!("{} more", names.len().saturating_sub(NAMES_MAX));
+    let has_more = names.len() > NAMES_MAX;
+    let mut shown: Vec<&str> = names.take(NAMES_MAX).collect();
+    if has_more {
+        shown.push(&rest);
+    }
+    match shown.split_last() {
+        None => "nothing".to_owned(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
 /// The day in UTC, such as `2026-11-24`, of a time since 1970.
 #[must_use]
 pub fn day(since_1970: Duration) -> String {

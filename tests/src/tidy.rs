@@ -17,7 +17,7 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 30] = [
+const PURE: [&str; 33] = [
     "proto/src/claim",
     "proto/src/custody",
     "proto/src/document",
@@ -48,6 +48,9 @@ const PURE: [&str; 30] = [
     "controller/src/outcome",
     "controller/src/plan",
     "controller/src/rollout",
+    "controller/src/standing",
+    "controller/src/step",
+    "controller/src/text",
 ];
 
 /// What no pure file may mention.

@@ -51,6 +51,20 @@ fn the_sample_of_the_inventory_is_valid() {
     assert_eq!(fleet.credentials().certificate, Path::new("/etc/baton/ada.crt"));
     let policy = fleet.policy("web");
     assert_eq!((policy.max_in_flight, policy.max_failures), (Some(Share::Count(1)), Some(Share::Count(0))));
+    assert_eq!((policy.min_available, policy.canary), (Some(Share::Percent(50)), Some(1)));
+    assert_eq!((policy.soak, policy.by_zone), (Some(Duration::from_secs(30)), None));
+}
+
+#[test]
+fn every_key_that_the_sample_of_the_inventory_has_commented_out_is_valid_too() {
+    let (head, policy) = read("fleet.toml")
+        .split_once("[service.web]")
+        .map(|(head, policy)| (head.to_owned(), policy.to_owned()))
+        .expect("a policy");
+    let text = format!("{head}[service.web]{}", policy.replace("\n# ", "\n"));
+    let policy = Fleet::read(&text, Path::new("/etc/baton")).expect("valid").policy("web");
+    assert_eq!((policy.by_zone, policy.stop_after, policy.deadline), (Some(true), Some(10), Some(Duration::from_hours(4))));
+    assert!(policy.max_failures_per_zone.is_some() && policy.min_available_per_zone.is_some() && policy.host_deadline.is_some());
 }
 
 #[test]

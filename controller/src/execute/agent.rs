@@ -10,16 +10,18 @@ use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-use super::link::{Dialler, Fault, LinkError, chain};
+use super::link::{Dialler, Fault, LinkError, chain, ends};
 use super::wire;
 use crate::inventory::Host;
 use crate::outcome::Refusal;
+use crate::plan::About;
 use crate::record::Past;
 use crate::standing::Standing;
 use crate::text::plain;
@@ -75,7 +77,7 @@ impl CallError {
     /// The refusal that it is, for a host that was not asked.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
-        Refusal { hint: self.hint(), ..self.sentence().into() }
+        Refusal { hint: self.hint().map(str::to_owned), ..self.sentence().into() }
     }
 
     /// The error and its causes in one line.
@@ -106,6 +108,8 @@ impl CallError {
 pub(super) struct Agent {
     client: AgentClient<Channel>,
     fault: Fault,
+    /// Until when its certificate is valid, since 1970.
+    certificate_ends: Option<Duration>,
 }
 
 /// The connection of a client was used up: a link never reconnects by itself.
@@ -117,7 +121,7 @@ impl Agent {
     /// Connects to the agent of `host`.
     pub(super) async fn dial(dialler: &Dialler, host: &Host) -> Result<Self, CallError> {
         let stream = dialler.dial(host).await.map_err(|error| CallError::Link(Arc::new(error)))?;
-        let fault = stream.fault();
+        let (fault, certificate_ends) = (stream.fault(), ends(&stream));
         let mut stream = Some(TokioIo::new(stream));
         let connector = tower::service_fn(move |_: http::Uri| {
             let stream = stream.take().ok_or(Spent);
@@ -126,7 +130,7 @@ impl Agent {
         let endpoint =
             Endpoint::from_shared(format!("http://{}", host.name)).map_err(|error| CallError::Broken(chain(&error)))?;
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| broken(&fault, || chain(&error)))?;
-        Ok(Self { client: AgentClient::new(channel), fault })
+        Ok(Self { client: AgentClient::new(channel), fault, certificate_ends })
     }
 
     /// Looks at a service, over an `earlier` connection where it is not gone.
@@ -151,10 +155,24 @@ impl Agent {
 
     /// How a service stands, or all of them when its name is empty.
     pub(super) async fn status(&mut self, service: &str) -> Result<Vec<Standing>, CallError> {
+        Ok(wire::standings(self.ask(service).await?)?)
+    }
+
+    /// How all services stand, and what the agent tells of itself.
+    pub(super) async fn introduction(&mut self) -> Result<(Vec<Standing>, About), CallError> {
+        let asked = Instant::now();
+        let reply = self.ask("").await?;
+        // It looked at its clock somewhere in between.
+        let then = since_1970().saturating_sub(asked.elapsed() / 2);
+        let about = wire::about(&reply, then, self.certificate_ends)?;
+        Ok((wire::standings(reply)?, about))
+    }
+
+    async fn ask(&mut self, service: &str) -> Result<v1::StatusReply, CallError> {
         let request = v1::StatusRequest { service: service.to_owned(), census: false };
         let reply = timeout(ANSWER_DEADLINE, self.client.status(request)).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
-        Ok(wire::standings(reply.into_inner())?)
+        Ok(reply.into_inner())
     }
 
     /// How one service stands.
@@ -235,6 +253,10 @@ impl Agent {
             },
         }
     }
+}
+
+fn since_1970() -> Duration {
+    Timestamp::now().duration_since(Timestamp::UNIX_EPOCH).try_into().unwrap_or_default()
 }
 
 /// The connection's own fault, else what the library says.

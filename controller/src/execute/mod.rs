@@ -10,30 +10,27 @@ mod guard;
 mod handover;
 mod link;
 mod news;
+mod preflight;
 mod signals;
 mod survey;
 mod walk;
 mod wire;
 
-use tokio::sync::mpsc;
-
 pub use agent::CallError;
-pub use link::{CredentialsError, Dialler, LinkError, OwnError, chain, identify};
+pub use link::{CredentialsError, Dialler, LinkError, Own, OwnError, chain, identify};
+pub use preflight::{Prepared, prepare};
 pub use signals::Interrupts;
 
-use crate::inventory::{Host, HostName};
-use crate::outcome::Refusal;
-use crate::plan::{Fate, Limits, Looked, Plan};
+use crate::inventory::Host;
 use crate::record::Past;
-use crate::report::{Report, Told};
+use crate::report::Report;
 use crate::rollout::{Rollout, Summary};
 use crate::standing::Standing;
 use crate::unknown::UnknownService;
 use agent::Agent;
 use claim::Title;
-use news::NEWS_MAX;
-use survey::{Surveyed, survey};
-use walk::{Party, Walk};
+use preflight::{ask_all, the_one};
+use walk::Walk;
 
 /// A host with its services, or why it gives no answer.
 pub type Row = (Host, Result<Vec<Standing>, String>);
@@ -42,78 +39,22 @@ pub type Row = (Host, Result<Vec<Standing>, String>);
 pub async fn status(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Row> {
     let answers = ask_all(hosts, dialler, report).await;
     let rows = hosts.iter().cloned().zip(answers);
-    rows.map(|(host, answer)| (host, answer.map(|(standings, _)| standings).map_err(|refusal| refusal.cause))).collect()
+    rows.map(|(host, answer)| (host, answer.map(|answer| answer.standings).map_err(|refusal| refusal.cause))).collect()
 }
 
-/// A plan, with the connections that were made for it.
-#[derive(Debug)]
-pub struct Prepared {
-    plan: Plan,
-    parties: Vec<Party>,
-}
-
-impl Prepared {
-    /// The plan.
-    #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-}
-
-/// Looks at `service` on all `hosts` and plans its restart. Touches nothing.
-///
-/// # Errors
-/// When no host knows the service.
-pub async fn prepare(
-    service: &str,
-    release: Option<&str>,
-    hosts: &[Host],
-    limits: Limits,
-    dialler: &Dialler,
+/// Walks over the fleet as planned, for this reason.
+pub async fn restart(
+    prepared: Prepared,
+    id: &str,
+    reason: &str,
+    dialler: Dialler,
+    interrupts: Interrupts,
     report: &mut Report,
-) -> Result<Prepared, UnknownService> {
-    let answers = ask_all(hosts, dialler, report).await;
-    UnknownService::check(service, answers.iter().map(|answer| answer.as_ref().ok().map(|(told, _)| told.as_slice())))?;
-    let mut agents = Vec::with_capacity(hosts.len());
-    let mut looked = Vec::with_capacity(hosts.len());
-    for (host, answer) in hosts.iter().zip(answers) {
-        let (standing, agent) = match answer {
-            Ok((standings, agent)) => {
-                let standing = the_one(&host.name, standings, service);
-                (standing.map_err(|unknown| unknown.to_string().into()), Some(agent))
-            }
-            Err(refusal) => (Err(refusal), None),
-        };
-        looked.push(Looked { host: host.name.clone(), standing });
-        agents.push(agent);
-    }
-    let plan = Plan::new(service, release, looked, limits);
-    let party = |((host, agent), planned): ((&Host, Option<Agent>), &crate::plan::Planned)| match &planned.fate {
-        Fate::Restart(standing) => Some(Party {
-            host: host.clone(),
-            release: planned.release.clone(),
-            before: Some((**standing).clone()),
-            may_have_begun: false,
-            agent,
-        }),
-        Fate::LeaveOut(_) | Fate::Refuse(_) => None,
-    };
-    let parties = hosts.iter().zip(agents).zip(plan.hosts()).filter_map(party).collect();
-    Ok(Prepared { plan, parties })
-}
-
-fn the_one(host: &HostName, mut standings: Vec<Standing>, service: &str) -> Result<Standing, UnknownService> {
-    match standings.iter().position(|standing| standing.service == service) {
-        Some(place) => Ok(standings.swap_remove(place)),
-        None => Err(UnknownService::on(host, service, &standings)),
-    }
-}
-
-/// Walks over the fleet as planned.
-pub async fn restart(prepared: Prepared, id: &str, dialler: Dialler, interrupts: Interrupts, report: &mut Report) -> Summary {
+) -> Summary {
     let Prepared { plan, parties } = prepared;
     let rollout = Rollout::new(&plan);
-    let title = Title { service: plan.service().to_owned(), rollout: id.to_owned(), session: "1".into(), reason: String::new() };
+    let title =
+        Title { service: plan.service().to_owned(), rollout: id.to_owned(), session: "1".into(), reason: reason.to_owned() };
     Walk::new(title, parties, dialler, report).run(rollout, interrupts).await
 }
 
@@ -136,31 +77,6 @@ pub enum PastError {
     /// It has no such service.
     #[error(transparent)]
     Unknown(#[from] UnknownService),
-}
-
-/// Asks all hosts at once; the answers are in the order of the hosts.
-async fn ask_all(hosts: &[Host], dialler: &Dialler, report: &mut Report) -> Vec<Result<(Vec<Standing>, Agent), Refusal>> {
-    let mut answers: Vec<_> = hosts.iter().map(|_| Err(Refusal::from("it was not asked"))).collect();
-    let (found, mut answered) = mpsc::channel(NEWS_MAX);
-    let asking = tokio::spawn(survey(hosts.to_vec(), dialler.clone(), found));
-    let mut count = 0;
-    loop {
-        tokio::select! {
-            biased;
-            surveyed = answered.recv() => match surveyed {
-                Some(Surveyed { place, answer }) => {
-                    count += 1;
-                    answers[place] = answer.map_err(|error| error.refusal());
-                }
-                None => break,
-            },
-            () = tokio::time::sleep(report.silence_left()) => {
-                report.tell(&Told::Asking { answered: count, total: hosts.len() });
-            }
-        }
-    }
-    asking.abort();
-    answers
 }
 
 #[cfg(test)]

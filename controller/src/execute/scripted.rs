@@ -147,7 +147,7 @@ fn hands_over(turn: &Turn<v1::ReloadEvent>) -> bool {
 }
 
 fn info() -> v1::AgentInfo {
-    v1::AgentInfo { incarnation: "run-1".into(), boot_id: "boot-1".into(), ..v1::AgentInfo::default() }
+    v1::AgentInfo { incarnation: "run-1".into(), boot_id: "boot-1".into(), level: 1, ..v1::AgentInfo::default() }
 }
 
 #[tonic::async_trait]

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use super::agent::{Agent, CallError};
 use super::link::Dialler;
 use crate::inventory::Host;
+use crate::plan::About;
 use crate::standing::Standing;
 
 /// How many hosts are asked at once: more would measure only our own queue.
@@ -16,8 +17,19 @@ const AT_ONCE_MAX: usize = 64;
 pub(super) struct Surveyed {
     /// Its place among those asked.
     pub(super) place: usize,
-    /// The services there, with the connection; or why there is no answer.
-    pub(super) answer: Result<(Vec<Standing>, Agent), CallError>,
+    /// What it said, or why there is no answer.
+    pub(super) answer: Result<Answer, CallError>,
+}
+
+/// What the agent of a host said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The services there.
+    pub(super) standings: Vec<Standing>,
+    /// What it told of itself.
+    pub(super) about: About,
+    /// The connection.
+    pub(super) agent: Agent,
 }
 
 /// Asks all `hosts` for all of their services and tells each answer as it comes.
@@ -37,8 +49,8 @@ pub(super) async fn survey(hosts: Vec<Host>, dialler: Dialler, found: mpsc::Send
     asked.join_all().await;
 }
 
-async fn ask(host: &Host, dialler: &Dialler) -> Result<(Vec<Standing>, Agent), CallError> {
+async fn ask(host: &Host, dialler: &Dialler) -> Result<Answer, CallError> {
     let mut agent = Agent::dial(dialler, host).await?;
-    let standings = agent.status("").await?;
-    Ok((standings, agent))
+    let (standings, about) = agent.introduction().await?;
+    Ok(Answer { standings, about, agent })
 }

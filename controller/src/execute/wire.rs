@@ -9,6 +9,7 @@ use baton_proto::wire::Malformed;
 use baton_proto::{claim, finding, step, v1};
 
 use crate::outcome::{Account, Ending};
+use crate::plan::{About, Clock};
 use crate::record::{Past, Record};
 use crate::rollout::Seen;
 use crate::standing::{Custody, Finding, Lingering, Standing};
@@ -27,6 +28,18 @@ pub(crate) fn step(value: i32) -> Option<Step> {
 pub(crate) fn standings(reply: v1::StatusReply) -> Result<Vec<Standing>, Malformed> {
     let agent = reply.agent.ok_or(Malformed::Missing("agent"))?;
     reply.services.into_iter().map(|service| standing(&agent, &service)).collect()
+}
+
+/// What an agent told of itself `then` (by our own clock, since 1970).
+pub(crate) fn about(reply: &v1::StatusReply, then: Duration, certificate_ends: Option<Duration>) -> Result<About, Malformed> {
+    let agent = reply.agent.as_ref().ok_or(Malformed::Missing("agent"))?;
+    let theirs = Some(agent.unix_ns).filter(|unix_ns| *unix_ns != 0).map(Duration::from_nanos);
+    Ok(About {
+        version: plain(&agent.version),
+        level: agent.level,
+        certificate_ends,
+        clock: theirs.map(|theirs| Clock::compare(theirs, then)),
+    })
 }
 
 /// One service, as the agent described it.
@@ -135,9 +148,12 @@ pub(crate) fn past(reply: v1::TestimonyReply) -> Result<Past, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use baton_proto::v1;
 
-    use super::{ending, seen, standing};
+    use super::{about, ending, seen, standing};
+    use crate::plan::Clock;
     use crate::step::Step;
 
     #[test]
@@ -170,6 +186,18 @@ mod tests {
     #[test]
     fn an_event_that_we_do_not_know_says_nothing_to_a_guard() {
         assert_eq!(seen(v1::WatchEvent::default(), "boot-1"), Ok(None));
+    }
+
+    #[test]
+    fn an_agent_tells_of_itself_what_it_knows() {
+        let told = |unix_ns| {
+            let agent = v1::AgentInfo { version: "0.1.0".into(), level: 1, unix_ns, ..Default::default() };
+            let reply = v1::StatusReply { agent: Some(agent), services: Vec::new() };
+            about(&reply, Duration::from_secs(5), None).unwrap()
+        };
+        assert_eq!((told(0).clock, told(0).level), (None, 1));
+        assert_eq!(told(7_000_000_000).clock, Some(Clock::Ahead(Duration::from_secs(2))));
+        assert!(about(&v1::StatusReply::default(), Duration::ZERO, None).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** no two hosts of a fleet share a name or an address, and there is at least one.
 
+mod policy;
 mod selector;
 mod share;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use baton_proto::document::{self, Mistakes, Notes, Table, Value};
 use baton_proto::name;
 
+pub use policy::{NotACount, Policy, count, stop_after};
 pub use selector::{Selector, SelectorError};
 pub use share::{NotAShare, Share, in_flight};
 
@@ -85,15 +87,6 @@ pub struct Credentials {
     pub authority: PathBuf,
 }
 
-/// What the inventory says about restarting one service; each key is also a flag of `restart`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Policy {
-    /// How many hosts may be in flight at once.
-    pub max_in_flight: Option<Share>,
-    /// How many hosts may fail without halting the rollout.
-    pub max_failures: Option<Share>,
-}
-
 /// A valid inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
@@ -101,6 +94,14 @@ pub struct Fleet {
     credentials: Credentials,
     hosts: Vec<Host>,
     policies: BTreeMap<String, Policy>,
+}
+
+impl Host {
+    /// The zone that it is in, by its label `zone`.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.labels.get("zone").map(String::as_str)
+    }
 }
 
 impl Fleet {
@@ -112,7 +113,7 @@ impl Fleet {
         document::read(text, |root, notes| {
             let identity = read_identity(root, notes, base);
             let hosts = read_hosts(root, notes);
-            let policies = read_policies(root, notes);
+            let policies = policy::read(root, notes);
             let (name, credentials) = identity?;
             Some(Self { name, credentials, hosts, policies })
         })
@@ -223,27 +224,6 @@ fn read_labels(host: &mut Table<'_>, notes: &mut Notes) -> BTreeMap<String, Stri
     }
     table.finish(notes);
     labels
-}
-
-fn read_policies(root: &mut Table<'_>, notes: &mut Notes) -> BTreeMap<String, Policy> {
-    let Some(mut services) = root.table(notes, "service") else { return BTreeMap::new() };
-    let mut policies = BTreeMap::new();
-    for name in services.names() {
-        let Some(mut table) = services.table(notes, &name) else { continue };
-        if let Err(error) = name::check("service", &name) {
-            table.wrong(notes, error.to_string());
-        }
-        let max_in_flight =
-            table.scalar(notes, "max-in-flight").and_then(|value| value.try_map(notes, |text| share::in_flight(&text)));
-        let max_failures = table.scalar(notes, "max-failures").and_then(|value| value.try_map(notes, |text| text.parse()));
-        for key in ["min-available", "canary", "soak"] {
-            table.unsupported(notes, key, "is not supported yet");
-        }
-        table.finish(notes);
-        policies.insert(name, Policy { max_in_flight, max_failures });
-    }
-    services.finish(notes);
-    policies
 }
 
 #[cfg(test)]

@@ -23,6 +23,17 @@ impl Share {
     }
 }
 
+impl Share {
+    /// How many of `total` that is, rounded up.
+    #[must_use]
+    pub fn rounded_up(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => total.saturating_mul(percent).div_ceil(100),
+        }
+    }
+}
+
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,6 +94,13 @@ mod tests {
     fn a_percentage_is_rounded_down() {
         for (text, total, hosts) in [("3", 100, 3), ("10%", 50, 5), ("10%", 59, 5), ("10%", 5, 0), ("100%", 7, 7), ("0", 5, 0)] {
             assert_eq!(text.parse::<Share>().map(|share| share.of(total)), Ok(hosts), "{text} of {total}");
+        }
+    }
+
+    #[test]
+    fn a_floor_is_rounded_up() {
+        for (text, total, hosts) in [("3", 100, 3), ("80%", 10, 8), ("80%", 59, 48), ("1%", 5, 1), ("0%", 5, 0), ("100%", 7, 7)] {
+            assert_eq!(text.parse::<Share>().map(|share| share.rounded_up(total)), Ok(hosts), "{text} of {total}");
         }
     }
 

@@ -10,6 +10,8 @@ pub mod undo;
 
 mod raw;
 
+pub(crate) use raw::standing::RawStanding;
+
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::rollout::{Note, Order, Past, PastHost, Stop};

@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** every field of the domain is named here: one that is added there does not compile before it has its place here.
 
-mod standing;
+pub(crate) mod standing;
 mod stop;
 
 use std::time::Duration;

@@ -44,7 +44,7 @@ pub struct Refusal {
     /// Why.
     pub cause: String,
     /// What to do about it, where that is known.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
     /// Whether it is because another rollout has the host.
     pub is_claimed: bool,
 }

@@ -1,64 +1,58 @@
 //! From what the hosts answered to a plan: who is restarted, in which order, how many at once, who is refused and why.
 //!
+//! ```text
+//! Choices + Looked of every host ─▶ Plan ─▶ objections   it must not be carried out
+//!                                    │  └─▶ warnings     it may, and something speaks against it
+//!                                    ├────▶ estimate     how long it takes
+//!                                    └────▶ document     as text and back, without a loss
+//! ```
+//!
 //! **Invariant:** a [`Plan`] leaves no choice to its execution, and making one touches nothing.
+//! **Invariant:** a plan with an [`Objection`] is not carried out.
+
+mod bounds;
+mod choices;
+mod difference;
+mod document;
+mod estimate;
+mod looked;
+mod objection;
+mod warning;
+mod waves;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::inventory::{HostName, Policy, Share};
-use crate::outcome::Refusal;
+pub use choices::{Choices, Limits, Releases};
+pub use difference::{Difference, differences, find};
+pub use document::DocumentError;
+pub use estimate::{Estimate, estimate};
+pub use looked::{About, Circumstances, Clock, LEVEL_MIN, Looked};
+pub use objection::Objection;
+pub use warning::{CERTIFICATE_LEFT_MIN, CLOCK_OFF_MAX, Warning};
+
+use crate::inventory::HostName;
+use crate::outcome::{Exit, Refusal};
 use crate::standing::Standing;
-
-/// The limits of a rollout: the flags, else the inventory, else one at a time and no failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How many hosts may be in flight at once.
-    pub max_in_flight: Share,
-    /// How many may be refused or rolled back before the rollout halts.
-    pub max_failures: Share,
-    /// How long one host may take; none for as long as its handover may.
-    pub host_deadline: Option<Duration>,
-}
-
-/// How long one host may take at least, where nothing else is asked for.
-const HOST_DEADLINE_MIN: Duration = Duration::from_mins(10);
-
-/// How long one host may take at most, where nothing else is asked for: an agent allows a little more than 25 hours.
-const HOST_DEADLINE_MAX: Duration = Duration::from_hours(26);
-
-impl Limits {
-    /// The flags' limits, and where there is no flag the policy's.
-    #[must_use]
-    pub fn new(flags: Policy, policy: Policy, host_deadline: Option<Duration>) -> Self {
-        Self {
-            max_in_flight: flags.max_in_flight.or(policy.max_in_flight).unwrap_or(Share::Count(1)),
-            max_failures: flags.max_failures.or(policy.max_failures).unwrap_or(Share::Count(0)),
-            host_deadline,
-        }
-    }
-}
-
-/// One chosen host, and what was learned of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
-    /// The host.
-    pub host: HostName,
-    /// How the service stands there, or why that cannot be told.
-    pub standing: Result<Standing, Refusal>,
-}
 
 /// One host's place in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     /// The host.
     pub host: HostName,
+    /// Where its agent listens.
+    pub address: String,
     /// The zone that it is in, by its label `zone`.
     pub zone: Option<String>,
     /// The release to switch to there; none for the one that is there.
     pub release: Option<String>,
     /// What becomes of it.
     pub fate: Fate,
+    /// Until when its agent's certificate is valid, since 1970, where that is known.
+    pub certificate_ends: Option<Duration>,
+    /// Its clock, where that is known.
+    pub clock: Option<Clock>,
 }
 
 /// What becomes of a host in a plan.
@@ -136,44 +130,48 @@ pub struct ZoneBounds {
 /// One walk over the fleet, fixed before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    service: String,
-    release: Option<String>,
+    choices: Choices,
     hosts: Vec<Planned>,
     waves: Vec<Wave>,
     bounds: Bounds,
+    circumstances: Circumstances,
 }
 
 impl Plan {
-    /// Plans the restart of `service`, to `release` if one is named, on the hosts that were looked at, in that order.
+    /// Plans what was chosen on the hosts that were looked at, in that order but for the zones.
     #[must_use]
-    pub fn new(service: &str, release: Option<&str>, looked: Vec<Looked>, limits: Limits) -> Self {
-        let total = looked.len();
-        let hosts: Vec<Planned> = looked.into_iter().map(|looked| Planned::new(looked, release)).collect();
-        let longest = hosts.iter().filter_map(Planned::handover_within).max().unwrap_or_default();
-        let host_deadline = limits.host_deadline.unwrap_or_else(|| longest.clamp(HOST_DEADLINE_MIN, HOST_DEADLINE_MAX));
-        let bounds = Bounds {
-            in_flight_max: limits.max_in_flight.of(total).max(1),
-            failures_max: limits.max_failures.of(total),
-            available_min: 0,
-            zones: BTreeMap::new(),
-            stop_after: None,
-            host_deadline,
-            deadline: None,
-        };
-        let waves = vec![Wave { kind: WaveKind::Rest, hosts: 0..total, then: Then::GoOn }];
-        Self { service: service.to_owned(), release: release.map(str::to_owned), hosts, waves, bounds }
+    pub fn new(choices: Choices, looked: Vec<Looked>, circumstances: Circumstances) -> Self {
+        let hosts = looked.into_iter().map(|looked| Planned::new(looked, &choices)).collect();
+        Self::over(choices, hosts, circumstances)
+    }
+
+    /// The plan over hosts of which it is known what becomes of them.
+    fn over(choices: Choices, hosts: Vec<Planned>, circumstances: Circumstances) -> Self {
+        let hosts = waves::order(hosts, &choices.limits);
+        let waves = waves::cut(&hosts, &choices.limits);
+        let bounds = Bounds::count(&hosts, &choices.limits);
+        Self { choices, hosts, waves, bounds, circumstances }
+    }
+
+    /// What was chosen: whoever plans anew chooses the same.
+    #[must_use]
+    pub fn choices(&self) -> &Choices {
+        &self.choices
     }
 
     /// The service.
     #[must_use]
     pub fn service(&self) -> &str {
-        &self.service
+        &self.choices.service
     }
 
-    /// The release to switch to on every host.
+    /// The release to switch to, where it is one for all hosts.
     #[must_use]
     pub fn release(&self) -> Option<&str> {
-        self.release.as_deref()
+        match &self.choices.releases {
+            Releases::One(release) => Some(release),
+            Releases::Current | Releases::Each(_) => None,
+        }
     }
 
     /// The hosts, in their order.
@@ -192,6 +190,12 @@ impl Plan {
     #[must_use]
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
+    }
+
+    /// What was around it when it was made.
+    #[must_use]
+    pub fn circumstances(&self) -> &Circumstances {
+        &self.circumstances
     }
 
     /// How many hosts may be in flight at once, at least one.
@@ -218,141 +222,86 @@ impl Plan {
         within.filter(|(_, within)| *within > self.bounds.host_deadline)
     }
 
-    /// The hosts that are refused, and why.
+    /// The hosts that are not restarted, whether left out or refused, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&HostName, &str)> {
         self.hosts.iter().filter_map(|planned| match &planned.fate {
-            Fate::Refuse(refusal) => Some((&planned.host, refusal.cause.as_str())),
-            Fate::LeaveOut(_) | Fate::Restart(_) => None,
+            Fate::Refuse(refusal) | Fate::LeaveOut(refusal) => Some((&planned.host, refusal.cause.as_str())),
+            Fate::Restart(_) => None,
         })
     }
 
-    /// Whether so many hosts are refused that nothing would be restarted.
+    /// How many hosts are restarted, of a zone or of all.
     #[must_use]
-    pub fn is_past_budget(&self) -> bool {
-        self.refused().count() > self.bounds.failures_max
+    pub fn restarted_in(&self, zone: Option<&str>) -> usize {
+        let is_there = |planned: &&Planned| zone.is_none() || planned.zone.as_deref() == zone;
+        self.hosts.iter().filter(is_there).filter(|planned| planned.is_restarted()).count()
+    }
+
+    /// Why it must not be carried out; nothing for a plan that may.
+    #[must_use]
+    pub fn objections(&self) -> Vec<Objection> {
+        objection::all(self)
+    }
+
+    /// What speaks against it, and does not forbid it.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        warning::all(self)
+    }
+
+    /// How long it takes.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        estimate(self, self.circumstances.usual)
+    }
+
+    /// The exit code that this plan is: whether it may be carried out.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let exits = self.objections().into_iter().map(|objection| objection.exit());
+        exits.reduce(|one, other| if other == Exit::Claimed { other } else { one }).unwrap_or(Exit::Proven)
     }
 }
 
 impl Planned {
-    fn new(looked: Looked, release: Option<&str>) -> Self {
-        let fate = match looked.standing {
-            Ok(standing) => match standing.objection() {
-                None => Fate::Restart(Box::new(standing)),
-                Some(objection) => Fate::Refuse(objection.into()),
-            },
-            Err(refusal) => Fate::Refuse(refusal),
-        };
-        Self { host: looked.host, zone: None, release: release.map(str::to_owned), fate }
+    /// Whether it is restarted.
+    #[must_use]
+    pub fn is_restarted(&self) -> bool {
+        self.standing().is_some()
     }
 
-    /// The longest that a handover may take there; none where there will be none.
-    fn handover_within(&self) -> Option<Duration> {
+    /// Whether it is left out, as told.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
         match &self.fate {
-            Fate::Restart(standing) => Some(standing.handover_within),
+            Fate::LeaveOut(_) => true,
+            Fate::Restart(_) | Fate::Refuse(_) => false,
+        }
+    }
+
+    /// How the service stood there, where it is restarted.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        match &self.fate {
+            Fate::Restart(standing) => Some(standing),
             Fate::LeaveOut(_) | Fate::Refuse(_) => None,
         }
     }
 }
 
-/// Plans for tests.
-#[cfg(test)]
-pub(crate) mod samples {
-    use std::time::Duration;
-
-    use super::{Limits, Looked, Plan};
-    use crate::inventory::{HostName, Share};
-    use crate::standing::samples::healthy;
-
-    pub(crate) const HOST_DEADLINE: Duration = Duration::from_mins(10);
-
-    /// A plan for `web-1`, `web-2`…; one letter a host: `+` is healthy, `x` unreachable.
-    pub(crate) fn plan(hosts: &str, in_flight: usize, failures: usize) -> Plan {
-        let looked = hosts.chars().enumerate().map(|(index, fate)| Looked {
-            host: HostName::parse(&format!("web-{}", index + 1)).unwrap(),
-            standing: if fate == '+' { Ok(healthy()) } else { Err("connection refused".into()) },
-        });
-        let limits = Limits { max_in_flight: Share::Count(in_flight), max_failures: Share::Count(failures), host_deadline: None };
-        Plan::new("web", None, looked.collect(), limits)
+impl Fate {
+    /// The fate in one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Restart(_) => "restart",
+            Self::LeaveOut(_) => "leave_out",
+            Self::Refuse(_) => "refuse",
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::samples::plan;
-    use super::{Limits, Looked, Plan};
-    use crate::inventory::{HostName, Policy, Share};
-    use crate::standing::samples::healthy;
-    use crate::standing::{Custody, Standing};
-
-    #[test]
-    fn flags_go_before_the_inventory_and_the_inventory_before_one_at_a_time() {
-        let flags = Policy { max_in_flight: Some(Share::Count(3)), max_failures: None };
-        let policy = Policy { max_in_flight: Some(Share::Count(2)), max_failures: Some(Share::Percent(5)) };
-        let limits = |flags, policy| {
-            let limits = Limits::new(flags, policy, None);
-            (limits.max_in_flight, limits.max_failures)
-        };
-        assert_eq!(limits(flags, policy), (Share::Count(3), Share::Percent(5)));
-        assert_eq!(limits(Policy::default(), policy), (Share::Count(2), Share::Percent(5)));
-        assert_eq!(limits(Policy::default(), Policy::default()), (Share::Count(1), Share::Count(0)));
-    }
-
-    #[test]
-    fn percentages_are_of_the_chosen_hosts_and_one_is_always_in_flight() {
-        let looked = |total: usize| {
-            let host = |index| HostName::parse(&format!("web-{index}")).unwrap();
-            (0..total).map(|index| Looked { host: host(index), standing: Ok(healthy()) }).collect()
-        };
-        let limits = Limits { max_in_flight: Share::Percent(10), max_failures: Share::Percent(10), host_deadline: None };
-        let plan = |total| Plan::new("web", None, looked(total), limits);
-        assert_eq!((plan(59).in_flight_max(), plan(59).failures_max()), (5, 5));
-        assert_eq!((plan(9).in_flight_max(), plan(9).failures_max()), (1, 0));
-    }
-
-    #[test]
-    fn a_host_that_could_not_be_reloaded_is_refused_before_anything_is_touched() {
-        let free = Standing { custody: Custody::Free, ..healthy() };
-        let host = |name| HostName::parse(name).unwrap();
-        let looked = vec![
-            Looked { host: host("a"), standing: Err("connection refused".into()) },
-            Looked { host: host("b"), standing: Ok(free) },
-            Looked { host: host("c"), standing: Ok(healthy()) },
-        ];
-        let plan = Plan::new("web", None, looked, Limits::new(Policy::default(), Policy::default(), None));
-        let refused: Vec<_> = plan.refused().map(|(host, cause)| format!("{host}: {cause}")).collect();
-        assert_eq!(refused, ["a: connection refused", "b: the lock is not held"]);
-        assert!(plan.is_past_budget());
-    }
-
-    #[test]
-    fn a_host_may_take_as_long_as_its_handover_may_unless_told_otherwise() {
-        let host = |name| HostName::parse(name).unwrap();
-        let plan = |seconds, asked: Option<u64>| {
-            let slow = Standing { handover_within: Duration::from_secs(seconds), ..healthy() };
-            let looked = vec![
-                Looked { host: host("a"), standing: Ok(healthy()) },
-                Looked { host: host("b"), standing: Ok(slow) },
-                Looked { host: host("c"), standing: Err("connection refused".into()) },
-            ];
-            let limits = Limits::new(Policy::default(), Policy::default(), asked.map(Duration::from_secs));
-            let plan = Plan::new("web", None, looked, limits);
-            let cut_short = plan.cut_short().map(|(host, within)| format!("{host} {}", within.as_secs())).collect::<Vec<_>>();
-            (plan.host_deadline().as_secs(), cut_short.join(", "))
-        };
-        let told = |seconds: u64, cut_short: &str| (seconds, cut_short.to_owned());
-        assert_eq!(plan(213, None), told(600, ""));
-        assert_eq!(plan(3_800, None), told(3_800, ""));
-        assert_eq!(plan(u64::MAX / 1_000_000_000, None), told(93_600, "b 18446744073"));
-        assert_eq!(plan(3_800, Some(1_200)), told(1_200, "b 3800"));
-        assert_eq!(plan(3_800, Some(60)), told(60, "a 213, b 3800"));
-        assert_eq!(plan(0, Some(300)), told(300, ""));
-    }
-
-    #[test]
-    fn refused_hosts_count_against_the_budget() {
-        assert!(!plan("+x+", 1, 1).is_past_budget());
-        assert!(plan("+xx", 1, 1).is_past_budget());
-    }
-}
+mod laws;
+#[cfg(test)]
+pub(crate) mod samples;

@@ -45,6 +45,7 @@ impl Contacts {
             }
             Told::Asking { .. }
             | Told::Planned { .. }
+            | Told::PlanWritten { .. }
             | Told::MayNotRestart { .. }
             | Told::Regained { .. }
             | Told::Stopping { .. }

@@ -7,10 +7,9 @@ use baton_proto::custody::objects::{kept, milliseconds, with};
 use baton_proto::custody::{Basis, Protocol};
 use serde_json::{Map, Value, json};
 
-use super::{Told, claims, human};
+use super::{Told, claims, human, planned};
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
-use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Note, Stop, Summary};
 use crate::standing::{Finding, Lingering, Standing};
 use crate::text::day;
@@ -20,7 +19,8 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
     let at_ms = milliseconds(at);
     let value = match told {
         Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
-        Told::Planned { plan, rollout } => planned(plan, *rollout),
+        Told::Planned { plan, rollout } => planned::object(plan, *rollout),
+        Told::PlanWritten { path } => json!({"event": "plan_written", "path": path}),
         Told::MayNotRestart { identity } => json!({"event": "may_not_restart", "identity": identity.to_string()}),
         Told::Started { host } => json!({"event": "started", "at_ms": at_ms, "host": host.as_str()}),
         Told::Step { host, step, detail } => {
@@ -59,7 +59,7 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
 }
 
 /// A text that may not be known.
-fn known(text: &str) -> Option<&str> {
+pub(super) fn known(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -74,24 +74,6 @@ fn awaited_fields(awaited: &Awaited) -> Value {
     json!({
         "claims": names(claims), "in_flight": names(in_flight), "guards": names(guards), "last_looks": names(last_looks), "deadlines_ms": deadlines,
         "soaking_until_ms": soaking.map(|(_, until)| milliseconds(until)), "awaits_person": person.is_some(), "paused": is_paused,
-    })
-}
-
-fn planned(plan: &Plan, rollout: Option<&str>) -> Value {
-    let host = |name: &HostName, fate: &Fate| match fate {
-        Fate::Restart(standing) => json!({
-            "host": name.as_str(), "fate": "restart", "generation": standing.generation,
-            "pid": standing.master.map(|master| master.pid), "epoch": standing.epoch, "release": known(&standing.release),
-        }),
-        Fate::LeaveOut(refusal) => json!({"host": name.as_str(), "fate": "leave_out", "cause": refusal.cause}),
-        Fate::Refuse(refusal) => json!({"host": name.as_str(), "fate": "refuse", "cause": refusal.cause}),
-    };
-    json!({
-        "event": "plan", "rollout": rollout, "service": plan.service(), "release": plan.release(),
-        "max_in_flight": plan.in_flight_max(), "max_failures": plan.failures_max(), "past_budget": plan.is_past_budget(),
-        "host_deadline_ms": milliseconds(plan.host_deadline()),
-        "cut_short": plan.cut_short().map(|(host, _)| host.as_str()).collect::<Vec<_>>(),
-        "hosts": plan.hosts().iter().map(|planned| host(&planned.host, &planned.fate)).collect::<Vec<_>>(),
     })
 }
 

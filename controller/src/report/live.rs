@@ -57,6 +57,7 @@ impl Live {
             }
             Told::Asking { .. }
             | Told::Planned { .. }
+            | Told::PlanWritten { .. }
             | Told::MayNotRestart { .. }
             | Told::Retrying { .. }
             | Told::Regained { .. }

@@ -9,10 +9,12 @@ mod contacts;
 mod human;
 mod json;
 mod live;
+mod planned;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use baton_proto::custody::Chronicle;
@@ -67,6 +69,11 @@ pub enum Told<'a> {
         plan: &'a Plan,
         /// The rollout that it is for; none when it is only to be looked at.
         rollout: Option<&'a str>,
+    },
+    /// The plan was written down.
+    PlanWritten {
+        /// Where.
+        path: &'a Path,
     },
     /// Whoever looks at the plan may not carry it out.
     MayNotRestart {

@@ -1,10 +1,8 @@
 //! Where the inventory lies, and what is in it.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{RunError, Setting};
+use super::{RunError, Setting, file};
 use crate::inventory::Fleet;
 
 /// The longest inventory that is read: about eight hundred bytes for each of ten thousand hosts.
@@ -13,7 +11,7 @@ const BYTES_MAX: u64 = 8 << 20;
 /// Reads the inventory that the arguments or the surroundings name.
 pub(super) fn load(setting: &Setting<'_>) -> Result<Fleet, RunError> {
     let path = find(setting)?;
-    let text = read(&path).map_err(|source| RunError::Inventory { path: path.clone(), source })?;
+    let text = file::read(&path, BYTES_MAX).map_err(|source| RunError::Inventory { path: path.clone(), source })?;
     let Some(text) = text else { return Err(RunError::TooLong { path, max: BYTES_MAX }) };
     let base = path.parent().unwrap_or(Path::new("."));
     Fleet::read(&text, base).map_err(|source| RunError::Mistakes { path: path.clone(), source })
@@ -26,17 +24,6 @@ fn find(setting: &Setting<'_>) -> Result<PathBuf, RunError> {
     let at_home = setting.surroundings.home.as_ref().map(|home| home.join(".config/baton/fleet.toml"));
     let candidates = std::iter::once(PathBuf::from("fleet.toml")).chain(at_home);
     candidates.into_iter().find(|path| path.exists()).ok_or(RunError::NoInventory)
-}
-
-/// All that is in a file; none when that is more than is read.
-fn read(path: &Path) -> io::Result<Option<String>> {
-    let mut bytes = Vec::new();
-    // One more than fits: a file that is cut off could read like a shorter fleet.
-    let length = File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(length).is_ok_and(|length| length <= BYTES_MAX) {
-        return String::from_utf8(bytes).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

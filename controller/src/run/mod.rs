@@ -2,24 +2,26 @@
 
 mod claims;
 mod error;
+mod file;
 mod inventory;
+mod plan;
+mod restart;
+mod walker;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_proto::custody::Chronicle;
-use baton_proto::identity::{Identity, Role};
 use jiff::Timestamp;
 
 pub use error::RunError;
 
-use crate::args::{Global, Pki, Verb, Walk};
-use crate::execute::{self, Dialler, Interrupts, PastError, chain};
-use crate::inventory::{Fleet, Host, Policy, Selector};
+use crate::args::{Global, Pki, Verb};
+use crate::execute::{self, Dialler, Own, PastError, chain};
+use crate::inventory::{Fleet, Host, Selector};
 use crate::outcome::Exit;
 use crate::pki::{self, Issued, Validity};
-use crate::plan::Limits;
 use crate::record::Past;
 use crate::report::{Report, Told, status_exit};
 
@@ -45,8 +47,8 @@ pub async fn run(global: &Global, surroundings: &Surroundings, verb: Verb) -> Ex
     let done = match verb {
         Verb::Status { selector } => status(setting, selector.as_deref(), &mut report).await,
         Verb::Claims { selector } => claims::claims(setting, selector.as_deref(), &mut report).await,
-        Verb::Plan(walk) => plan(setting, &walk, &mut report).await,
-        Verb::Restart { walk, yes } => restart(setting, &walk, yes, &mut report).await,
+        Verb::Plan { walk, out } => plan::plan(setting, &walk, out.as_deref(), &mut report).await,
+        Verb::Restart { walk, reason, yes } => restart::restart(setting, &walk, &reason, yes, &mut report).await,
         Verb::Testimony { host, service, rollout } => testimony(setting, &host, &service, &rollout, &mut report).await,
         Verb::Pki(pki) => certify(pki, &mut report),
     };
@@ -66,70 +68,10 @@ async fn status(setting: &Setting<'_>, selector: Option<&str>, report: &mut Repo
     Ok(status_exit(&rows))
 }
 
-async fn plan(setting: &Setting<'_>, walk: &Walk, report: &mut Report) -> Result<Exit, RunError> {
-    let walker = Walker::new(setting, walk)?;
-    let prepared = walker.prepare(walk, report).await?;
-    report.tell(&Told::Planned { plan: prepared.plan(), rollout: None });
-    if walker.identity.role != Role::Operator {
-        report.tell(&Told::MayNotRestart { identity: &walker.identity });
-    }
-    let refused = prepared.plan().refused().next().is_some();
-    Ok(if refused { Exit::Failed } else { Exit::Proven })
-}
-
-async fn restart(setting: &Setting<'_>, walk: &Walk, yes: bool, report: &mut Report) -> Result<Exit, RunError> {
-    let walker = Walker::new(setting, walk)?;
-    if walker.identity.role != Role::Operator {
-        return Err(RunError::MayNotRestart(walker.identity));
-    }
-    let prepared = walker.prepare(walk, report).await?;
-    let id = rollout_id(Timestamp::now())?;
-    report.tell(&Told::Planned { plan: prepared.plan(), rollout: Some(&id) });
-    let question = format!("Restart {} on {} hosts?", walk.service, prepared.plan().hosts().len());
-    if !yes && !prepared.plan().is_past_budget() && !report.confirm(&question) {
-        report.fail("not confirmed; nothing was touched", None);
-        return Ok(Exit::Stopped);
-    }
-    let interrupts =
-        Interrupts::take_over().map_err(|source| RunError::Machine { doing: "take over the interrupt signal", source })?;
-    report.begin();
-    let summary = execute::restart(prepared, &id, walker.dialler, interrupts, report).await;
-    report.tell(&Told::Finished { service: &walk.service, rollout: &id, summary: &summary });
-    Ok(summary.exit())
-}
-
-/// Who walks, where, and within which limits: all that is known before anybody is asked.
-struct Walker {
-    hosts: Vec<Host>,
-    limits: Limits,
-    identity: Identity,
-    dialler: Dialler,
-}
-
-impl Walker {
-    fn new(setting: &Setting<'_>, walk: &Walk) -> Result<Self, RunError> {
-        baton_proto::name::check("service", &walk.service)?;
-        if let Some(release) = &walk.release {
-            baton_proto::name::check("release", release)?;
-        }
-        let fleet = inventory::load(setting)?;
-        let hosts = choose(&fleet, walk.selector.as_deref())?;
-        raise_file_limit(hosts.len())?;
-        let flags = Policy { max_in_flight: walk.max_in_flight, max_failures: walk.max_failures };
-        let limits = Limits::new(flags, fleet.policy(&walk.service), walk.host_deadline);
-        let (identity, dialler) = introduce(&fleet)?;
-        Ok(Self { hosts, limits, identity, dialler })
-    }
-
-    async fn prepare(&self, walk: &Walk, report: &mut Report) -> Result<execute::Prepared, RunError> {
-        Ok(execute::prepare(&walk.service, walk.release.as_deref(), &self.hosts, self.limits, &self.dialler, report).await?)
-    }
-}
-
 /// Who the operator is, and what dials in that name.
-fn introduce(fleet: &Fleet) -> Result<(Identity, Dialler), RunError> {
-    let identity = execute::identify(fleet, since_1970())?;
-    Ok((identity, Dialler::new(fleet)?))
+fn introduce(fleet: &Fleet) -> Result<(Own, Dialler), RunError> {
+    let own = execute::identify(fleet, since_1970())?;
+    Ok((own, Dialler::new(fleet)?))
 }
 
 fn since_1970() -> Duration {

@@ -29,8 +29,8 @@ fn may_not(fleet: &Fleet, inventory: &Inventory, words: &[&str], next: &str) {
 #[track_caller]
 fn is_denied(fleet: &Fleet, inventory: &Inventory, words: &[&str], next: &str) {
     let before = Facts::of(fleet);
-    let run = complains(inventory.baton(&["restart", "web"]), 3, &[words, &["web-1"]].concat(), next);
-    assert!(run.stdout.contains("nothing was touched"), "{run}");
+    let run = complains(inventory.baton(&["restart", "web"]), 2, &[words, &["web-1"]].concat(), next);
+    assert!(run.stderr.contains("nothing was touched"), "{run}");
     assert_eq!(Facts::of(fleet), before);
 }
 

@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use error::{LinkError, chain};
-pub use own::OwnError;
+pub use own::{Own, OwnError};
 pub(crate) use remembering::Fault;
 use remembering::Remembering;
 
@@ -92,7 +92,7 @@ impl CredentialsError {
 ///
 /// # Errors
 /// When the certificate cannot be read, or no agent would let it in.
-pub fn identify(fleet: &Fleet, now: Duration) -> Result<Identity, CredentialsError> {
+pub fn identify(fleet: &Fleet, now: Duration) -> Result<Own, CredentialsError> {
     let path = &fleet.credentials().certificate;
     // There is at least one, and the first is the operator's own.
     let own = certificates(path)?.swap_remove(0);
@@ -101,6 +101,12 @@ pub fn identify(fleet: &Fleet, now: Duration) -> Result<Identity, CredentialsErr
 
 /// A connection to an agent that has proven who it is.
 pub(super) type Stream = Remembering<TlsStream<TcpStream>>;
+
+/// Until when the certificate of the other side is valid, since 1970, where that can be read.
+pub(super) fn ends(stream: &Stream) -> Option<Duration> {
+    let certificate = stream.inner().get_ref().1.peer_certificates()?.first()?;
+    own::dates(certificate).map(|(_, ends)| ends)
+}
 
 /// Dials the agents of one fleet.
 #[derive(Clone)]

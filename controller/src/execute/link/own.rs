@@ -10,6 +10,15 @@ use rustls::pki_types::CertificateDer;
 
 use crate::text::day;
 
+/// Who the operator is, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Who.
+    pub identity: Identity,
+    /// Until when the certificate is valid, since 1970.
+    pub ends: Duration,
+}
+
 /// Why nobody needs to be asked with a certificate: no agent would let it in.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnError {
@@ -65,7 +74,7 @@ impl OwnError {
 }
 
 /// Who the certificate in `path` is, if the agents of `fleet` may listen to it `now` (since 1970).
-pub(super) fn identify(certificate: &CertificateDer<'_>, path: &Path, fleet: &str, now: Duration) -> Result<Identity, OwnError> {
+pub(super) fn identify(certificate: &CertificateDer<'_>, path: &Path, fleet: &str, now: Duration) -> Result<Own, OwnError> {
     let path = path.to_owned();
     let nobody = |source| OwnError::Nobody { path: path.clone(), source };
     let identity = Identity::of(certificate, fleet).map_err(nobody)?;
@@ -77,13 +86,13 @@ pub(super) fn identify(certificate: &CertificateDer<'_>, path: &Path, fleet: &st
         return Err(OwnError::Expired { path, identity, on: ends });
     }
     match identity.role {
-        Role::Operator | Role::Observer => Ok(identity),
+        Role::Operator | Role::Observer => Ok(Own { identity, ends }),
         Role::Agent => Err(OwnError::Agent { path, identity }),
     }
 }
 
 /// From when and until when it is valid, since 1970.
-fn dates(certificate: &CertificateDer<'_>) -> Option<(Duration, Duration)> {
+pub(super) fn dates(certificate: &CertificateDer<'_>) -> Option<(Duration, Duration)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let validity = certificate.validity();
     let [begins, ends] = [validity.not_before, validity.not_after]
@@ -117,7 +126,7 @@ mod tests {
         let issued = pki::issue(role, "ada", directory.path(), validity).unwrap();
         let certificate = CertificateDer::from_pem_file(&issued.files.certificate).unwrap();
         let identified = identify(&certificate, Path::new("ada.crt"), fleet, EARLIER + later);
-        let told = identified.map(|identity| identity.to_string()).map_err(|error| (chain(&error), error.hint()));
+        let told = identified.map(|own| own.identity.to_string()).map_err(|error| (chain(&error), error.hint()));
         match (told, expected) {
             (Ok(told), Ok(expected)) => assert_eq!(told, expected),
             (Err((told, hint)), Err((expected, next))) => {

@@ -38,6 +38,10 @@ impl<S> Remembering<S> {
         Arc::clone(&self.fault)
     }
 
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
     fn remember(&self, error: &io::Error) {
         // An io::Error cannot be cloned: its kind and what it wraps are told anew.
         let copy = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map_or_else(

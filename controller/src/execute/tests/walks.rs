@@ -17,7 +17,7 @@ use crate::execute::scripted::{
 use crate::execute::{Dialler, Interrupts, prepare, restart};
 use crate::inventory::Share;
 use crate::outcome::samples;
-use crate::plan::Limits;
+use crate::plan::{Choices, Circumstances, Limits, Releases};
 use crate::report::{Format, Report};
 use crate::rollout::Summary;
 
@@ -65,11 +65,7 @@ impl Stage {
             let name = format!("web-{}", number + 1);
             agents.push(Scripted::start(papers.path(), &name, &papers.authority(), script).await);
         }
-        let limits = Limits {
-            max_in_flight: Share::Count(1),
-            max_failures: Share::Count(0),
-            host_deadline: Some(Duration::from_secs(20)),
-        };
+        let limits = Limits { host_deadline: Some(Duration::from_secs(20)), ..Limits::default() };
         Self { papers, agents, page: Page::default(), limits }
     }
 
@@ -85,8 +81,9 @@ impl Stage {
         let fleet = self.papers.fleet("ada", &hosts);
         let dialler = Dialler::new(&fleet).unwrap();
         let mut report = Report::to(Format::Json, Box::new(self.page.clone()), Box::new(self.page.clone()));
-        let prepared = prepare("web", None, fleet.hosts(), self.limits, &dialler, &mut report).await.unwrap();
-        let walked = restart(prepared, "r-1", dialler, interrupts, &mut report);
+        let choices = Choices { service: "web".into(), releases: Releases::Current, limits: self.limits };
+        let prepared = prepare(choices, fleet.hosts(), Circumstances::default(), &dialler, &mut report).await.unwrap();
+        let walked = restart(prepared, "r-1", "", dialler, interrupts, &mut report);
         timeout(DEADLINE, walked).await.expect("the rollout ends in time")
     }
 

@@ -12,7 +12,7 @@ use crate::standing::{Custody, Finding, Lingering, Standing};
 use crate::step::Step;
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(in crate::journal) struct RawStanding {
+pub(crate) struct RawStanding {
     service: String,
     dialect: String,
     custody: RawCustody,

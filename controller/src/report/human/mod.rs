@@ -1,6 +1,7 @@
 //! Text for people: a verb in a gutter, then when, who and what.
 
 mod fleet;
+mod plan;
 mod sentence;
 mod testimony;
 mod waiting;
@@ -13,14 +14,10 @@ use baton_proto::span::Span;
 use super::{Told, claims};
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
-use crate::plan::{Fate, Plan};
 use crate::rollout::{Awaited, Note, Stop, Summary};
-use crate::text::day;
+use crate::text::{NAMES_MAX, day, listed};
 pub(super) use sentence::outcome as outcome_text;
 pub(super) use waiting::waiting;
-
-/// How many names are spelt out in one line.
-const NAMES_MAX: usize = 10;
 
 /// How things are shown.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +58,12 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             look,
             &format!("{} of {total} hosts have not answered yet", total - answered),
         )),
-        Told::Planned { plan, rollout: Some(rollout) } => Text::result(planned_briefly(plan, rollout, look)),
-        Told::Planned { plan, rollout: None } => Text::result(planned_in_full(plan, look)),
+        Told::Planned { plan, rollout: Some(rollout) } => Text::result(plan::briefly(plan, rollout, look)),
+        Told::Planned { plan, rollout: None } => Text { result: plan::in_full(plan, look), progress: plan::hints(plan) },
+        Told::PlanWritten { path } => {
+            let what = format!("{}; `baton restart --plan FILE` does exactly that", path.display());
+            Text::result(line("Written", Colour::Plain, look, &what))
+        }
         Told::MayNotRestart { identity } => {
             Text::result(line("Warning", Colour::Yellow, look, &format!("{identity} may look, and may not restart")))
         }
@@ -148,85 +149,11 @@ fn joined(one: &str, other: &str) -> String {
 
 /// Some names, and how many more.
 fn names(hosts: &[HostName]) -> String {
-    let mut shown: Vec<&str> = hosts.iter().take(NAMES_MAX).map(HostName::as_str).collect();
-    let more = hosts.len().saturating_sub(NAMES_MAX);
-    let rest = format!("{more} more");
-    if more > 0 {
-        shown.push(&rest);
-    }
-    match shown.split_last() {
-        None => "nothing".to_owned(),
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-    }
+    listed(hosts.iter().map(HostName::as_str))
 }
 
 fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-fn headline(plan: &Plan) -> String {
-    let budget = match plan.failures_max() {
-        0 => "halts on the first failure or doubt".to_owned(),
-        max => format!("tolerates {}; halts on the next, or on any doubt", count(max, "failure")),
-    };
-    let release = plan.release().map_or_else(String::new, |release| format!(" to release {release}"));
-    format!("{}{release} on {}, {} at once; {budget}", plan.service(), count(plan.hosts().len(), "host"), plan.in_flight_max())
-}
-
-fn planned_briefly(plan: &Plan, rollout: &str, look: &Look) -> String {
-    let refused = plan.refused().count();
-    let all: Vec<HostName> = plan
-        .hosts()
-        .iter()
-        .filter(|planned| matches!(planned.fate, Fate::Restart(_)))
-        .map(|planned| planned.host.clone())
-        .collect();
-    let mut text = line("Plan", Colour::Plain, look, &format!("{}; rollout {rollout}", headline(plan)));
-    let refusals = if refused == 0 { String::new() } else { format!("; {refused} refused") };
-    if !all.is_empty() {
-        text.push_str(&line("Order", Colour::Plain, look, &format!("{}{refusals}", names(&all))));
-    }
-    text.push_str(&warning(plan, look));
-    text
-}
-
-fn planned_in_full(plan: &Plan, look: &Look) -> String {
-    let mut text = line("Plan", Colour::Plain, look, &headline(plan));
-    let width = look.host_width;
-    for planned in plan.hosts() {
-        let host = &planned.host;
-        text.push_str(&match &planned.fate {
-            Fate::Restart(standing) => {
-                let master = standing.master.map_or_else(String::new, |master| format!(", master {master}"));
-                let what = format!("{host:<width$}   generation {}{master}", standing.named_generation());
-                line("Restart", Colour::Green, look, &what)
-            }
-            Fate::LeaveOut(refusal) => line("Leave out", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
-            Fate::Refuse(refusal) => line("Refuse", Colour::Yellow, look, &format!("{host:<width$}   {}", refusal.cause)),
-        });
-    }
-    text.push_str(&warning(plan, look));
-    if plan.is_past_budget() {
-        text.push_str(&line(
-            "Halt",
-            Colour::Red,
-            look,
-            "more hosts would be refused than failures are tolerated; nothing would be touched",
-        ));
-    }
-    text
-}
-
-/// What speaks against the plan, and does not forbid it.
-fn warning(plan: &Plan, look: &Look) -> String {
-    let hosts: Vec<HostName> = plan.cut_short().map(|(host, _)| host.clone()).collect();
-    let Some(longest) = plan.cut_short().map(|(_, within)| within).max() else { return String::new() };
-    let (deadline, longest) = (Span(plan.host_deadline()), Span(longest));
-    let hosts = names(&hosts);
-    let text =
-        format!("by its configuration a handover may take {longest} ({hosts}); a host is given up as unknown after {deadline}");
-    line("Warning", Colour::Yellow, look, &text)
 }
 
 fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {

@@ -43,7 +43,7 @@ pub(super) fn complaint(host: &HostName, service: &str, outcome: &Outcome) -> (S
         Outcome::Proven(_) => (format!("{host} is proven"), testimony),
         Outcome::Refused(refusal) => (
             format!("{host} was refused and not touched: {}", refusal.cause),
-            refusal.hint.map_or_else(|| format!("`baton status {host}` shows how it stands"), str::to_owned),
+            refusal.hint.clone().unwrap_or_else(|| format!("`baton status {host}` shows how it stands")),
         ),
         Outcome::RolledBack { step, cause, .. } => {
             let step = step.map(|step| format!(" at {}", step.phrase())).unwrap_or_default();
