@@ -88,10 +88,10 @@ pub struct Running {
     stderr: PathBuf,
 }
 
-/// `baton`, with the configuration of a fleet.
+/// `baton`, with the configuration of a fleet, and with a journal of its own beside it.
 pub fn command(config: &Path) -> Command {
     let mut command = Command::new(binaries::find("baton"));
-    command.env("BATON_CONFIG", config);
+    command.env("BATON_CONFIG", config).env("BATON_STATE", config.with_file_name("state"));
     command
 }
 
