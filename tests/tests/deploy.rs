@@ -340,7 +340,8 @@ fn other_reasons() -> Vec<Unproven> {
         Unproven::OtherMaster { .. } => Some(Unproven::Broken { step: None, cause: "why".into() }),
         Unproven::Broken { .. } => Some(Unproven::Undone { doubt: Doubt::NoOverlap, step: None, cause: "why".into() }),
         Unproven::Undone { .. } => Some(Unproven::Malformed("why".into())),
-        Unproven::Malformed(_) => None,
+        Unproven::Malformed(_) => Some(Unproven::Recorded("the journal says proven, and has no testimony".into())),
+        Unproven::Recorded(_) => None,
     };
     std::iter::successors(next(&Unproven::Doubt(Doubt::NoOverlap)), next).collect()
 }

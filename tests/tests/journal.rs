@@ -19,6 +19,7 @@ use baton_proto::custody::Process;
 use baton_proto::v1;
 use baton_tests::binaries;
 use baton_tests::controller::{Run, Running};
+use baton_tests::fleet::Fleet;
 use tempfile::TempDir;
 
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
@@ -208,6 +209,25 @@ async fn what_nobody_walks_cannot_be_paused_and_is_not_resumed_once_it_was_abort
     let done = "20261124-054300-0003";
     machine.write(done, &[begun(), Entry::Finished { exit: 0 }]).await;
     machine.baton(&["abort", done]).expect_code(2).says(&["has ended already (0: every host proven)"]);
+}
+
+#[test]
+fn a_rollout_over_real_servers_is_in_the_journal_with_every_testimony() {
+    let fleet = Fleet::of(2).start();
+    fleet.await_held();
+    let _ = fleet.baton(&["restart", "web", "--reason", "the new front page"]).expect_code(0);
+    fleet.baton(&["history"]).expect_code(0).says(&["web", "2/2", "0: every host proven", "the new front page"]);
+    let rows = fleet.baton(&["history", "--output", "json"]).expect_code(0).objects();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    let id = row["rollout"].as_str().unwrap();
+    let shown = fleet.baton(&["show", id, "--output", "json"]).expect_code(0).objects();
+    let of_kind = |kind: &str| shown.iter().filter(|object| object["kind"] == kind).count();
+    assert_eq!((of_kind("begun"), of_kind("asked"), of_kind("settled"), of_kind("finished")), (1, 2, 2, 1), "{shown:?}");
+    for host in ["web-1", "web-2"] {
+        fleet.baton(&["show", id, "--host", host]).expect_code(0).says(&["Kept", host, "marked"]);
+    }
+    let run = fleet.baton(&["abort", id]).expect_code(2);
+    run.says(&["has ended already"]);
 }
 
 #[test]

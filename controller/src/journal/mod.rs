@@ -2,7 +2,7 @@
 //!
 //! An [`Entry`] is written before what it tells of is done; [`fold`] makes of all entries what there is to go on from.
 //!
-//! **Invariant:** no verdict is read back: what was settled is judged anew from what the agent told, by [`record::read`].
+//! **Invariant:** no verdict is read back: what was settled is judged anew from what the agent told, by [`record::Reader`].
 //! **Invariant:** for one attempt only the first look counts as the one before it: later ones may be of the new generation.
 
 pub mod record;
