@@ -4,6 +4,7 @@ CARGO := cargo
 LOCKED := --locked --workspace
 SOAK_ROUNDS ?= 20
 SOAK_HANDOVERS ?= 10000
+SOAK_PARTITIONS ?= 100
 
 .PHONY: help setup build test demo bench soak lint doc clean
 
@@ -33,10 +34,11 @@ bench: setup ## the figures, each beside a baseline of the same run; FIGURES="wa
 	$(CARGO) build $(LOCKED) --release --bins
 	$(CARGO) bench --locked --package baton-tests --bench figures -- $(FIGURES)
 
-soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times, SOAK_HANDOVERS beside the kernel's ledger in each
+soak: setup build ## the end-to-end tests again and again, SOAK_ROUNDS times, with SOAK_HANDOVERS beside the kernel's ledger, the controller killed at every write and at SOAK_PARTITIONS points
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    echo "round $$round of $(SOAK_ROUNDS)"; \
-	    BATON_HANDOVERS=$(SOAK_HANDOVERS) $(CARGO) test --locked --quiet --package baton-tests || exit 1; \
+	    BATON_HANDOVERS=$(SOAK_HANDOVERS) BATON_WRITES=1 BATON_PARTITIONS=$(SOAK_PARTITIONS) BATON_SEED=$$(date +%s) \
+	        $(CARGO) test --locked --quiet --package baton-tests || exit 1; \
 	done
 
 clean: ## remove what was built
