@@ -117,7 +117,7 @@ impl Claimant {
                 }
                 Ended::Lost(error) if self.is_final(&error) => return self.deny(refusal(&error)).await,
                 Ended::Lost(error) => {
-                    tracing::info!(host = %self.host.name, error = error.sentence(), "the claim is sought again")
+                    tracing::info!(host = %self.host.name, error = error.sentence(), "the claim is sought again");
                 }
             }
             self.told.send_replace(Hold::Sought);

@@ -92,7 +92,7 @@ pub async fn restart<J: Keep>(
     let Undertaking { rollout: id, session, reason } = undertaking;
     let title = Title { service: plan.service().to_owned(), rollout: id, session, reason };
     let (interrupts, controls) = wishes;
-    Walk::new(title, parties, dialler, journal, report).run(rollout, Wishes { interrupts, controls }).await
+    Walk::new(title, rollout, parties, dialler, journal, report).run(Wishes { interrupts, controls }).await
 }
 
 /// What the agent of `host` keeps of a service.

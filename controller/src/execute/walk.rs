@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -62,6 +61,12 @@ pub(super) struct Wishes {
 #[derive(Debug)]
 pub(super) struct Walk<'a, J> {
     title: Title,
+    rollout: Rollout,
+    begun: Instant,
+    /// What was decided and is not written down yet.
+    entries: Vec<Entry>,
+    /// What is done once that is.
+    actions: Vec<Action>,
     parties: BTreeMap<HostName, Party>,
     claims: BTreeMap<HostName, Keeper>,
     tasks: BTreeMap<HostName, JoinHandle<()>>,
@@ -73,16 +78,9 @@ pub(super) struct Walk<'a, J> {
     report: &'a mut Report,
 }
 
-/// What was decided and is not done yet: it has to be written down first.
-#[derive(Debug, Default)]
-struct Decided {
-    entries: Vec<Entry>,
-    actions: Vec<Action>,
-}
-
 /// What woke the loop.
 enum Woken {
-    News(News),
+    News(Box<News>),
     Ordered(Request),
     Interrupt,
     Deadline,
@@ -90,10 +88,21 @@ enum Woken {
 }
 
 impl<'a, J: Keep> Walk<'a, J> {
-    pub(super) fn new(title: Title, parties: Vec<Party>, dialler: Dialler, journal: &'a mut J, report: &'a mut Report) -> Self {
+    pub(super) fn new(
+        title: Title,
+        rollout: Rollout,
+        parties: Vec<Party>,
+        dialler: Dialler,
+        journal: &'a mut J,
+        report: &'a mut Report,
+    ) -> Self {
         let (teller, news) = mpsc::channel(NEWS_MAX);
         Self {
             title,
+            rollout,
+            begun: Instant::now(),
+            entries: Vec::new(),
+            actions: Vec::new(),
             parties: parties.into_iter().map(|party| (party.host.name.clone(), party)).collect(),
             claims: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -107,19 +116,16 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Walks until nothing is left to do, or the journal takes no more.
-    pub(super) async fn run(mut self, mut rollout: Rollout, mut wishes: Wishes) -> Result<Summary, StoreError> {
-        let begun = Instant::now();
-        let mut decided = Decided::default();
-        self.decide(&mut rollout, begun.elapsed(), Event::Started, None, &mut decided);
+    pub(super) async fn run(mut self, mut wishes: Wishes) -> Result<Summary, StoreError> {
+        self.decide(&Event::Started, None);
         let ended = loop {
-            match self.carry_out(&mut decided, &rollout).await {
+            match self.carry_out().await {
                 Ok(None) => {}
                 Ok(Some(summary)) => break Ok(summary),
                 Err(error) => break Err(error),
             }
-            let deadline = rollout.deadline_next().map(|deadline| begun + deadline);
-            let woken = self.wait(deadline, &mut wishes).await;
-            if let Err(error) = self.hear(woken, &mut rollout, begun, &mut decided).await {
+            let woken = self.wait(&mut wishes).await;
+            if let Err(error) = self.hear(woken).await {
                 break Err(error);
             }
         };
@@ -127,7 +133,8 @@ impl<'a, J: Keep> Walk<'a, J> {
         ended
     }
 
-    async fn wait(&mut self, deadline: Option<Instant>, wishes: &mut Wishes) -> Woken {
+    async fn wait(&mut self, wishes: &mut Wishes) -> Woken {
+        let deadline = self.rollout.deadline_next().map(|deadline| self.begun + deadline);
         let deadline = pin!(until(deadline));
         let silence = pin!(tokio::time::sleep(self.report.silence_left()));
         let ordered = async {
@@ -138,7 +145,7 @@ impl<'a, J: Keep> Walk<'a, J> {
         };
         tokio::select! {
             biased;
-            news = self.news.recv() => news.map_or(Woken::Deadline, Woken::News),
+            news = self.news.recv() => news.map_or(Woken::Deadline, |news| Woken::News(Box::new(news))),
             () = wishes.interrupts.next() => Woken::Interrupt,
             request = ordered => Woken::Ordered(request),
             () = deadline => Woken::Deadline,
@@ -147,25 +154,19 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Lets the rollout decide on what came, and on the news that wait already.
-    async fn hear(
-        &mut self,
-        woken: Woken,
-        rollout: &mut Rollout,
-        begun: Instant,
-        decided: &mut Decided,
-    ) -> Result<(), StoreError> {
+    async fn hear(&mut self, woken: Woken) -> Result<(), StoreError> {
         match woken {
-            Woken::Interrupt => self.decide(rollout, begun.elapsed(), Event::Interrupted, None, decided),
-            Woken::Deadline => self.decide(rollout, begun.elapsed(), Event::Tick, None, decided),
-            Woken::Silence => self.report.tell(&Told::Waiting { awaited: &rollout.awaited() }),
-            Woken::Ordered(request) => return self.obey(request, rollout, begun, decided).await,
+            Woken::Interrupt => self.decide(&Event::Interrupted, None),
+            Woken::Deadline => self.decide(&Event::Tick, None),
+            Woken::Silence => self.report.tell(&Told::Waiting { awaited: &self.rollout.awaited() }),
+            Woken::Ordered(request) => return self.obey(request).await,
             Woken::News(news) => {
-                let mut next = Some(news);
+                let mut next = Some(*news);
                 while let Some(news) = next {
                     if let Some((event, evidence)) = self.learn(news) {
-                        self.decide(rollout, begun.elapsed(), event, evidence, decided);
+                        self.decide(&event, evidence);
                     }
-                    next = self.news.try_recv().ok().filter(|_| decided.entries.len() < ENTRIES_AT_ONCE_MAX);
+                    next = self.news.try_recv().ok().filter(|_| self.entries.len() < ENTRIES_AT_ONCE_MAX);
                 }
             }
         }
@@ -173,19 +174,13 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Takes an order, and answers when the journal has it.
-    async fn obey(
-        &mut self,
-        request: Request,
-        rollout: &mut Rollout,
-        begun: Instant,
-        decided: &mut Decided,
-    ) -> Result<(), StoreError> {
+    async fn obey(&mut self, request: Request) -> Result<(), StoreError> {
         let event = Event::Ordered(request.order);
-        self.decide(rollout, begun.elapsed(), event.clone(), None, decided);
-        let is_taken = !decided.actions.contains(&Action::Ignore(event));
-        self.journal.keep(&std::mem::take(&mut decided.entries)).await?;
+        self.decide(&event, None);
+        let is_taken = !self.actions.contains(&Action::Ignore(event));
+        self.journal.keep(&std::mem::take(&mut self.entries)).await?;
         let order = request.order;
-        request.answer(ordered(order, is_taken, &rollout.awaited()));
+        request.answer(ordered(order, is_taken, &self.rollout.awaited()));
         Ok(())
     }
 
@@ -224,9 +219,10 @@ impl<'a, J: Keep> Walk<'a, J> {
     }
 
     /// Lets the rollout decide.
-    fn decide(&mut self, rollout: &mut Rollout, now: Duration, event: Event, evidence: Option<Evidence>, decided: &mut Decided) {
+    fn decide(&mut self, event: &Event, evidence: Option<Evidence>) {
+        let now = self.begun.elapsed();
         tracing::debug!(?now, ?event, "event");
-        let actions = rollout.handle(now, event.clone());
+        let actions = self.rollout.handle(now, event.clone());
         tracing::debug!(?actions, "actions");
         for action in &actions {
             if let Action::Ask(host, attempt) = action
@@ -241,18 +237,18 @@ impl<'a, J: Keep> Walk<'a, J> {
             let party = self.parties.get(host)?;
             Some(Known { before: party.before.as_ref()?, attempt: party.attempt })
         };
-        decided.entries.extend(entries(&event, &actions, evidence, known));
-        decided.actions.extend(actions);
+        self.entries.extend(entries(event, &actions, evidence, known));
+        self.actions.extend(actions);
     }
 
     /// Writes down what was decided, then does it; the summary when it is over.
-    async fn carry_out(&mut self, decided: &mut Decided, rollout: &Rollout) -> Result<Option<Summary>, StoreError> {
-        let Decided { entries, actions } = std::mem::take(decided);
-        self.journal.keep(&entries).await?;
-        Ok(self.perform(actions, rollout))
+    async fn carry_out(&mut self) -> Result<Option<Summary>, StoreError> {
+        self.journal.keep(&std::mem::take(&mut self.entries)).await?;
+        let actions = std::mem::take(&mut self.actions);
+        Ok(self.perform(actions))
     }
 
-    fn perform(&mut self, actions: Vec<Action>, rollout: &Rollout) -> Option<Summary> {
+    fn perform(&mut self, actions: Vec<Action>) -> Option<Summary> {
         let mut finished = None;
         for action in actions {
             match action {
@@ -263,7 +259,7 @@ impl<'a, J: Keep> Walk<'a, J> {
                 Action::LastLook(host, outcome) => self.look_last(&host, &outcome),
                 Action::Abandon(host) => self.abandon(&host),
                 Action::TellOutcome(host, outcome) => self.report.tell(&Told::Outcome { host: &host, outcome: &outcome }),
-                Action::TellStop(stop) => self.report.tell(&Told::Stopping { stop: &stop, awaited: &rollout.awaited() }),
+                Action::TellStop(stop) => self.report.tell(&Told::Stopping { stop: &stop, awaited: &self.rollout.awaited() }),
                 Action::Tell(note) => self.report.tell(&Told::Note { note }),
                 Action::Finish(summary) => finished = Some(summary),
                 Action::Ignore(event) => tracing::debug!(?event, "event ignored"),

@@ -19,12 +19,11 @@ impl Rollout {
     pub(super) fn looked(&mut self, now: Duration, host: &HostName, standing: &Standing, actions: &mut Vec<Action>) -> bool {
         let Some(place) = self.places.get(host).copied() else { return false };
         let State::Looking { deadline } = self.hosts[place].state else { return false };
-        match standing.objection() {
-            Some(objection) => self.settle(now, place, &Outcome::Refused(objection.into()), actions),
-            None => {
-                self.set(place, State::InFlight { deadline });
-                actions.push(Action::Ask(host.clone(), self.hosts[place].attempt));
-            }
+        if let Some(objection) = standing.objection() {
+            self.settle(now, place, &Outcome::Refused(objection.into()), actions);
+        } else {
+            self.set(place, State::InFlight { deadline });
+            actions.push(Action::Ask(host.clone(), self.hosts[place].attempt));
         }
         true
     }

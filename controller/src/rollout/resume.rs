@@ -73,9 +73,7 @@ impl PastHost {
             // Nobody could tell: its agent can, as long as it keeps the attempt.
             (Some(Outcome::Unknown(_)), None | Some(Outcome::Unknown(_))) if self.attempt > 0 => Some(asked_again()),
             (Some(Outcome::Proven(_)), _) => self.outcome.as_ref().map(guarded_again),
-            (Some(Outcome::Unknown(_)), Some(settled @ Outcome::Proven(_))) | (None, Some(settled @ Outcome::Proven(_))) => {
-                Some(guarded_again(settled))
-            }
+            (None | Some(Outcome::Unknown(_)), Some(settled @ Outcome::Proven(_))) => Some(guarded_again(settled)),
             (Some(_), _) | (None, Some(_)) if retry_failed => None,
             (Some(outcome @ Outcome::RolledBack { .. }), _) | (None, Some(outcome @ Outcome::RolledBack { .. })) => {
                 Some(guarded_again(outcome))

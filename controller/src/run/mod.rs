@@ -164,7 +164,8 @@ fn random_hex<const BYTES: usize>() -> Result<String, RunError> {
         .secure_random
         .fill(&mut random)
         .map_err(|_| RunError::Machine { doing: "draw a random number", source: io::Error::other("no randomness") })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    Ok(random.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect())
 }
 
 /// Each host keeps a connection: raises the soft limit of open files to the hard one, and says so when that is too low.
