@@ -65,6 +65,6 @@ fn what_somebody_deployed_since_stays_and_keeps_the_rest_only_until_it_is_left_o
     let refused = fleet.baton(&["undo", &id, "--yes"]).expect_code(2);
     refused.says(&["web-2", "somebody deployed since"]);
     assert_eq!(served(&fleet), ["v2", "v3"], "{refused}");
-    let run = fleet.baton(&["undo", &id, "--leave-out-broken", "--yes"]).expect_code(0);
+    let run = fleet.baton(&["undo", &id, "--leave-out-broken", "--yes"]).expect_code(3);
     assert_eq!(served(&fleet), ["v1", "v3"], "{run}");
 }

@@ -138,8 +138,9 @@ async fn claimed(hold: &mut watch::Receiver<Hold>) -> Result<u64, Refusal> {
 
 fn denial(hold: &watch::Receiver<Hold>) -> Option<Refusal> {
     match &*hold.borrow() {
-        Hold::Denied(refusal) => Some(refusal.clone()),
-        Hold::Sought | Hold::Stands { .. } => None,
+        Hold::Denied(refusal) if refusal.is_claimed => Some(refusal.clone()),
+        // With nobody else's claim in between, the fence of an earlier request may still be good.
+        Hold::Denied(_) | Hold::Sought | Hold::Stands { .. } => None,
     }
 }
 

@@ -47,17 +47,21 @@ impl Tally {
         tally
     }
 
-    /// A host of this zone has gone from one state to another.
-    pub(super) fn recount(&mut self, zone: Option<&str>, before: &State, now: &State) {
+    /// A host has gone from one state to another.
+    pub(super) fn recount(&mut self, before: &State, now: &State) {
         let step = |count: &mut usize, counts: fn(&State) -> bool| {
             *count = *count + usize::from(counts(now)) - usize::from(counts(before));
         };
         step(&mut self.slots_taken, State::takes_slot);
         step(&mut self.open, |state| matches!(state, State::Looking { .. } | State::InFlight { .. }));
         step(&mut self.last_looks, |state| matches!(state, State::LastLook { .. }));
-        step(&mut self.available, State::is_available);
-        if let Some(zone) = zone.and_then(|zone| self.zones.get_mut(zone)) {
-            step(&mut zone.available, State::is_available);
+    }
+
+    /// Whether a host of this zone can be counted on has changed.
+    pub(super) fn recount_available(&mut self, zone: Option<&str>, before: bool, now: bool) {
+        let zone = zone.and_then(|zone| self.zones.get_mut(zone)).map(|zone| &mut zone.available);
+        for count in std::iter::once(&mut self.available).chain(zone) {
+            *count = *count + usize::from(now) - usize::from(before);
         }
     }
 }
@@ -73,7 +77,7 @@ impl Rollout {
         }
         let member = &self.hosts[place];
         // One that is not available already is missed by nobody.
-        let missed = usize::from(member.state.is_available());
+        let missed = usize::from(member.is_available());
         let falls_below = |available: usize, min: usize| available < min + missed;
         if falls_below(self.tally.available, self.bounds.available_min) {
             return Some(Hindrance::Floor { min: self.bounds.available_min, zone: None });

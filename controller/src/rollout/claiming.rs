@@ -37,13 +37,13 @@ impl Rollout {
         }
         match &member.state {
             State::InFlight { .. } => actions.push(Action::Ask(host.clone(), member.attempt)),
-            State::Redialling { outcome, .. } => actions.push(Action::Guard(host.clone(), outcome.clone())),
+            State::Confirming { outcome, .. } => actions.push(Action::Guard(host.clone(), outcome.clone())),
             State::Ended { outcome } if !member.is_told => actions.push(Action::TellOutcome(host.clone(), outcome.clone())),
             State::Ended { .. }
             | State::Waiting
             | State::Looking { .. }
-            | State::Confirming { .. }
             | State::Guarded { .. }
+            | State::Redialling { .. }
             | State::LastLook { .. }
             | State::Released { .. } => {}
         }

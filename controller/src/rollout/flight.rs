@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::member::State;
-use super::{Action, GUARD_DEADLINE, Rollout};
+use super::{Action, GUARD_DEADLINE, Phase, Rollout};
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
 use crate::standing::Standing;
@@ -19,7 +19,10 @@ impl Rollout {
     pub(super) fn looked(&mut self, now: Duration, host: &HostName, standing: &Standing, actions: &mut Vec<Action>) -> bool {
         let Some(place) = self.places.get(host).copied() else { return false };
         let State::Looking { deadline } = self.hosts[place].state else { return false };
-        if let Some(objection) = standing.objection() {
+        if matches!(self.phase, Phase::Stopping(_)) {
+            // It was not asked yet, and nothing new starts.
+            self.set(place, State::Waiting);
+        } else if let Some(objection) = standing.objection() {
             self.settle(now, place, &Outcome::Refused(objection.into()), actions);
         } else {
             self.set(place, State::InFlight { deadline });

@@ -183,6 +183,10 @@ impl Onlooker {
                 self.looked_at.remove(host);
                 self.still_standing.insert(host.clone());
             }
+            // It was looked at, and is not asked any more: nothing new starts.
+            Event::Looked(host, _) if self.stopped && !self.asked.contains(host) => {
+                self.in_flight.remove(host);
+            }
             // The first interrupt drains; whatever comes once nothing new starts leaves.
             Event::Interrupted => self.left_at_once = self.stopped,
             Event::Started

@@ -16,6 +16,19 @@ pub(super) struct Member {
     pub(super) state: State,
     /// Whether how it ended was told by an earlier run.
     pub(super) is_told: bool,
+    /// How it had ended before it was to be tried again.
+    pub(super) outcome_before: Option<Outcome>,
+}
+
+impl Member {
+    /// Whether the service there can be counted on: not where it had failed, before it was tried again.
+    pub(super) fn is_available(&self) -> bool {
+        let is_sound = match &self.outcome_before {
+            None | Some(Outcome::Proven(_) | Outcome::RolledBack { .. }) => true,
+            Some(Outcome::Refused(_) | Outcome::Unproven(_) | Outcome::Dropped(_) | Outcome::Unknown(_)) => false,
+        };
+        self.state.is_available() && (is_sound || !matches!(self.state, State::Waiting))
+    }
 }
 
 /// How it stands with the claim on a host.

@@ -280,7 +280,7 @@ impl Rollout {
             Phase::Stopping(stop) => Some(stop.clone()),
             Phase::Planned(_) | Phase::Claiming { .. } | Phase::Walking | Phase::Over => None,
         };
-        let ended = |member: &Member| (member.host.clone(), member.state.outcome().cloned());
+        let ended = |member: &Member| (member.host.clone(), member.state.outcome().or(member.outcome_before.as_ref()).cloned());
         Summary { hosts: self.hosts.iter().map(ended).collect(), stop }
     }
 
@@ -291,9 +291,11 @@ impl Rollout {
     /// The only place where a host's state changes: keeps the counts in step with it.
     fn set(&mut self, place: usize, state: State) {
         let member = &mut self.hosts[place];
+        let was_available = member.is_available();
         let before = std::mem::replace(&mut member.state, state);
         let now = &member.state;
-        self.tally.recount(member.zone.as_deref(), &before, now);
+        self.tally.recount(&before, now);
+        self.tally.recount_available(member.zone.as_deref(), was_available, member.is_available());
         if let Some(deadline) = before.deadline() {
             self.deadlines.remove(&(deadline, place));
         }
@@ -314,7 +316,15 @@ impl Member {
             Fate::Restart(_) => Claim::Wanted,
             Fate::LeaveOut(_) | Fate::Refuse(_) => Claim::Unwanted,
         };
-        Self { host: planned.host.clone(), zone: planned.zone.clone(), attempt: 1, claim, state: State::Waiting, is_told: false }
+        Self {
+            host: planned.host.clone(),
+            zone: planned.zone.clone(),
+            attempt: 1,
+            claim,
+            state: State::Waiting,
+            is_told: false,
+            outcome_before: None,
+        }
     }
 }
 

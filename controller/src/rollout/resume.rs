@@ -24,7 +24,13 @@ impl Rollout {
             member.is_told = known.outcome.is_some();
             member.attempt = known.attempt.max(1);
             let Some(state) = state else {
+                if is_left_out {
+                    continue;
+                }
                 member.attempt = known.attempt + 1;
+                member.outcome_before = known.outcome.clone().or_else(|| known.settled.clone());
+                let member = &rollout.hosts[place];
+                rollout.tally.recount_available(member.zone.as_deref(), true, member.is_available());
                 continue;
             };
             halts = rollout.take_over(place, state, known).or(halts);
@@ -63,7 +69,7 @@ impl PastHost {
     /// Where the host is; none where it is to be started (again).
     fn state(&self, retry_failed: bool, plan: &Plan) -> Option<State> {
         let asked_again = || State::InFlight { deadline: plan.bounds().host_deadline };
-        let guarded_again = |outcome: &Outcome| State::Redialling {
+        let guarded_again = |outcome: &Outcome| State::Confirming {
             outcome: outcome.clone(),
             deadline: GUARD_DEADLINE,
             cause: "no answer".into(),

@@ -6,8 +6,8 @@ use super::{RunError, Setting, restart};
 use crate::execute::Prepared;
 use crate::outcome::Exit;
 use crate::plan::Plan;
-use crate::report::{Condition, Report, Told};
-use crate::rollout::Rollout;
+use crate::report::{Condition, Journal, Report, Told};
+use crate::rollout::{Order, Rollout};
 use crate::store::{Directory, RolloutRow, RunLock, Store};
 
 /// A rollout that nobody walks, and all that is needed to walk it.
@@ -34,7 +34,9 @@ pub(super) async fn walk_on(
 ) -> Result<Exit, RunError> {
     let Halted { directory, mut store, rollout: RolloutRow { id, inventory, reason, .. }, condition, lock } = halted;
     if condition == (Condition::Ended { exit: Exit::Proven.code() }) {
-        return Err(RunError::Over { id, condition });
+        let answer = "it has ended, every host is proven, and nothing is left to do";
+        report.tell(&Told::Journal(Journal::Taken { rollout: &id, order: Order::Resume, answer }));
+        return Ok(Exit::Proven);
     }
     let document = store.plan(&id).await?;
     let plan = Plan::from_document(&document).map_err(|source| RunError::PlanLost { id: id.clone(), source })?;

@@ -52,8 +52,10 @@ pub(super) async fn undo(setting: &Setting<'_>, wanted: &Wanted<'_>, report: &mu
     let usual = store.usual_duration(&service).await?;
     walker.go_back(back, service, limits, wanted.leave_out_broken);
     let prepared = walker.prepare(usual, report).await?;
+    let left_out = if lost.is_empty() { Exit::Proven } else { Exit::Failed };
     let reason = if wanted.reason.is_empty() { format!("undo of {id}") } else { wanted.reason.to_owned() };
-    Beginning { directory, store, reason, undo_of: Some(id) }.begin(walker, prepared, wanted.yes, report).await
+    let beginning = Beginning { directory, store, reason, undo_of: Some(id) };
+    Ok(left_out.or_worse(beginning.begin(walker, prepared, wanted.yes, report).await?))
 }
 
 /// Those that go back, each to its release; and those that are left as they are.
