@@ -1,5 +1,6 @@
-//! While nothing happens nothing is woken, and what happens then is noticed at once.
+//! While nothing happens nothing is woken, but by the renewals of a claim; and what happens then is noticed at once.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ use rustix::process::Signal;
 
 /// What is measured.
 const IDLE: Duration = Duration::from_mins(1);
+/// A rollout renews its claim on a host three times in a lease, which is ten seconds.
+const RENEWALS_MAX: u64 = 19;
+/// A message is read and answered at once; on a busy machine it may come in two pieces.
+const WOKEN_BY_A_RENEWAL: u64 = 2;
 /// The second host settles for so long: longer than all that takes.
 const SETTLE: Duration = Duration::from_secs(130);
 
@@ -22,6 +27,11 @@ const HALTED_WITHIN: Duration = Duration::from_mins(4);
 
 /// What hold ends with when its service has died.
 const DIED: i32 = 3;
+
+/// How often all threads of a process have gone to sleep.
+fn woken(pid: u32) -> u64 {
+    switches_of_all(&[pid]).iter().flat_map(BTreeMap::values).sum()
+}
 
 /// Kills the master and every worker at once.
 fn kill_server(host: &Host) {
@@ -34,7 +44,7 @@ fn kill_server(host: &Host) {
 }
 
 #[test]
-fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
+fn a_guarded_host_hears_of_nothing_but_its_claim_for_a_minute_and_its_death_halts_the_rollout() {
     let settling = Timing { settle: SETTLE, ready_within: SETTLE + SOON, ..Timing::default() };
     let fleet = Fleet::of(3).server(Kind::UnicornHeld).timing_of("web-2", settling).start();
     let first = fleet.hosts[0].server.master().expect("a master");
@@ -45,13 +55,17 @@ fn a_guarded_host_sleeps_for_a_minute_and_its_death_halts_the_rollout() {
     rollout.wait_to_read(&["Step", "web-2", "ready"], SOON);
     let finished = &fleet.hosts[0];
     assert_ne!(finished.server.master(), Ok(first));
-    let pids = [finished.agent.pid(), finished.server.launcher()];
-    let before = wait_until_quiet(&pids);
+    let (agent, hold) = (finished.agent.pid(), finished.server.launcher());
+    let before = wait_until_quiet(&[hold]);
+    let woken_before = woken(agent);
     let began = clock::now();
     wait::until("a minute to pass", IDLE + SOON, || {
         if began.elapsed() >= IDLE { Ok(()) } else { Err(format!("{:?}", began.elapsed())) }
     });
-    assert_eq!(switches_of_all(&pids), before, "something woke them");
+    assert_eq!(switches_of_all(&[hold]), before, "something woke hold");
+    // The agent hears of its claim, and of nothing else.
+    let woken = woken(agent) - woken_before;
+    assert!(woken <= RENEWALS_MAX * WOKEN_BY_A_RENEWAL, "the agent was woken {woken} times");
 
     kill_server(finished);
     assert_eq!(finished.server.launcher_ended(MOMENT).code(), Some(DIED));
