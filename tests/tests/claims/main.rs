@@ -158,7 +158,7 @@ fn a_controller_that_was_killed_holds_nobody_up_for_longer_than_a_lease() {
     while rollout.next_step().expect("it goes on") != "ready" {}
     let caller = Caller::of(&fleet);
     let claim = caller.status().claim.expect("it is claimed");
-    assert_eq!((claim.operator.as_str(), claim.reason.as_str()), (OPERATOR, "restart"));
+    assert_eq!((claim.operator.as_str(), claim.reason.as_str()), (OPERATOR, "a restart of web"));
     // Its end is `kill -9`.
     drop(rollout);
     let told = caller.is_refused("r-2", "s-1");
