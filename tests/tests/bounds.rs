@@ -38,6 +38,16 @@ fn zone_by_zone_no_host_of_the_next_is_begun_before_the_last_of_this_one_is_done
 }
 
 #[test]
+fn a_slow_host_has_one_slot_and_holds_up_nobody_beside_it() {
+    let slow = Timing { settle: Duration::from_secs(5), ..TIMING };
+    let fleet = Fleet::of(4).server(Kind::Patient).timing(TIMING).timing_of("web-1", slow).start();
+    let run = fleet.baton(&["restart", SERVICE, "--max-in-flight", "2", "--yes", "--output", "json"]).expect_code(0);
+    let events = run.objects();
+    let place = |kind: &str, host: &str| events.iter().position(|event| event["event"] == kind && event["host"] == host);
+    assert!(place("host", "web-4") < place("host", "web-1"), "all others are done before it is: {run}");
+}
+
+#[test]
 fn past_the_budget_nothing_more_is_begun() {
     let fleet = fleet(4);
     let before = fleet.standings();
