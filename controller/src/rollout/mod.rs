@@ -45,6 +45,7 @@ mod flight;
 mod guard;
 mod member;
 mod past;
+mod picture;
 mod resume;
 mod summary;
 mod walking;
@@ -58,6 +59,7 @@ pub use event::{Action, Event, Note, Order};
 pub use finished::{GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX};
 pub use guard::{Finding, Guard, Seen};
 pub use past::{Past, PastHost};
+pub use picture::{Picture, Stage, Whereabouts};
 pub use summary::{Stop, Summary};
 
 use crate::inventory::HostName;
