@@ -17,7 +17,7 @@ use lexer::{code_of, without_tests};
 pub const LINES_MAX: usize = 500;
 
 /// What values in, values out means: no file here knows more than `std`'s values and its fellows.
-const PURE: [&str; 33] = [
+const PURE: [&str; 37] = [
     "proto/src/claim",
     "proto/src/custody",
     "proto/src/document",
@@ -47,6 +47,10 @@ const PURE: [&str; 33] = [
     "controller/src/journal",
     "controller/src/outcome",
     "controller/src/plan",
+    "controller/src/report/contacts",
+    "controller/src/report/eta",
+    "controller/src/report/map",
+    "controller/src/report/screen",
     "controller/src/rollout",
     "controller/src/standing",
     "controller/src/step",

@@ -158,7 +158,10 @@ impl<'a, J: Keep> Walk<'a, J> {
         match woken {
             Woken::Interrupt => self.decide(&Event::Interrupted, None),
             Woken::Deadline => self.decide(&Event::Tick, None),
-            Woken::Silence => self.report.tell(&Told::Waiting { awaited: &self.rollout.awaited() }),
+            Woken::Silence => {
+                let (awaited, picture) = (self.rollout.awaited(), self.rollout.picture());
+                self.report.tell(&Told::Waiting { awaited: &awaited, picture: &picture });
+            }
             Woken::Ordered(request) => return self.obey(request).await,
             Woken::News(news) => {
                 let mut next = Some(*news);

@@ -2,23 +2,24 @@
 
 mod journal;
 
-use std::time::Duration;
-
 use baton_proto::claim::Claim;
 use baton_proto::custody::objects::{kept, milliseconds, with};
 use baton_proto::custody::{Basis, Protocol};
 use serde_json::{Map, Value, json};
 
+use super::course::Course;
+use super::human::{Look, Next};
 use super::{Told, claims, human, planned};
 use crate::inventory::{Host, HostName};
 use crate::outcome::Outcome;
-use crate::rollout::{Awaited, Note, Stop, Summary};
+use crate::plan::WaveKind;
+use crate::rollout::{Awaited, Note, Picture, Stop, Summary};
 use crate::standing::{Finding, Lingering, Standing};
 use crate::text::day;
 
 /// Renders one thing as a line.
-pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
-    let at_ms = milliseconds(at);
+pub(super) fn render(told: &Told<'_>, look: &Look<'_>) -> String {
+    let at_ms = milliseconds(look.at);
     let value = match told {
         Told::Asking { answered, total } => json!({"event": "asking", "answered": answered, "total": total}),
         Told::Planned { plan, rollout } => planned::object(plan, *rollout),
@@ -38,14 +39,17 @@ pub(super) fn render(told: &Told<'_>, at: Duration) -> String {
         }
         Told::Stopping { stop, awaited } => with(
             json!({"event": "stopping", "at_ms": at_ms, "cause": stop_word(stop), "host": stop_host(stop)}),
-            awaited_fields(awaited),
+            with(awaited_fields(awaited), json!({"zone": stop_zone(stop), "text": human::because(stop)})),
         ),
-        Told::Note { note } => with(json!({"event": "note", "at_ms": at_ms}), noted(*note)),
-        Told::Waiting { awaited } => {
-            let hosts: Vec<&str> = awaited.hosts().map(HostName::as_str).collect();
-            with(json!({"event": "waiting", "at_ms": at_ms, "hosts": hosts}), awaited_fields(awaited))
+        Told::Note { note } => {
+            with(json!({"event": "note", "at_ms": at_ms, "rollout": look.course.rollout}), noted(*note, look.course))
         }
-        Told::Finished { service, rollout, summary } => finished(service, rollout, summary, at_ms),
+        Told::Waiting { awaited, picture } => {
+            let hosts: Vec<&str> = awaited.hosts().map(HostName::as_str).collect();
+            let told = with(json!({"event": "waiting", "at_ms": at_ms, "hosts": hosts}), awaited_fields(awaited));
+            with(told, how_far(picture, look))
+        }
+        Told::Finished { service, rollout, summary } => finished(service, rollout, summary, look),
         Told::Fleet { rows } => return fleet(rows),
         Told::Claims { rows } => return claims::objects(rows),
         Told::Testimony { host, service, record } => {
@@ -104,15 +108,36 @@ fn outcome_fields(outcome: &Outcome) -> Value {
     with(json!({"outcome": word}), more)
 }
 
-fn noted(note: Note) -> Value {
+fn how_far(picture: &Picture, look: &Look<'_>) -> Value {
+    let (done, total) = picture.done();
+    let eta = look.eta(picture);
+    json!({
+        "done": done, "total": total, "wave": picture.wave, "waves": look.course.waves(),
+        "eta_ms": eta.map(|eta| milliseconds(eta.left)), "eta_to": eta.map(|eta| if eta.person { "person" } else { "end" }),
+    })
+}
+
+fn noted(note: Note, course: &Course) -> Value {
     match note {
-        Note::WaveBegins(wave) => json!({"note": "wave_begins", "wave": wave}),
-        Note::WaveEnds(wave) => json!({"note": "wave_ends", "wave": wave}),
-        Note::Soaking { wave, until } => json!({"note": "soaking", "wave": wave, "until_ms": milliseconds(until)}),
-        Note::AwaitingPerson { wave } => json!({"note": "awaiting_person", "wave": wave}),
+        Note::WaveBegins(wave) => with(json!({"note": "wave_begins"}), wave_fields(wave, course)),
+        Note::WaveEnds(wave) => with(json!({"note": "wave_ends"}), wave_fields(wave, course)),
+        Note::Soaking { wave, until } => {
+            with(json!({"note": "soaking", "until_ms": milliseconds(until)}), wave_fields(wave, course))
+        }
+        Note::AwaitingPerson { wave } => with(json!({"note": "awaiting_person"}), wave_fields(wave, course)),
         Note::Paused => json!({"note": "paused"}),
         Note::GoingOn => json!({"note": "going_on"}),
     }
+}
+
+fn wave_fields(place: usize, course: &Course) -> Value {
+    let (kind, zone) = match course.wave(place).map(|wave| &wave.kind) {
+        Some(WaveKind::Canaries) => (Some("canaries"), None),
+        Some(WaveKind::Zone(zone)) => (Some("zone"), zone.as_deref()),
+        Some(WaveKind::Rest) => (Some("rest"), None),
+        None => (None, None),
+    };
+    json!({"wave": place, "waves": course.waves(), "kind": kind, "zone": zone})
 }
 
 fn stop_word(stop: &Stop) -> &'static str {
@@ -135,7 +160,15 @@ fn stop_host(stop: &Stop) -> Option<&str> {
     }
 }
 
-fn finished(service: &str, rollout: &str, summary: &Summary, at_ms: u64) -> Value {
+fn stop_zone(stop: &Stop) -> Option<&str> {
+    match stop {
+        Stop::PastBudget { zone, .. } | Stop::Floor { zone, .. } => zone.as_deref(),
+        Stop::Doubt(_) | Stop::Claimed(_) | Stop::StopAfter(_) | Stop::Deadline | Stop::Aborted | Stop::Interrupted => None,
+    }
+}
+
+fn finished(service: &str, rollout: &str, summary: &Summary, look: &Look<'_>) -> Value {
+    let next = Next::after(rollout, summary, look.course);
     let mut hosts: Map<String, Value> = Map::new();
     for (host, outcome) in &summary.hosts {
         let word = outcome.as_ref().map_or_else(|| "untouched".to_owned(), |outcome| outcome.word().replace(' ', "_"));
@@ -144,9 +177,9 @@ fn finished(service: &str, rollout: &str, summary: &Summary, at_ms: u64) -> Valu
         }
     }
     json!({
-        "event": "summary", "at_ms": at_ms, "service": service, "rollout": rollout,
+        "event": "summary", "at_ms": milliseconds(look.at), "service": service, "rollout": rollout,
         "exit_code": summary.exit().code(), "stopped": summary.stop.as_ref().map(stop_word),
-        "total": summary.hosts.len(), "hosts": hosts, "remaining_command": human::remaining(service, summary),
+        "total": summary.hosts.len(), "hosts": hosts, "remaining_command": next.resume, "retry_command": next.retry, "undo_command": next.undo,
     })
 }
 

@@ -1,106 +1,155 @@
-//! On a terminal: one moving line for each host in flight, below what has been told.
+//! On a terminal: the moving lines below what has been told.
+//!
+//! The screen's width is looked at before each frame. Where it has changed, the terminal has wrapped the lines anew; they are wiped
+//! by what they take up by now, and drawn afresh.
+//!
+//! **Invariant:** nothing moves before the walk begins, and nothing is left on the screen when it is over.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
 
-use super::Told;
-use crate::inventory::HostName;
+use super::screen::{Canvas, Size};
 
 /// How often the moving lines move.
-pub(super) const FRAME: Duration = Duration::from_millis(100);
+const FRAME: Duration = Duration::from_millis(100);
 
-/// How many hosts have a line of their own; more would not fit on a screen.
-const LINES_MAX: usize = 16;
+/// What a terminal is taken for that does not tell its size.
+const SIZE: Size = Size { width: 80, height: 24 };
 
 /// The moving lines.
 pub(super) struct Live {
-    screen: MultiProgress,
-    lines: BTreeMap<HostName, ProgressBar>,
+    terminal: Term,
+    bar: Option<ProgressBar>,
+    is_moving: bool,
+    painted: bool,
+    size: Size,
+    /// How many lines were drawn.
+    drawn: usize,
+    drawn_at: Option<Instant>,
+    frame: usize,
 }
 
 impl Live {
-    pub(super) fn new() -> Self {
-        // Drawn when the loop says so, at most ten times a second.
-        Self { screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)), lines: BTreeMap::new() }
+    pub(super) fn new(painted: bool) -> Self {
+        let terminal = Term::stderr();
+        Self { terminal, bar: None, is_moving: false, painted, size: SIZE, drawn: 0, drawn_at: None, frame: 0 }
+    }
+
+    /// From here on lines move.
+    pub(super) fn begin(&mut self) {
+        self.is_moving = true;
+    }
+
+    /// Wipes the lines; from here on none move.
+    pub(super) fn end(&mut self) {
+        self.is_moving = false;
+        if let Some(bar) = self.bar.take() {
+            self.wipe_if_resized(&bar);
+            bar.finish_and_clear();
+        }
     }
 
     /// Whether anything moves.
     pub(super) fn is_moving(&self) -> bool {
-        !self.lines.is_empty()
+        self.is_moving
     }
 
-    /// Shows what needs no line of text; whether that was all.
-    pub(super) fn show(&mut self, told: &Told<'_>) -> bool {
-        match told {
-            Told::Started { host } => {
-                self.start(host);
-                true
-            }
-            Told::Step { host, step, detail } => self.message(host, format!("{step}  {detail}")),
-            Told::Waiting { .. } if self.is_moving() => {
-                self.lines.values().for_each(ProgressBar::tick);
-                true
-            }
-            Told::Outcome { host, .. } => {
-                if let Some(line) = self.lines.remove(*host) {
-                    line.finish_and_clear();
-                }
-                false
-            }
-            Told::Finished { .. } => {
-                for line in std::mem::take(&mut self.lines).into_values() {
-                    line.finish_and_clear();
-                }
-                false
-            }
-            Told::Asking { .. }
-            | Told::Planned { .. }
-            | Told::PlanWritten { .. }
-            | Told::NotUndone { .. }
-            | Told::MayNotRestart { .. }
-            | Told::Retrying { .. }
-            | Told::Regained { .. }
-            | Told::Stopping { .. }
-            | Told::Note { .. }
-            | Told::Waiting { .. }
-            | Told::Fleet { .. }
-            | Told::Claims { .. }
-            | Told::Testimony { .. }
-            | Told::History(_)
-            | Told::Journal(_)
-            | Told::Certified { .. } => false,
-        }
+    /// How long it is until the next frame.
+    pub(super) fn frame_left(&self) -> Duration {
+        self.drawn_at.map_or(Duration::ZERO, |drawn| FRAME.saturating_sub(drawn.elapsed()))
+    }
+
+    /// The number of the next frame.
+    pub(super) fn frame(&self) -> usize {
+        self.frame
+    }
+
+    /// How lines are to look now.
+    pub(super) fn canvas(&self) -> Canvas {
+        Canvas { size: size(&self.terminal), painted: self.painted }
+    }
+
+    /// Shows these lines in place of the last.
+    pub(super) fn draw(&mut self, lines: &[String], size: Size) {
+        let bar = self.bar.take().unwrap_or_else(bar);
+        self.wipe_if_resized(&bar);
+        (self.size, self.drawn) = (size, lines.len());
+        bar.set_message(lines.join("\n"));
+        bar.force_draw();
+        self.step_back();
+        self.bar = Some(bar);
+        self.drawn_at = Some(Instant::now());
+        self.frame = self.frame.wrapping_add(1);
     }
 
     /// Writes above the moving lines.
     pub(super) fn suspend(&self, write: impl FnOnce()) {
-        self.screen.suspend(write);
+        match &self.bar {
+            Some(bar) => {
+                self.wipe_if_resized(bar);
+                bar.suspend(write);
+                self.step_back();
+            }
+            None => write(),
+        }
     }
 
-    fn start(&mut self, host: &HostName) {
-        if self.lines.len() >= LINES_MAX {
+    /// Puts the cursor where an echoed ^C wraps nothing, and is drawn over by the next frame.
+    fn step_back(&self) {
+        let _ = self.terminal.write_str("\r");
+    }
+
+    /// To the terminal all that is drawn is one long line, full to its last column.
+    fn wipe_if_resized(&self, bar: &ProgressBar) {
+        let width = size(&self.terminal).width;
+        if width == self.size.width || self.drawn == 0 {
             return;
         }
-        let style = ProgressStyle::with_template("{spinner:>12} [{elapsed:>5}]   {prefix}   {wide_msg}");
-        let line = ProgressBar::new_spinner().with_prefix(host.to_string());
-        let line = self.screen.add(line);
-        if let Ok(style) = style {
-            line.set_style(style);
-        }
-        line.tick();
-        self.lines.insert(host.clone(), line);
+        let rows = rows_above(self.drawn, self.size.width, width);
+        // Zero rows up would be one.
+        let up = if rows > 0 { format!("\u{1b}[{rows}A") } else { String::new() };
+        // Who does not see it misses nothing but a frame.
+        let _ = self.terminal.write_str(&format!("{up}\r\u{1b}[J"));
+        bar.set_draw_target(target());
     }
+}
 
-    fn message(&mut self, host: &HostName, message: String) -> bool {
-        match self.lines.get(host) {
-            Some(line) => {
-                line.set_message(message);
-                true
-            }
-            // Beyond the lines that fit nothing is shown; below that it is a stray, and told.
-            None => self.lines.len() >= LINES_MAX,
-        }
+/// How many rows are above the cursor, which was at the beginning of the last of so many full rows of one width, in another.
+fn rows_above(drawn: usize, before: usize, now: usize) -> usize {
+    drawn.saturating_sub(1) * before / now.max(1)
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, target());
+    match ProgressStyle::with_template("{msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    // Frames come as often as we say: none is left out.
+    ProgressDrawTarget::stderr_with_hz(u8::MAX)
+}
+
+fn size(terminal: &Term) -> Size {
+    let told = terminal.size_checked().filter(|(height, width)| *height > 0 && *width > 0);
+    told.map_or(SIZE, |(height, width)| Size { width: width.into(), height: height.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows_above;
+
+    #[test]
+    fn lines_that_are_wrapped_anew_are_counted_as_they_are_wrapped() {
+        assert_eq!(rows_above(3, 80, 80), 2);
+        assert_eq!(rows_above(3, 80, 40), 4);
+        assert_eq!(rows_above(3, 80, 79), 2);
+        assert_eq!(rows_above(3, 80, 240), 0);
+        assert_eq!(rows_above(0, 80, 0), 0);
     }
 }

@@ -6,11 +6,15 @@
 
 mod claims;
 mod contacts;
+mod course;
+mod eta;
 mod human;
 mod journal;
 mod json;
 mod live;
+mod map;
 mod planned;
+mod screen;
 
 use std::fmt;
 use std::fs::File;
@@ -28,13 +32,16 @@ use crate::outcome::{Exit, Outcome};
 use crate::pki::Files;
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::rollout::{Awaited, Note, Stop, Summary};
+use crate::rollout::{Awaited, Note, Picture, Stop, Summary};
 use crate::standing::Standing;
 use crate::step::Step;
 use contacts::Contacts;
+use course::Course;
+use human::Look;
 pub use human::ordered;
 pub use journal::{Condition, Journal};
 use live::Live;
+use screen::{Flight, Scene};
 
 /// Where the operator is, wherever the output goes.
 const TERMINAL: &str = "/dev/tty";
@@ -140,6 +147,8 @@ pub enum Told<'a> {
     Waiting {
         /// What is waited for.
         awaited: &'a Awaited,
+        /// How far it is.
+        picture: &'a Picture,
     },
     /// A rollout is over.
     Finished {
@@ -199,6 +208,7 @@ pub struct Report {
     last_told: Instant,
     last_news: Instant,
     contacts: Contacts,
+    course: Course,
     host_width: usize,
 }
 
@@ -214,7 +224,7 @@ impl Report {
         let human = format == Format::Human;
         Self {
             painted: human && !plain && io::stdout().is_terminal(),
-            live: (human && io::stderr().is_terminal()).then(Live::new),
+            live: (human && io::stderr().is_terminal()).then(|| Live::new(!plain)),
             ..Self::to(format, Box::new(io::stdout()), Box::new(io::stderr()))
         }
     }
@@ -222,13 +232,28 @@ impl Report {
     /// A report that writes its results and its progress there, as to files.
     pub fn to(format: Format, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
         let now = Instant::now();
-        let contacts = Contacts::default();
-        Self { format, out, err, painted: false, live: None, begun: now, last_told: now, last_news: now, contacts, host_width: 0 }
+        let (contacts, course) = (Contacts::default(), Course::default());
+        Self {
+            format,
+            out,
+            err,
+            painted: false,
+            live: None,
+            begun: now,
+            last_told: now,
+            last_news: now,
+            contacts,
+            course,
+            host_width: 0,
+        }
     }
 
-    /// Times are told since now.
+    /// Times are told since now; on a terminal the lines begin to move.
     pub fn begin(&mut self) {
         self.begun = Instant::now();
+        if let Some(live) = &mut self.live {
+            live.begin();
+        }
     }
 
     /// Tells something.
@@ -238,22 +263,22 @@ impl Report {
         if !matches!(told, Told::Asking { .. } | Told::Waiting { .. } | Told::Retrying { .. }) {
             self.last_news = now;
         }
-        self.contacts.learn(told, now);
+        let at = self.begun.elapsed();
+        self.contacts.learn(told, at);
+        self.course.learn(told);
         if let Told::Planned { plan, .. } = told {
             self.host_width = plan.hosts().iter().map(|planned| planned.host.as_str().len()).max().unwrap_or_default().min(40);
         }
-        let at = self.begun.elapsed();
+        if self.moves(told, at) {
+            return;
+        }
+        let look = self.look(at);
         match self.format {
-            Format::Json => self.out(&json::render(told, at)),
+            Format::Json => {
+                let line = json::render(told, &look);
+                self.out(&line);
+            }
             Format::Human => {
-                if self.live.as_mut().is_some_and(|live| live.show(told)) {
-                    return;
-                }
-                let look = human::Look { at, host_width: self.host_width, painted: self.painted };
-                if let Told::Waiting { awaited } = told {
-                    let text = human::waiting(awaited, |host| self.contacts.of(host, now), &look);
-                    return self.err(&text);
-                }
                 let text = human::render(told, &look);
                 self.out(&text.result);
                 self.err(&text.progress);
@@ -261,10 +286,70 @@ impl Report {
         }
     }
 
+    fn look(&self, at: Duration) -> Look<'_> {
+        Look { at, host_width: self.host_width, painted: self.painted, course: &self.course, contacts: &self.contacts }
+    }
+
+    /// Shows in the moving lines what needs no line of text; whether that was all.
+    fn moves(&mut self, told: &Told<'_>, at: Duration) -> bool {
+        let Some(mut live) = self.live.take_if(|live| live.is_moving()) else { return false };
+        let is_all = match told {
+            Told::Waiting { awaited, picture } => {
+                self.draw(&mut live, awaited, picture, at);
+                true
+            }
+            Told::Started { .. } | Told::Step { .. } => true,
+            Told::Finished { .. } => {
+                live.end();
+                false
+            }
+            Told::Asking { .. }
+            | Told::Planned { .. }
+            | Told::PlanWritten { .. }
+            | Told::NotUndone { .. }
+            | Told::MayNotRestart { .. }
+            | Told::Retrying { .. }
+            | Told::Regained { .. }
+            | Told::Outcome { .. }
+            | Told::Stopping { .. }
+            | Told::Note { .. }
+            | Told::Fleet { .. }
+            | Told::Claims { .. }
+            | Told::Testimony { .. }
+            | Told::History(_)
+            | Told::Journal(_)
+            | Told::Certified { .. } => false,
+        };
+        self.live = Some(live);
+        is_all
+    }
+
+    fn draw<'a>(&'a self, live: &mut Live, awaited: &Awaited, picture: &'a Picture, at: Duration) {
+        let look = self.look(at);
+        let flight = |(place, host): &'a (usize, HostName)| Flight {
+            host: host.as_str(),
+            whereabouts: picture.hosts[*place],
+            contact: self.contacts.of(host, at),
+        };
+        let flights: Vec<Flight<'_>> = picture.open.iter().map(flight).collect();
+        let wave = self.course.wave_name(picture.wave);
+        let scene = Scene {
+            picture,
+            flights: &flights,
+            waits: &human::at_a_glance(awaited, picture, &look),
+            wave: wave.as_deref(),
+            eta: look.eta(picture),
+            host_width: self.host_width,
+            frame: live.frame(),
+        };
+        let canvas = live.canvas();
+        live.draw(&screen::lines(&scene, canvas), canvas.size);
+    }
+
     /// How long the loop may sleep before something must be shown.
     pub fn silence_left(&self) -> Duration {
         match &self.live {
-            Some(live) if live.is_moving() => live::FRAME,
+            Some(live) if live.is_moving() => live.frame_left(),
             Some(_) | None if self.last_news.elapsed() < PATIENCE => SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
             Some(_) | None => LATER_SILENCE_MAX.saturating_sub(self.last_told.elapsed()),
         }

@@ -162,11 +162,11 @@ mod tests {
     use super::render;
     use crate::inventory::HostName;
     use crate::outcome::samples::proven;
+    use crate::report::contacts::Contacts;
+    use crate::report::course::Course;
     use crate::report::{Condition, Journal};
     use crate::rollout::{Past, PastHost};
     use crate::store::{Listed, RolloutRow, RunRow};
-
-    const LOOK: Look = Look { at: Duration::ZERO, host_width: 5, painted: false };
 
     fn rollout(id: &str) -> RolloutRow {
         RolloutRow {
@@ -190,7 +190,9 @@ mod tests {
     }
 
     fn told(journal: &Journal<'_>) -> Vec<String> {
-        render(journal, &LOOK).result.lines().map(str::to_owned).collect()
+        let (course, contacts) = (Course::default(), Contacts::default());
+        let look = Look { at: Duration::ZERO, host_width: 5, painted: false, course: &course, contacts: &contacts };
+        render(journal, &look).result.lines().map(str::to_owned).collect()
     }
 
     #[test]

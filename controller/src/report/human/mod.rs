@@ -1,36 +1,50 @@
 //! Text for people: a verb in a gutter, then when, who and what.
 
+mod closing;
 mod fleet;
 mod journal;
+mod note;
 mod order;
 mod plan;
 mod sentence;
 mod testimony;
 mod waiting;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use baton_proto::span::Span;
-
+use super::contacts::Contacts;
+use super::course::Course;
+use super::eta::Eta;
 use super::{Told, claims};
 use crate::inventory::HostName;
 use crate::outcome::Outcome;
-use crate::rollout::{Awaited, Note, Stop, Summary};
+use crate::rollout::{Awaited, Picture, Stop};
 use crate::text::{NAMES_MAX, day, listed};
+pub(super) use closing::Next;
 pub use order::ordered;
 pub(super) use sentence::outcome as outcome_text;
-pub(super) use waiting::waiting;
+pub(super) use waiting::at_a_glance;
 
 /// How things are shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct Look<'a> {
     /// Since the walk began.
     pub(super) at: Duration,
     /// The length of the longest host name.
     pub(super) host_width: usize,
     /// Whether verbs are coloured.
     pub(super) painted: bool,
+    /// The rollout that is told of.
+    pub(super) course: &'a Course,
+    /// What was last heard of its hosts.
+    pub(super) contacts: &'a Contacts,
+}
+
+impl Look<'_> {
+    /// How long the rollout will still take.
+    pub(super) fn eta(&self, picture: &Picture) -> Option<Eta> {
+        self.course.eta(picture, self.contacts, self.at)
+    }
 }
 
 /// What goes where.
@@ -53,7 +67,7 @@ impl Text {
 }
 
 /// Renders one thing.
-pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
+pub(super) fn render(told: &Told<'_>, look: &Look<'_>) -> Text {
     match told {
         Told::Asking { answered, total } => Text::progress(line(
             "Waiting",
@@ -84,9 +98,9 @@ pub(super) fn render(told: &Told<'_>, look: &Look) -> Text {
             Text::result(timed(verb, colour, look, host, &sentence::outcome(outcome)))
         }
         Told::Stopping { stop, awaited } => Text::progress(stopping(stop, awaited, look)),
-        Told::Note { note } => Text::progress(noted(*note, look)),
-        Told::Waiting { awaited } => Text::progress(waiting(awaited, |_| None, look)),
-        Told::Finished { service, summary, .. } => finished(service, summary, look),
+        Told::Note { note } => Text::progress(note::noted(*note, look)),
+        Told::Waiting { awaited, picture } => Text::progress(waiting::waiting(awaited, picture, look)),
+        Told::Finished { service, rollout, summary } => closing::finished(service, rollout, summary, look),
         Told::Claims { rows } => Text::result(claims::table(rows)),
         Told::Fleet { rows } => Text::result(fleet::table(rows)),
         Told::Testimony { host, service, record } => Text::result(testimony::render(host, service, record)),
@@ -125,7 +139,7 @@ fn verb(outcome: &Outcome) -> (&'static str, Colour) {
     }
 }
 
-fn gutter(verb: &str, colour: Colour, look: &Look) -> String {
+fn gutter(verb: &str, colour: Colour, look: &Look<'_>) -> String {
     let code = match colour {
         Colour::Green => "1;32",
         Colour::Yellow => "1;33",
@@ -135,15 +149,15 @@ fn gutter(verb: &str, colour: Colour, look: &Look) -> String {
     if look.painted { format!("\u{1b}[{code}m{verb:>12}\u{1b}[0m") } else { format!("{verb:>12}") }
 }
 
-fn line(verb: &str, colour: Colour, look: &Look, text: &str) -> String {
+fn line(verb: &str, colour: Colour, look: &Look<'_>, text: &str) -> String {
     format!("{}   {text}\n", gutter(verb, colour, look))
 }
 
-fn clock(look: &Look) -> String {
+fn clock(look: &Look<'_>) -> String {
     format!("[{:>6.1}s]", look.at.as_secs_f64())
 }
 
-fn timed(verb: &str, colour: Colour, look: &Look, host: &HostName, text: &str) -> String {
+fn timed(verb: &str, colour: Colour, look: &Look<'_>, host: &HostName, text: &str) -> String {
     let width = look.host_width;
     format!("{} {}   {host:<width$}   {text}\n", gutter(verb, colour, look), clock(look))
 }
@@ -161,7 +175,7 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
+fn stopping(stop: &Stop, awaited: &Awaited, look: &Look<'_>) -> String {
     // What is over is told by the last line.
     if awaited.is_empty() {
         return String::new();
@@ -181,7 +195,7 @@ fn stopping(stop: &Stop, awaited: &Awaited, look: &Look) -> String {
 }
 
 /// Why nothing new starts.
-fn because(stop: &Stop) -> String {
+pub(super) fn because(stop: &Stop) -> String {
     match stop {
         Stop::Doubt(host) => format!("because of {host}"),
         Stop::PastBudget { host, max: 0, zone } => format!("because {host} failed{}", within(zone.as_deref())),
@@ -201,72 +215,4 @@ fn because(stop: &Stop) -> String {
 
 fn within(zone: Option<&str>) -> String {
     zone.map(|zone| format!(" in zone {zone}")).unwrap_or_default()
-}
-
-fn noted(note: Note, look: &Look) -> String {
-    let (verb, text) = match note {
-        Note::WaveBegins(wave) => ("Wave", format!("{} begins", wave + 1)),
-        Note::WaveEnds(wave) => ("Wave", format!("{} is done", wave + 1)),
-        Note::Soaking { wave, until } => {
-            ("Soaking", format!("wave {} must stand for {} more", wave + 1, Span(until.saturating_sub(look.at))))
-        }
-        Note::AwaitingPerson { wave } => ("Waiting", format!("wave {} is done: `baton resume` goes on", wave + 1)),
-        Note::Paused => ("Paused", "nothing new starts until `baton resume`".to_owned()),
-        Note::GoingOn => ("Resumed", "it goes on".to_owned()),
-    };
-    line(verb, Colour::Plain, look, &text)
-}
-
-fn finished(service: &str, summary: &Summary, look: &Look) -> Text {
-    let (verb, colour) = match &summary.stop {
-        Some(Stop::Doubt(_) | Stop::PastBudget { .. } | Stop::Claimed(_) | Stop::Floor { .. } | Stop::Deadline) => {
-            ("Halted", Colour::Red)
-        }
-        Some(Stop::StopAfter(_)) => ("Stopped", Colour::Yellow),
-        Some(Stop::Aborted) => ("Aborted", Colour::Yellow),
-        Some(Stop::Interrupted) => ("Interrupted", Colour::Yellow),
-        None => ("Done", Colour::Green),
-    };
-    let result = format!("{} {}   {}\n", gutter(verb, colour, look), clock(look), tally(summary));
-    let mut progress = String::new();
-    if let Some((host, outcome)) = summary.gravest() {
-        let (error, hint) = sentence::complaint(host, service, outcome);
-        write!(progress, "\nerror: {error}\nhint: {hint}\n").expect("writing to a string cannot fail");
-    }
-    if let Some(command) = remaining(service, summary) {
-        let once = if summary.stop == Some(Stop::Interrupted) { "" } else { "once that is mended, " };
-        writeln!(progress, "hint: {once}`{command}` restarts the hosts that were not touched")
-            .expect("writing to a string cannot fail");
-    }
-    Text { result, progress }
-}
-
-/// How many are proven, who is not and why not, and who was not touched.
-fn tally(summary: &Summary) -> String {
-    let proven = summary.hosts.iter().filter(|(_, outcome)| matches!(outcome, Some(Outcome::Proven(_)))).count();
-    let mut parts = vec![format!("{proven} of {} proven", summary.hosts.len())];
-    for word in ["rolled back", "refused", "unproven", "unknown", "dropped"] {
-        let hosts: Vec<HostName> = summary
-            .hosts
-            .iter()
-            .filter(|(_, outcome)| outcome.as_ref().is_some_and(|outcome| outcome.word() == word))
-            .map(|(host, _)| host.clone())
-            .collect();
-        if !hosts.is_empty() {
-            parts.push(format!("{} {word}", names(&hosts)));
-        }
-    }
-    let untouched: Vec<HostName> = summary.untouched().cloned().collect();
-    if summary.hosts.iter().all(|(_, outcome)| matches!(outcome, Some(Outcome::Refused(_)) | None)) {
-        parts.push("nothing was touched".to_owned());
-    } else if !untouched.is_empty() {
-        parts.push(format!("{} untouched", names(&untouched)));
-    }
-    parts.join("; ")
-}
-
-/// The command that does what a rollout did not that was halted or interrupted.
-pub(super) fn remaining(service: &str, summary: &Summary) -> Option<String> {
-    let untouched: Vec<&str> = summary.untouched().map(HostName::as_str).collect();
-    (!untouched.is_empty()).then(|| format!("baton restart {service} {}", untouched.join(",")))
 }
