@@ -61,6 +61,7 @@ fn a_rollout_under_nohup_outlives_its_terminal() {
     let fleet = fleet();
     let mut command = Command::new("nohup");
     command.arg(binaries::find("baton")).args(["restart", "web"]).env("BATON_CONFIG", fleet.config());
+    command.env("BATON_STATE", fleet.config().with_file_name("state"));
     let rollout = Running::start(command, fleet.directory());
     rollout.wait_to_read(&["Step", "web-1", "ready"], SOON);
     signal(&rollout, Signal::SIGHUP);
@@ -82,7 +83,9 @@ fn on_a_terminal(command: &str, typed: &str) -> (Option<i32>, String) {
 fn whoever_types_is_asked_also_when_progress_goes_to_a_file() {
     let fleet = fleet();
     let (baton, config) = (binaries::find("baton"), fleet.config());
-    let restart = format!("BATON_CONFIG={} timeout --foreground 60 {} restart web", config.display(), baton.display());
+    let state = config.with_file_name("state");
+    let surroundings = format!("BATON_CONFIG={} BATON_STATE={}", config.display(), state.display());
+    let restart = format!("{surroundings} timeout --foreground 60 {} restart web", baton.display());
     let master = fleet.hosts[0].server.master();
     let log = fleet.directory().join("log");
     for elsewhere in [String::new(), format!("2>{}", log.display())] {
