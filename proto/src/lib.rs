@@ -4,6 +4,7 @@
 //! is values in, values out.
 
 pub mod claim;
+pub mod codec;
 pub mod custody;
 pub mod document;
 pub mod finding;

@@ -9,14 +9,14 @@ use std::time::Duration;
 use baton_proto::v1;
 use baton_proto::v1::agent_client::AgentClient;
 use baton_proto::wire::Malformed;
-use hyper_util::rt::TokioIo;
+use http::Uri;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
+use super::connection::Connection;
 use super::link::{Dialler, Fault, LinkError, chain, ends};
 use super::wire;
 use crate::inventory::Host;
@@ -106,31 +106,25 @@ impl CallError {
 /// A connection to the agent of one host.
 #[derive(Debug, Clone)]
 pub(super) struct Agent {
-    client: AgentClient<Channel>,
+    client: AgentClient<Connection>,
     fault: Fault,
     /// Until when its certificate is valid, since 1970.
     certificate_ends: Option<Duration>,
 }
 
-/// The connection of a client was used up: a link never reconnects by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is gone")]
-struct Spent;
-
 impl Agent {
     /// Connects to the agent of `host`.
     pub(super) async fn dial(dialler: &Dialler, host: &Host) -> Result<Self, CallError> {
+        // A guard may have to dial: boxed, that costs its task no room until it does.
+        Box::pin(Self::connect(dialler, host)).await
+    }
+
+    async fn connect(dialler: &Dialler, host: &Host) -> Result<Self, CallError> {
         let stream = dialler.dial(host).await.map_err(|error| CallError::Link(Arc::new(error)))?;
         let (fault, certificate_ends) = (stream.fault(), ends(&stream));
-        let mut stream = Some(TokioIo::new(stream));
-        let connector = tower::service_fn(move |_: http::Uri| {
-            let stream = stream.take().ok_or(Spent);
-            async move { stream }
-        });
-        let endpoint =
-            Endpoint::from_shared(format!("http://{}", host.name)).map_err(|error| CallError::Broken(chain(&error)))?;
-        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| broken(&fault, || chain(&error)))?;
-        Ok(Self { client: AgentClient::new(channel), fault, certificate_ends })
+        let origin = Uri::try_from(format!("http://{}", host.name)).map_err(|error| CallError::Broken(chain(&error)))?;
+        let connection = Connection::begin(stream).await.map_err(|error| broken(&fault, || chain(&error)))?;
+        Ok(Self { client: AgentClient::with_origin(connection, origin), fault, certificate_ends })
     }
 
     /// Looks at a service, over an `earlier` connection where it is not gone.
@@ -170,7 +164,7 @@ impl Agent {
 
     async fn ask(&mut self, service: &str) -> Result<v1::StatusReply, CallError> {
         let request = v1::StatusRequest { service: service.to_owned(), census: false };
-        let reply = timeout(ANSWER_DEADLINE, self.client.status(request)).await;
+        let reply = timeout(ANSWER_DEADLINE, Box::pin(self.client.status(request))).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
         Ok(reply.into_inner())
     }
@@ -198,27 +192,28 @@ impl Agent {
                 Some(v1::claim_reply::Reply::Renewed(_)) | None => Err(CallError::Malformed(Malformed::Missing("grant"))),
             }
         };
-        let (call, granted) = timeout(ANSWER_DEADLINE, opened).await.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))??;
+        let (call, granted) =
+            timeout(ANSWER_DEADLINE, Box::pin(opened)).await.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))??;
         Ok((requests, call, granted))
     }
 
     /// Asks for a handover and follows it.
     pub(super) async fn reload(&mut self, request: v1::ReloadRequest) -> Result<Call<v1::ReloadEvent>, CallError> {
-        let stream = self.client.reload(request).await.map_err(|status| self.failure(&status))?;
+        let stream = Box::pin(self.client.reload(request)).await.map_err(|status| self.failure(&status))?;
         Ok(Call { stream: stream.into_inner(), agent: self.clone() })
     }
 
     /// Watches a service.
     pub(super) async fn watch(&mut self, service: &str) -> Result<Call<v1::WatchEvent>, CallError> {
         let request = v1::WatchRequest { service: service.to_owned() };
-        let stream = self.client.watch(request).await.map_err(|status| self.failure(&status))?;
+        let stream = Box::pin(self.client.watch(request)).await.map_err(|status| self.failure(&status))?;
         Ok(Call { stream: stream.into_inner(), agent: self.clone() })
     }
 
     /// The records of a service's last handovers, and what else befell it.
     pub(super) async fn past(&mut self, service: &str, rollout: &str) -> Result<Past, CallError> {
         let request = v1::TestimonyRequest { service: service.to_owned(), rollout: rollout.to_owned() };
-        let reply = timeout(ANSWER_DEADLINE, self.client.testimony(request)).await;
+        let reply = timeout(ANSWER_DEADLINE, Box::pin(self.client.testimony(request))).await;
         let reply = reply.map_err(|_| CallError::TimedOut(ANSWER_DEADLINE))?.map_err(|status| self.failure(&status))?;
         Ok(wire::past(reply.into_inner())?)
     }

@@ -5,6 +5,7 @@
 mod agent;
 mod backoff;
 mod claim;
+mod connection;
 pub mod evidence;
 mod guard;
 mod handover;

@@ -317,7 +317,7 @@ impl<'a, J: Keep> Walk<'a, J> {
 
     fn look_last(&mut self, host: &HostName, outcome: &Outcome) {
         let Some(post) = self.post(host, outcome) else { return };
-        let task = tokio::spawn(guard::look_last(post, self.dialler.clone(), self.teller.clone()));
+        let task = tokio::spawn(Box::pin(guard::look_last(post, self.dialler.clone(), self.teller.clone())));
         // The guard stands on beside it.
         self.last_looks.insert(host.clone(), task);
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,17 +55,8 @@ impl Client {
 
     /// Over TCP and mutual TLS, as the operator.
     pub(crate) fn remote(address: SocketAddr, pki: &Pki) -> Self {
-        let config = Arc::new(config(pki));
-        let connector = service_fn(move |_: Uri| {
-            let connector = TlsConnector::from(Arc::clone(&config));
-            async move {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
-                connector.connect(name, stream).await.map(TokioIo::new)
-            }
-        });
-        Self::connect(|endpoint| async move { endpoint.connect_with_connector(connector).await })
+        let config = Arc::new(config(pki.directory()));
+        Self::connect(|_| dial(address, HOST, config))
     }
 
     fn connect<F>(dial: impl FnOnce(Endpoint) -> F) -> Self
@@ -129,16 +120,33 @@ impl Watch<'_> {
     }
 }
 
-fn config(pki: &Pki) -> ClientConfig {
-    let certificate = |path| CertificateDer::from_pem_file(path).expect("it was just made");
+/// Connects to the agent of a host over TCP and mutual TLS.
+pub(crate) async fn dial(address: SocketAddr, host: &str, config: Arc<ClientConfig>) -> Result<Channel, tonic::transport::Error> {
+    let host = host.to_owned();
+    let connector = service_fn(move |_: Uri| {
+        let connector = TlsConnector::from(Arc::clone(&config));
+        let host = host.clone();
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let name = ServerName::try_from(host).map_err(io::Error::other)?;
+            connector.connect(name, stream).await.map(TokioIo::new)
+        }
+    });
+    Endpoint::from_static("http://agent").connect_with_connector(connector).await
+}
+
+/// What the operator shows and trusts, from the files in `directory`.
+pub(crate) fn config(directory: &Path) -> ClientConfig {
+    let certificate = |name: &str| CertificateDer::from_pem_file(directory.join(name)).expect("it was just made");
     let mut roots = RootCertStore::empty();
-    roots.add(certificate(pki.authority())).expect("it was just made");
-    let key = PrivateKeyDer::from_pem_file(pki.key(OPERATOR)).expect("it was just made");
+    roots.add(certificate("fleet-ca.crt")).expect("it was just made");
+    let key = PrivateKeyDer::from_pem_file(directory.join(format!("{OPERATOR}.key"))).expect("it was just made");
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3")
         .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate(pki.certificate(OPERATOR))], key)
+        .with_client_auth_cert(vec![certificate(&format!("{OPERATOR}.crt"))], key)
         .expect("key and certificate belong together");
     config.alpn_protocols = vec![b"h2".to_vec()];
     config

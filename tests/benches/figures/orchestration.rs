@@ -87,9 +87,9 @@ fn walk_by_hand(fleet: &Fleet, measured: &mut Measured) {
 
 fn walk_with_baton(fleet: &Fleet, measured: &mut Measured) {
     let agents = || fleet.hosts.iter().map(|host| processor_time(host.agent.pid())).sum::<Duration>();
-    let status = price(fleet, &["status"]);
+    let status = price(fleet.begin(&["status"]));
     let before = agents();
-    let restart = price(fleet, &["restart", SERVICE, "--yes", "--max-in-flight", "1", "--output", "json"]);
+    let restart = price(fleet.begin(&["restart", SERVICE, "--yes", "--max-in-flight", "1", "--output", "json"]));
     measured.agents.push(each(agents().saturating_sub(before)));
     measured.controller.push(each(restart.processor_time.saturating_sub(status.processor_time)));
     let objects = restart.run.objects();

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use baton_tests::controller::{Run, Running};
-use baton_tests::fleet::Fleet;
+use baton_tests::wait;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -100,12 +100,27 @@ pub(crate) struct Priced {
     pub(crate) processor_time: Duration,
 }
 
-/// Runs `baton` to its end; a run that does not end with 0 ends the bench.
-pub(crate) fn price(fleet: &Fleet, args: &[&str]) -> Priced {
-    let running: Running = fleet.begin(args);
+/// Waits for the end of a run, which must be a good one, and takes its price.
+pub(crate) fn price(running: Running) -> Priced {
     let pid = rustix::process::Pid::from_raw(i32::try_from(running.pid()).expect("a pid fits"));
     // Waits for the end and leaves it to be reaped: until then its clock can be read. The controller has deadlines of its own.
     waitid(WaitId::Pid(pid.expect("a child has a pid")), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("it is our child");
     let processor_time = processor_time(running.pid());
     Priced { run: running.finish(ENDS_WITHIN).expect_code(0), processor_time }
+}
+
+/// Waits for the end of a run, which must be a good one: the most memory that it had resident, in kB.
+pub(crate) fn weigh(running: Running) -> u64 {
+    let mut most = 0;
+    wait::until("the run to end", ENDS_WITHIN, || {
+        let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).expect("it is not reaped yet");
+        // A process that has ended has no memory.
+        if !status.contains("VmHWM") {
+            return Ok(());
+        }
+        most = number(&status, "VmHWM");
+        Err(format!("it has {most} kB"))
+    });
+    let _run = running.finish(ENDS_WITHIN).expect_code(0);
+    most
 }
