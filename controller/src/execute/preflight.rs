@@ -10,10 +10,10 @@ use super::news::NEWS_MAX;
 use super::survey::{Answer, Surveyed, survey};
 use super::walk::Party;
 use crate::inventory::{Host, HostName};
-use crate::outcome::Refusal;
+use crate::outcome::{Outcome, Refusal};
 use crate::plan::{Choices, Circumstances, Looked, Plan, Planned};
 use crate::report::{Report, Told};
-use crate::rollout::Past;
+use crate::rollout::{Past, PastHost};
 use crate::standing::Standing;
 use crate::unknown::UnknownService;
 
@@ -45,12 +45,22 @@ impl Prepared {
                 release: planned.release.clone(),
                 before: Some(known.and_then(|known| known.before.as_ref()).unwrap_or(planned_as).clone()),
                 attempt,
-                may_have_begun: attempt > 0 && known.is_some_and(|known| known.settled.is_none()),
+                may_have_begun: attempt > 0 && known.is_some_and(|known| !is_told(known)),
                 agent: None,
             })
         };
         let parties = plan.hosts().iter().filter_map(party).collect();
         Self { plan, parties }
+    }
+}
+
+/// Whether its agent has told how the last attempt ended. That nobody knew was told by nobody.
+fn is_told(known: &PastHost) -> bool {
+    match &known.settled {
+        None | Some(Outcome::Unknown(_)) => false,
+        Some(
+            Outcome::Proven(_) | Outcome::Refused(_) | Outcome::RolledBack { .. } | Outcome::Unproven(_) | Outcome::Dropped(_),
+        ) => true,
     }
 }
 
@@ -136,4 +146,39 @@ pub(super) async fn ask_all(hosts: &[Host], dialler: &Dialler, report: &mut Repo
     }
     asking.abort();
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Prepared;
+    use crate::inventory::{Host, HostName};
+    use crate::outcome::samples::proven;
+    use crate::outcome::{Outcome, Refusal};
+    use crate::plan::samples::plan;
+    use crate::rollout::{Past, PastHost};
+    use crate::standing::samples::healthy;
+
+    /// Whether the host of a rollout that is walked on may have begun, by how its attempt was settled and how it has ended.
+    fn check(attempt: u32, settled: Option<Outcome>, outcome: Option<Outcome>, expected: bool) {
+        let name = HostName::parse("web-1").unwrap();
+        let known = PastHost { attempt, before: Some(healthy()), settled, outcome, is_acknowledged: true };
+        let past = Past { hosts: [(name.clone(), known)].into(), is_finished: true, runs: 1, ..Past::default() };
+        let host = Host { name, address: "web-1.internal:7646".into(), labels: BTreeMap::new() };
+        let prepared = Prepared::again(plan("+", 1, 0), vec![host], &past);
+        let [party] = prepared.parties.as_slice() else { panic!("{prepared:?}") };
+        assert_eq!(party.may_have_begun, expected);
+    }
+
+    #[test]
+    fn a_host_of_which_nobody_could_tell_may_have_begun() {
+        let unknown = || Some(Outcome::Unknown("the agent may have begun".into()));
+        check(0, None, None, false);
+        check(1, None, None, true);
+        check(1, None, unknown(), true);
+        check(1, unknown(), unknown(), true);
+        check(1, Some(proven()), unknown(), false);
+        check(1, Some(Outcome::Refused(Refusal::from("busy"))), None, false);
+    }
 }

@@ -18,7 +18,11 @@ fn share() -> impl Strategy<Value = Share> {
 }
 
 fn time() -> impl Strategy<Value = Duration> {
-    prop_oneof![Just(Duration::MAX), any::<u64>().prop_map(Duration::from_nanos), (0..90_000_u64).prop_map(Duration::from_secs)]
+    prop_oneof![
+        Just(Duration::from_millis(u64::MAX)),
+        any::<u64>().prop_map(Duration::from_nanos),
+        (0..90_000_u64).prop_map(Duration::from_secs)
+    ]
 }
 
 fn text() -> impl Strategy<Value = String> {

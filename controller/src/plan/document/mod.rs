@@ -173,6 +173,7 @@ mod tests {
             "hosts[1].address: it has characters that text has not",
         );
         check("\"soak\":\"30s\"", "\"soak\":\"30\"", "choices.soak: \"30\" is no time");
+        check("\"soak\":\"30s\"", "\"soak\":\"18446744073709551615s\"", "choices.soak: \"18446744073709551615s\" is no time");
         check("\"max_in_flight\":\"1\"", "\"max_in_flight\":\"1000%\"", "choices.max_in_flight: 1000% is more than all");
         check(
             "\"custody\":\"held\"",

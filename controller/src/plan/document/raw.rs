@@ -151,6 +151,9 @@ fn time(duration: Duration) -> String {
     if nanoseconds == 0 { format!("{seconds}s") } else { format!("{seconds}.{nanoseconds:09}s") }
 }
 
+/// The longest time that can be asked for, which is far from the longest that can be told: such times can be added up.
+const TIME_MAX: Duration = Duration::from_millis(u64::MAX);
+
 fn read_time(place: &str, text: &str) -> Result<Duration, DocumentError> {
     let parse = || {
         let number = text.strip_suffix('s')?;
@@ -159,7 +162,9 @@ fn read_time(place: &str, text: &str) -> Result<Duration, DocumentError> {
         let is_whole = are_digits && nanoseconds.len() == 9;
         is_whole.then(|| Some(Duration::new(seconds.parse().ok()?, nanoseconds.parse().ok()?))).flatten()
     };
-    parse().ok_or_else(|| wrong(place, &format_args!("{:?} is no time", text.chars().take(40).collect::<String>())))
+    parse()
+        .filter(|time| *time <= TIME_MAX)
+        .ok_or_else(|| wrong(place, &format_args!("{:?} is no time", text.chars().take(40).collect::<String>())))
 }
 
 fn read_time_if(place: &str, text: Option<&String>) -> Result<Option<Duration>, DocumentError> {
