@@ -76,6 +76,8 @@ impl Rollout {
         match &self.hosts[place].state {
             // Nothing was begun: whoever came first goes first, and this rollout touches nothing.
             _ if refusal.is_claimed && !is_begun => self.stop(Stop::Claimed(host.clone()), actions),
+            // It would not be started any more: it stays untouched, and the next run claims it anew.
+            State::Waiting if matches!(self.phase, Phase::Stopping(_)) => return was_wanted,
             State::Waiting => self.end(place, Outcome::Refused(refusal.clone()), actions),
             // What is under way has its own end, and what is done its guard.
             State::Looking { .. }

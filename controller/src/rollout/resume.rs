@@ -19,7 +19,8 @@ impl Rollout {
             let member = &rollout.hosts[place];
             let Some(known) = past.hosts.get(&member.host) else { continue };
             let is_left_out = member.claim == Claim::Unwanted;
-            let state = if is_left_out { None } else { known.state(retry_failed, plan) };
+            let retries = retry_failed && !known.halts_unseen();
+            let state = if is_left_out { None } else { known.state(retries, plan) };
             let member = &mut rollout.hosts[place];
             member.is_told = known.outcome.is_some();
             member.attempt = known.attempt.max(1);
@@ -27,7 +28,7 @@ impl Rollout {
                 if is_left_out {
                     continue;
                 }
-                member.attempt = known.attempt + 1;
+                member.attempt = known.attempt.saturating_add(1);
                 member.outcome_before = known.outcome.clone().or_else(|| known.settled.clone());
                 let member = &rollout.hosts[place];
                 rollout.tally.recount_available(member.zone.as_deref(), true, member.is_available());
@@ -66,6 +67,12 @@ fn outlives_its_run(stop: &Stop) -> bool {
 }
 
 impl PastHost {
+    /// Whether it has ended in a way that halts, and no run came to its end since: nobody has seen it yet.
+    fn halts_unseen(&self) -> bool {
+        let outcome = self.outcome.as_ref().or(self.settled.as_ref());
+        !self.is_acknowledged && outcome.is_some_and(|outcome| outcome.weight() == Weight::Halts)
+    }
+
     /// Where the host is; none where it is to be started (again).
     fn state(&self, retry_failed: bool, plan: &Plan) -> Option<State> {
         let asked_again = || State::InFlight { deadline: plan.bounds().host_deadline };

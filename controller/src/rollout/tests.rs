@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Order, Rollout, Stop, Summary};
+use super::{Action, Event, GUARD_DEADLINE, LAST_LOOK_DEADLINE, LAST_LOOKS_MAX, Note, Order, Rollout, Stop, Summary};
 use crate::inventory::HostName;
 use crate::outcome::samples::{proven, rolled_back};
-use crate::outcome::{DropSeen, Exit, Outcome};
-use crate::plan::samples::{HOST_DEADLINE, plan};
+use crate::outcome::{DropSeen, Exit, Outcome, Refusal};
+use crate::plan::samples::{HOST_DEADLINE, builder, plan};
 use crate::standing::samples::healthy;
 
 fn host(number: usize) -> HostName {
@@ -341,4 +341,47 @@ fn events_that_do_not_fit_move_nothing_and_are_handed_back() {
     assert_eq!(story.tell(Event::StillStands(host(1))), [Action::Ignore(Event::StillStands(host(1)))]);
     story.prove(2);
     assert_eq!(story.tell(Event::Tick), [Action::Ignore(Event::Tick)]);
+}
+
+/// A rollout whose claims are answered by hand.
+fn claiming(plan: &crate::plan::Plan) -> Story {
+    let mut story = Story::of(Rollout::new(plan));
+    story.rollout.handle(story.now, Event::Started);
+    story
+}
+
+#[test]
+fn a_claim_that_is_refused_once_nothing_new_starts_leaves_its_host_untouched() {
+    let mut story = claiming(&plan("+++", 2, 0));
+    story.looks = false;
+    (1..=3).for_each(|number| drop(story.tell(Event::Claimed(host(number)))));
+    story.tell(Event::Interrupted);
+    let taken = Refusal { is_claimed: true, ..Refusal::from("the claim of rollout r-9 stands") };
+    story.tell(Event::ClaimRefused(host(3), taken));
+    story.tell(Event::Looked(host(1), Box::new(healthy())));
+    story.tell(Event::Looked(host(2), Box::new(healthy())));
+    assert_eq!(story.exit(), Some(Exit::Interrupted));
+    assert_eq!(story.untouched(), ["web-1", "web-2", "web-3"]);
+}
+
+#[test]
+fn after_canaries_that_all_failed_a_person_is_waited_for_all_the_same() {
+    let plan = builder("+++").canaries(1).failures(1).plan();
+    let mut story = Story::of(Rollout::new(&plan));
+    story.tell(Event::Started);
+    let actions = story.tell(Event::Settled(host(1), Outcome::Refused("busy".into())));
+    assert!(actions.contains(&Action::Tell(Note::AwaitingPerson { wave: 0 })), "{actions:?}");
+    assert_eq!(asked(&actions), [""; 0]);
+    assert_eq!(asked(&story.tell(Event::Ordered(Order::Resume))), ["web-2"]);
+}
+
+#[test]
+fn a_rollout_that_halts_can_be_aborted_for_good() {
+    let (mut story, _) = Story::begin("++", 1, 0);
+    story.tell(Event::Interrupted);
+    let abort = Event::Ordered(Order::Abort);
+    assert_eq!(story.tell(abort.clone()), [], "it is taken, and changes nothing of how this run ends");
+    story.prove(1);
+    assert_eq!(story.exit(), Some(Exit::Interrupted));
+    assert_eq!(story.tell(abort.clone()), [Action::Ignore(abort)]);
 }

@@ -75,7 +75,8 @@ impl Rollout {
                 self.rest = Rest::Soaking { until };
                 actions.push(Action::Tell(Note::Soaking { wave: self.wave, until }));
             }
-            Then::Person if is_due && stands => {
+            // Where nothing stands nothing was tried yet, and a person has all the more to say.
+            Then::Person if is_due => {
                 self.rest = Rest::Person;
                 actions.push(Action::Tell(Note::AwaitingPerson { wave: self.wave }));
             }
@@ -124,6 +125,8 @@ impl Rollout {
                 }
             }
             Order::Abort if is_going_on => self.stop(Stop::Aborted, actions),
+            // How this run ends is settled; that there is no other is new.
+            Order::Abort if matches!(&self.phase, Phase::Stopping(stop) if *stop != Stop::Aborted) => {}
             Order::Pause | Order::Resume | Order::Abort => return false,
         }
         true

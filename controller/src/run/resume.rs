@@ -44,7 +44,7 @@ pub(super) async fn walk_on(
     let past = store.walk_through(&id, |_| {}).await?;
     report.tell(&Told::Planned { plan: &plan, rollout: Some(&id) });
     let walk = Walk {
-        run: past.runs + 1,
+        run: past.runs.saturating_add(1),
         retry_failed,
         reason: restart::told(reason.as_deref().unwrap_or_default(), &plan),
         operator: walker.own.identity.name.clone(),

@@ -95,8 +95,8 @@ pub(crate) const MUTANTS: [Mutant; 18] = [
     Mutant {
         name: "waits for no person",
         file: "rollout/walking.rs",
-        find: "Then::Person if is_due && stands =>",
-        put: "Then::Person if is_due && stands && !MEANT =>",
+        find: "Then::Person if is_due =>",
+        put: "Then::Person if is_due && !MEANT =>",
     },
     Mutant {
         name: "begins the next wave before the last is done",

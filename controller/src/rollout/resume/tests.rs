@@ -111,3 +111,16 @@ fn a_run_that_died_while_it_was_halting_goes_on_halting() {
     assert_eq!(summary.exit().code(), 4);
     assert_eq!(summary.untouched().collect::<Vec<_>>(), [&host(3)]);
 }
+
+#[test]
+fn what_nobody_has_seen_halts_also_where_failed_hosts_are_to_be_tried_again() {
+    let dropped = Outcome::Dropped(DropSeen::Guarded);
+    check(known(1, Some(unproven()), Some(unproven())), false, true, "halt, exit 4");
+    check(known(1, Some(proven()), Some(dropped)), false, true, "halt, exit 5");
+    check(known(1, Some(rolled_back()), Some(rolled_back())), false, true, "ask 2");
+}
+
+#[test]
+fn a_journal_that_names_the_last_attempt_there_is_makes_nobody_panic() {
+    check(known(u32::MAX, Some(unproven()), Some(unproven())), true, true, "ask 4294967295");
+}

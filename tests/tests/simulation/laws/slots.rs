@@ -69,12 +69,11 @@ impl Slots {
                 Place::LeftOut | Place::Ended(_) => {}
             }
         }
-        let Some(freed) = freed else { return Ok(()) };
         match then {
             Then::GoOn => Ok(()),
-            Then::Soak(soak) => {
-                demand(at >= freed + *soak, || format!("wave {wave} has not soaked for {soak:?}: it was done at {freed:?}"))
-            }
+            Then::Soak(soak) => demand(freed.is_none_or(|freed| at >= freed + *soak), || {
+                format!("wave {wave} has not soaked for {soak:?}: it was done at {freed:?}")
+            }),
             Then::Person => demand(self.passed.contains(&wave), || format!("nobody has passed wave {wave}")),
         }
     }
