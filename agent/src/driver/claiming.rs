@@ -136,15 +136,15 @@ impl Driver {
         let now = self.moment(clock::since_boot());
         self.expire_claim(now.at);
         let Attempt { rollout, number, fence, .. } = attempt;
-        let admitted = self.claiming.claims.admit(&now, rollout, *fence);
-        admitted.map_err(|why| Refusal::NoClaim(why.to_string()))?;
-        match self.claiming.claims.surpasses(rollout, *number) {
-            None => Ok(()),
-            Some(highest) => Err(Refusal::Precondition(format!(
+        // Whoever has no claim is told that nothing was begun: that must not be said of one that was here.
+        if let Some(highest) = self.claiming.claims.surpasses(rollout, *number) {
+            return Err(Refusal::Precondition(format!(
                 "attempt {number} of rollout {rollout} was here already, or is older than one that was: the next is {}",
                 highest.saturating_add(1)
-            ))),
+            )));
         }
+        let admitted = self.claiming.claims.admit(&now, rollout, *fence);
+        admitted.map_err(|why| Refusal::NoClaim(why.to_string()))
     }
 
     /// Notes that an attempt begins: it is on disk with the next write, which comes before the signal.
