@@ -20,7 +20,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub use agent::CallError;
-pub use link::{CredentialsError, Dialler, LinkError, Own, OwnError, chain, identify};
+pub use link::{CredentialsError, Dialler, Lay, LinkError, Own, OwnError, chain, identify};
 pub use preflight::{Prepared, prepare};
 pub use signals::Interrupts;
 

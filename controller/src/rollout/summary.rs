@@ -43,7 +43,8 @@ impl Stop {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Doubt(_) => Exit::Proven,
+            // The doubt may be over since: a run that went on stopping has found out that its host is proven. The others are not.
+            Self::Doubt(_) => Exit::Unproven,
             Self::PastBudget { .. } | Self::Floor { .. } => Exit::Failed,
             Self::Claimed(_) => Exit::Claimed,
             Self::StopAfter(_) | Self::Aborted => Exit::Stopped,
@@ -88,5 +89,21 @@ impl Summary {
             }
         }
         gravest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stop, Summary};
+    use crate::inventory::HostName;
+    use crate::outcome::Exit;
+    use crate::outcome::samples::proven;
+
+    #[test]
+    fn whoever_stopped_for_a_doubt_that_is_over_does_not_say_that_every_host_is_proven() {
+        let host = |name| HostName::parse(name).unwrap();
+        let hosts = vec![(host("web-1"), Some(proven())), (host("web-2"), None)];
+        let stop = Some(Stop::Doubt(host("web-1")));
+        assert_eq!(Summary { hosts, stop }.exit(), Exit::Unproven);
     }
 }

@@ -1,8 +1,10 @@
-//! A link to an agent: TCP, mutual TLS 1.3, and the certainty that it is the agent of that host.
+//! A link to an agent: TCP, mutual TLS 1.3, and the certainty that it is the agent of that host. An agent within this very process
+//! is reached over a pipe.
 //!
 //! **Invariant:** nothing is said over a connection before the other side has proven to be the host that was meant. A link
 //! never reconnects by itself: whoever uses it knows which connection a request went over.
 
+mod carrier;
 mod error;
 mod own;
 mod remembering;
@@ -10,6 +12,7 @@ mod remembering;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +22,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use carrier::Carrier;
 pub use error::{LinkError, chain};
 pub use own::{Own, OwnError};
 pub(crate) use remembering::Fault;
@@ -100,24 +105,36 @@ pub fn identify(fleet: &Fleet, now: Duration) -> Result<Own, CredentialsError> {
 }
 
 /// A connection to an agent that has proven who it is.
-pub(super) type Stream = Remembering<TlsStream<TcpStream>>;
+pub(super) type Stream = Remembering<Carrier>;
 
 /// Until when the certificate of the other side is valid, since 1970, where that can be read.
 pub(super) fn ends(stream: &Stream) -> Option<Duration> {
-    let certificate = stream.inner().get_ref().1.peer_certificates()?.first()?;
-    own::dates(certificate).map(|(_, ends)| ends)
+    stream.inner().ends()
+}
+
+/// Lays a pipe to the agent of a host within this very process, or says why there is none to be had.
+pub type Lay = dyn Fn(&Host) -> Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send>> + Send + Sync;
+
+/// How the agents are reached.
+#[derive(Clone)]
+enum Way {
+    /// Over the network; whoever answers has to prove who it is.
+    Tls { connector: TlsConnector, fleet: Arc<str> },
+    /// Over pipes; each leads to where it was laid.
+    Pipes(Arc<Lay>),
 }
 
 /// Dials the agents of one fleet.
 #[derive(Clone)]
-pub struct Dialler {
-    connector: TlsConnector,
-    fleet: Arc<str>,
-}
+pub struct Dialler(Way);
 
 impl std::fmt::Debug for Dialler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dialler").field("fleet", &self.fleet).finish_non_exhaustive()
+        let way = match &self.0 {
+            Way::Tls { fleet, .. } => fleet,
+            Way::Pipes(_) => "pipes",
+        };
+        f.debug_tuple("Dialler").field(&way).finish()
     }
 }
 
@@ -128,7 +145,14 @@ impl Dialler {
     /// When the certificate files are not usable.
     pub fn new(fleet: &Fleet) -> Result<Self, CredentialsError> {
         let config = client_config(fleet.credentials())?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), fleet: fleet.name().into() })
+        Ok(Self(Way::Tls { connector: TlsConnector::from(Arc::new(config)), fleet: fleet.name().into() }))
+    }
+
+    /// A dialler of agents within this very process, for rollouts on a clock that is turned by hand: nobody proves who he is, since a
+    /// pipe leads to where it was laid. All else is as over the network.
+    #[must_use]
+    pub fn over(lay: Arc<Lay>) -> Self {
+        Self(Way::Pipes(lay))
     }
 
     /// Connects to the agent of `host`, within [`CONNECT_DEADLINE`].
@@ -137,36 +161,47 @@ impl Dialler {
     /// When it cannot be reached, is somebody else, or does not let us in.
     pub(super) async fn dial(&self, host: &Host) -> Result<Stream, LinkError> {
         let timed_out = || LinkError::TimedOut { address: host.address.clone(), within: CONNECT_DEADLINE };
-        tokio::time::timeout(CONNECT_DEADLINE, self.connect(host)).await.unwrap_or_else(|_| Err(timed_out()))
+        let carrier = tokio::time::timeout(CONNECT_DEADLINE, self.connect(host)).await.unwrap_or_else(|_| Err(timed_out()))?;
+        Ok(Remembering::new(carrier, host.address.clone(), host.name.to_string()))
     }
 
-    async fn connect(&self, host: &Host) -> Result<Stream, LinkError> {
-        let (address, name) = (host.address.as_str(), host.name.as_str());
-        let failed = |source| LinkError::Connect { address: address.to_owned(), source };
-        let tcp = TcpStream::connect(address).await.map_err(failed)?;
-        prepare(&tcp).map_err(failed)?;
-        let server = DnsName::try_from(name.to_owned()).map_err(|_| LinkError::Name(name.to_owned()))?;
-        let connected = self.connector.connect(ServerName::DnsName(server), tcp).await;
-        let tls = connected.map_err(|error| LinkError::sort(error, address, name, false))?;
-        self.check_peer(&tls, host)?;
-        Ok(Remembering::new(tls, address.to_owned(), name.to_owned()))
+    async fn connect(&self, host: &Host) -> Result<Carrier, LinkError> {
+        match &self.0 {
+            Way::Tls { connector, fleet } => connect(connector, fleet, host).await,
+            Way::Pipes(lay) => {
+                let failed = |source| LinkError::Connect { address: host.address.clone(), source };
+                lay(host).await.map(Carrier::Pipe).map_err(failed)
+            }
+        }
     }
+}
 
-    fn check_peer(&self, tls: &TlsStream<TcpStream>, host: &Host) -> Result<(), LinkError> {
-        let address = || host.address.clone();
-        let Some(certificate) = tls.get_ref().1.peer_certificates().and_then(<[_]>::first) else {
-            return Err(LinkError::Closed { address: address(), greeted: false });
-        };
-        let found =
-            Identity::of(certificate, &self.fleet).map_err(|source| LinkError::Stranger { address: address(), source })?;
-        if found.role != Role::Agent {
-            return Err(LinkError::NotAnAgent { address: address(), found });
-        }
-        if found.name != host.name.as_str() {
-            return Err(LinkError::WrongHost { address: address(), found: found.name, wanted: host.name.to_string() });
-        }
-        Ok(())
+/// Connects over the network.
+async fn connect(connector: &TlsConnector, fleet: &str, host: &Host) -> Result<Carrier, LinkError> {
+    let (address, name) = (host.address.as_str(), host.name.as_str());
+    let failed = |source| LinkError::Connect { address: address.to_owned(), source };
+    let tcp = TcpStream::connect(address).await.map_err(failed)?;
+    prepare(&tcp).map_err(failed)?;
+    let server = DnsName::try_from(name.to_owned()).map_err(|_| LinkError::Name(name.to_owned()))?;
+    let connected = connector.connect(ServerName::DnsName(server), tcp).await;
+    let tls = connected.map_err(|error| LinkError::sort(error, address, name, false))?;
+    check_peer(&tls, fleet, host)?;
+    Ok(Carrier::Tls(Box::new(tls)))
+}
+
+fn check_peer(tls: &TlsStream<TcpStream>, fleet: &str, host: &Host) -> Result<(), LinkError> {
+    let address = || host.address.clone();
+    let Some(certificate) = tls.get_ref().1.peer_certificates().and_then(<[_]>::first) else {
+        return Err(LinkError::Closed { address: address(), greeted: false });
+    };
+    let found = Identity::of(certificate, fleet).map_err(|source| LinkError::Stranger { address: address(), source })?;
+    if found.role != Role::Agent {
+        return Err(LinkError::NotAnAgent { address: address(), found });
     }
+    if found.name != host.name.as_str() {
+        return Err(LinkError::WrongHost { address: address(), found: found.name, wanted: host.name.to_string() });
+    }
+    Ok(())
 }
 
 /// Small messages go out at once, and the kernel notices a peer that is gone.
