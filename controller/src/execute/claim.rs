@@ -17,7 +17,7 @@ use crate::inventory::Host;
 use crate::outcome::Refusal;
 use crate::rollout::Event;
 
-/// How often a host is dialled whose claim never stood; then it is refused.
+/// How often a host is dialled whose claim never stood, and that nobody has asked for anything; then it is refused.
 const DIALS_MAX: usize = 3;
 
 /// How long an agent may take to take a claim back.
@@ -55,11 +55,20 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Begins to claim `host`, over an `agent` that is connected already if there is one.
-    pub(super) fn start(host: Host, title: Title, agent: Option<Agent>, dialler: Dialler, teller: Teller) -> Self {
+    /// Begins to claim `host`, over an `agent` that is connected already if there is one. One that `may_have_begun` is sought for as long
+    /// as somebody wants to know how it ends.
+    pub(super) fn start(
+        host: Host,
+        title: Title,
+        agent: Option<Agent>,
+        may_have_begun: bool,
+        dialler: Dialler,
+        teller: Teller,
+    ) -> Self {
         let (told, hold) = watch::channel(Hold::Sought);
         let (release, released) = mpsc::channel(1);
-        let claimant = Claimant { host, title, dialler, teller, told, released, dials_left: DIALS_MAX };
+        let dials_left = if may_have_begun { usize::MAX } else { DIALS_MAX };
+        let claimant = Claimant { host, title, dialler, teller, told, released, dials_left };
         Self { hold, release, task: tokio::spawn(claimant.keep(agent)) }
     }
 

@@ -274,7 +274,8 @@ impl<'a, J: Keep> Walk<'a, J> {
     fn claim(&mut self, host: &HostName) {
         let Some(party) = self.parties.get(host) else { return };
         let (dialler, teller) = (self.dialler.clone(), self.teller.clone());
-        let keeper = Keeper::start(party.host.clone(), self.title.clone(), party.agent.clone(), dialler, teller);
+        let (host_meant, agent) = (party.host.clone(), party.agent.clone());
+        let keeper = Keeper::start(host_meant, self.title.clone(), agent, party.may_have_begun, dialler, teller);
         self.claims.insert(host.clone(), keeper);
     }
 

@@ -43,8 +43,7 @@ impl Stop {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            // The doubt may be over since: a run that went on stopping has found out that its host is proven. The others are not.
-            Self::Doubt(_) => Exit::Unproven,
+            Self::Doubt(_) => Exit::Proven,
             Self::PastBudget { .. } | Self::Floor { .. } => Exit::Failed,
             Self::Claimed(_) => Exit::Claimed,
             Self::StopAfter(_) | Self::Aborted => Exit::Stopped,
@@ -69,7 +68,10 @@ impl Summary {
     pub fn exit(&self) -> Exit {
         let stop = self.stop.as_ref().map_or(Exit::Proven, Stop::exit);
         let outcomes = self.hosts.iter().filter_map(|(_, outcome)| outcome.as_ref());
-        outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()))
+        let worst = outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()));
+        // The doubt that it stopped for is over since. The hosts that it did not come to are not proven.
+        let is_half_done = worst == Exit::Proven && self.stop.is_some() && self.untouched().next().is_some();
+        if is_half_done { Exit::Unproven } else { worst }
     }
 
     /// The hosts that nothing was done to.
@@ -100,10 +102,13 @@ mod tests {
     use crate::outcome::samples::proven;
 
     #[test]
-    fn whoever_stopped_for_a_doubt_that_is_over_does_not_say_that_every_host_is_proven() {
+    fn whoever_stopped_for_a_doubt_that_is_over_says_that_every_host_is_proven_only_when_every_host_is() {
         let host = |name| HostName::parse(name).unwrap();
-        let hosts = vec![(host("web-1"), Some(proven())), (host("web-2"), None)];
-        let stop = Some(Stop::Doubt(host("web-1")));
-        assert_eq!(Summary { hosts, stop }.exit(), Exit::Unproven);
+        let exit = |second| {
+            let hosts = vec![(host("web-1"), Some(proven())), (host("web-2"), second)];
+            Summary { hosts, stop: Some(Stop::Doubt(host("web-1"))) }.exit()
+        };
+        assert_eq!(exit(None), Exit::Unproven);
+        assert_eq!(exit(Some(proven())), Exit::Proven);
     }
 }
