@@ -122,6 +122,7 @@ impl Claimant {
             }
             self.told.send_replace(Hold::Sought);
             tokio::select! {
+                biased;
                 _ = self.released.recv() => return self.give_back().await,
                 () = backoff.wait() => {}
             }

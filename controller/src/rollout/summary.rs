@@ -68,7 +68,10 @@ impl Summary {
     pub fn exit(&self) -> Exit {
         let stop = self.stop.as_ref().map_or(Exit::Proven, Stop::exit);
         let outcomes = self.hosts.iter().filter_map(|(_, outcome)| outcome.as_ref());
-        outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()))
+        let worst = outcomes.fold(stop, |worst, outcome| worst.or_worse(outcome.exit()));
+        // The doubt that it stopped for is over since. The hosts that it did not come to are not proven.
+        let is_half_done = worst == Exit::Proven && self.stop.is_some() && self.untouched().next().is_some();
+        if is_half_done { Exit::Unproven } else { worst }
     }
 
     /// The hosts that nothing was done to.
@@ -88,5 +91,24 @@ impl Summary {
             }
         }
         gravest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stop, Summary};
+    use crate::inventory::HostName;
+    use crate::outcome::Exit;
+    use crate::outcome::samples::proven;
+
+    #[test]
+    fn whoever_stopped_for_a_doubt_that_is_over_says_that_every_host_is_proven_only_when_every_host_is() {
+        let host = |name| HostName::parse(name).unwrap();
+        let exit = |second| {
+            let hosts = vec![(host("web-1"), Some(proven())), (host("web-2"), second)];
+            Summary { hosts, stop: Some(Stop::Doubt(host("web-1"))) }.exit()
+        };
+        assert_eq!(exit(None), Exit::Unproven);
+        assert_eq!(exit(Some(proven())), Exit::Proven);
     }
 }
