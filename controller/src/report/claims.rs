@@ -8,6 +8,7 @@ use baton_proto::span::Span;
 use serde_json::{Value, json};
 
 use crate::inventory::Host;
+use crate::report::columns::aligned;
 use crate::standing::Standing;
 
 const HEAD: [&str; 7] = ["HOST", "SERVICE", "ROLLOUT", "OPERATOR", "SINCE", "ENDS IN", "REASON"];
@@ -34,13 +35,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             if rows.len() == 1 { "1 host".into() } else { format!("{} hosts", rows.len()) }
         );
     }
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-    let aligned = |row: &[String; HEAD.len()]| {
-        let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", columns.join("  ").trim_end())
-    };
-    cells.iter().map(aligned).collect()
+    aligned(&cells).collect()
 }
 
 fn row(host: &Host, standing: &Standing, claim: &Claim) -> [String; HEAD.len()] {

@@ -5,6 +5,7 @@
 //! **Invariant:** a reader that has gone away (a closed pipe) ends the telling, never the rollout.
 
 mod claims;
+mod columns;
 mod contacts;
 mod course;
 mod eta;

@@ -4,6 +4,7 @@ use baton_proto::claim::Claim;
 use baton_proto::span::Span;
 
 use crate::inventory::Host;
+use crate::report::columns::aligned;
 use crate::standing::Standing;
 
 const HEAD: [&str; 8] = ["HOST", "SERVICE", "LOCK", "GENERATION", "MASTER", "EPOCH", "SINCE", "TROUBLE"];
@@ -23,14 +24,8 @@ pub(super) fn table(rows: &[(Host, Result<Vec<Standing>, String>)]) -> String {
             Err(cause) => cells.push(silent(host, cause)),
         }
     }
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-    let aligned = |row: &[String; HEAD.len()]| {
-        let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", columns.join("  ").trim_end())
-    };
     below.resize(cells.len(), Vec::new());
-    cells.iter().zip(below).flat_map(|(row, below)| std::iter::once(aligned(row)).chain(below)).collect()
+    aligned(&cells).zip(below).flat_map(|(row, below)| std::iter::once(row).chain(below)).collect()
 }
 
 /// The findings that are not told as the service's trouble, and whose it is.

@@ -3,6 +3,7 @@
 use super::{Colour, Look, Text, because, count, line, sentence, verb};
 use crate::journal::Entry;
 use crate::outcome::Outcome;
+use crate::report::columns::aligned;
 use crate::report::{Condition, Journal};
 use crate::rollout::{Note, Order, Past};
 use crate::store::{Listed, RolloutRow, RunRow, Written};
@@ -25,13 +26,7 @@ pub(super) fn render(journal: &Journal<'_>, look: &Look) -> Text {
 fn table(rows: &[(Listed, Condition)]) -> String {
     let mut cells = vec![HEAD.map(str::to_owned)];
     cells.extend(rows.iter().map(|(listed, condition)| row(listed, *condition)));
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-    let aligned = |row: &[String; HEAD.len()]| {
-        let columns: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", columns.join("  ").trim_end())
-    };
-    cells.iter().map(aligned).collect()
+    aligned(&cells).collect()
 }
 
 fn row(listed: &Listed, condition: Condition) -> [String; HEAD.len()] {
