@@ -1,6 +1,5 @@
 //! `baton restart`: a rollout that begins.
 
-use baton_proto::identity::Role;
 use jiff::Timestamp;
 
 use super::walk::Walk;
@@ -21,10 +20,7 @@ pub(super) async fn restart(
     yes: bool,
     report: &mut Report,
 ) -> Result<Exit, RunError> {
-    let walker = Walker::new(setting, walk)?;
-    if walker.own.identity.role != Role::Operator {
-        return Err(RunError::MayNotRestart(walker.own.identity));
-    }
+    let walker = Walker::new(setting, walk)?.operator()?;
     let (directory, mut store) = state::open(setting).await?;
     let usual = store.usual_duration(walker.service()).await?;
     let prepared = walker.prepare(usual, report).await?;

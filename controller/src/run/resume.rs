@@ -2,10 +2,9 @@
 
 use super::walk::Walk;
 use super::walker::Walker;
-use super::{RunError, Setting, restart};
+use super::{RunError, Setting, restart, state};
 use crate::execute::Prepared;
 use crate::outcome::Exit;
-use crate::plan::Plan;
 use crate::report::{Condition, Journal, Report, Told};
 use crate::rollout::{Order, Rollout};
 use crate::store::{Directory, RolloutRow, RunLock, Store};
@@ -38,8 +37,7 @@ pub(super) async fn walk_on(
         report.tell(&Told::Journal(Journal::Taken { rollout: &id, order: Order::Resume, answer }));
         return Ok(Exit::Proven);
     }
-    let document = store.plan(&id).await?;
-    let plan = Plan::from_document(&document).map_err(|source| RunError::PlanLost { id: id.clone(), source })?;
+    let plan = state::plan(&mut store, &id).await?;
     let walker = Walker::again(setting, &plan, inventory)?;
     let past = store.walk_through(&id, |_| {}).await?;
     report.tell(&Told::Planned { plan: &plan, rollout: Some(&id) });

@@ -1,6 +1,7 @@
 //! Where this machine keeps its rollouts, and how each of them stands.
 
 use super::{RunError, Setting};
+use crate::plan::Plan;
 use crate::report::Condition;
 use crate::store::{Directory, RunRow, Store};
 
@@ -19,6 +20,12 @@ pub(super) async fn open(setting: &Setting<'_>) -> Result<(Directory, Store), Ru
     let directory = directory(setting)?;
     let store = Store::open(&directory).await?;
     Ok((directory, store))
+}
+
+/// The plan of a rollout, as it was written down.
+pub(super) async fn plan(store: &mut Store, id: &str) -> Result<Plan, RunError> {
+    let document = store.plan(id).await?;
+    Plan::from_document(&document).map_err(|source| RunError::PlanLost { id: id.to_owned(), source })
 }
 
 /// How a rollout stands, by its last run and by who has its lock.

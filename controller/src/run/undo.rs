@@ -10,7 +10,7 @@ use crate::inventory::HostName;
 use crate::journal::Entry;
 use crate::journal::undo::{self, Undo, Why};
 use crate::outcome::Exit;
-use crate::plan::{Choices, Plan};
+use crate::plan::Choices;
 use crate::report::{Report, Told};
 use crate::store::{RolloutRow, RunLock};
 
@@ -29,8 +29,7 @@ pub(super) async fn undo(setting: &Setting<'_>, wanted: &Wanted<'_>, report: &mu
     if RunLock::holder(&directory, &id).is_some() {
         return Err(RunError::StillRunning(id));
     }
-    let document = store.plan(&id).await?;
-    let plan = Plan::from_document(&document).map_err(|source| RunError::PlanLost { id: id.clone(), source })?;
+    let plan = state::plan(&mut store, &id).await?;
     let (written, _) = store.entries(&id).await?;
     let entries: Vec<Entry> = written.into_iter().map(|written| written.entry).collect();
     let mut walker = Walker::again(setting, &plan, inventory)?;

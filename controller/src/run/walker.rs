@@ -55,8 +55,12 @@ impl Walker {
         if !differences.is_empty() {
             return Err(RunError::Changed { differences, claimed: false });
         }
-        let walker = Self::of(plan.choices().clone(), hosts, None, inventory, &fleet)?;
-        if walker.own.identity.role == Role::Operator { Ok(walker) } else { Err(RunError::MayNotRestart(walker.own.identity)) }
+        Self::of(plan.choices().clone(), hosts, None, inventory, &fleet)?.operator()
+    }
+
+    /// Whoever may restart.
+    pub(super) fn operator(self) -> Result<Self, RunError> {
+        if self.own.identity.role == Role::Operator { Ok(self) } else { Err(RunError::MayNotRestart(self.own.identity)) }
     }
 
     fn of(choices: Choices, hosts: Vec<Host>, shown: Option<Plan>, inventory: PathBuf, fleet: &Fleet) -> Result<Self, RunError> {
